@@ -1,0 +1,1 @@
+"""From a checkpoint to a canonical graph: loading, capture with torch.export, folding, targets."""

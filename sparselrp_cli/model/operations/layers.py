@@ -1,0 +1,99 @@
+"""Layers: the affine operations with trained weights, which get a propagation rule."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sparselrp_cli.model.operations.base import Operation
+
+
+@dataclass(frozen=True, eq=False)
+class Layer(Operation):
+    """An affine map ``z = W a + b``.
+
+    A rule sees a layer through `apply` (with weights of its own making) and `transpose`.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    @abstractmethod
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Compute ``W x + b`` with the given weight and bias."""
+
+    @abstractmethod
+    def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        """Compute ``W^T values``, shaped as the layer input `like`."""
+
+    @abstractmethod
+    def spread(self, bias: Tensor, z: Tensor) -> Tensor:
+        """Shape a bias vector so that it broadcasts against the output `z`."""
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        return self.apply(inputs[0], self.weight, self.bias), None
+
+    def pull(
+        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
+    ) -> tuple[Tensor, ...]:
+        """Carry the plain gradient; a composite's rule takes the place of this."""
+        return (self.transpose(multiplier, self.weight, inputs[0]),)
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Layer):
+    """A convolution over one or two spatial axes; weight (C_out, C_in / groups, *width)."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    kind: ClassVar[str] = "convolution"
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        convolve = F.conv1d if weight.dim() == 3 else F.conv2d
+        return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        no_output_padding = [0] * len(self.stride)
+        grads: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
+            values, like, weight, None, self.stride, self.padding, self.dilation, False,
+            no_output_padding, self.groups, [True, False, False],
+        )  # fmt: skip
+        return grads[0]
+
+    def spread(self, bias: Tensor, z: Tensor) -> Tensor:
+        return bias.reshape(-1, *[1] * len(self.stride))
+
+    def describe(self) -> str:
+        c_out, c_in, *width = self.weight.shape
+        words = [f"{c_in * self.groups} -> {c_out}", "width " + "x".join(map(str, width))]
+        for name, value, default in (("stride", self.stride, 1), ("dilation", self.dilation, 1)):
+            if any(v != default for v in value):
+                words.append(f"{name} {'x'.join(map(str, value))}")
+        if self.groups > 1:
+            words.append(f"groups {self.groups}")
+        return ", ".join(words)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Layer):
+    """A linear layer over the last axis; weight (features out, features in)."""
+
+    kind: ClassVar[str] = "dense"
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+    def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        return values @ weight
+
+    def spread(self, bias: Tensor, z: Tensor) -> Tensor:
+        return bias
+
+    def describe(self) -> str:
+        features_out, features_in = self.weight.shape
+        return f"{features_in} -> {features_out}"

@@ -1,0 +1,1 @@
+"""Rules, composites, pruning and the backward walk over a canonical graph."""
