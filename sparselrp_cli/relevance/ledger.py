@@ -1,0 +1,60 @@
+"""The books of a walk: where relevance that didn't reach the input went, per node and sample."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedLayer:
+    """What pruning did to one tensor, per sample: shape (N,) each.
+
+    Attributes
+    ----------
+    tensor : str
+    neurons : int
+        Per sample.
+    kept, pruned_mass, mass : Tensor
+        Neurons kept; relevance pruned and present before, in magnitude.
+    fallback_columns, fallback_mass : Tensor or None
+        PLRP-M only: output neurons that fell back to their unmasked column, and their relevance in magnitude.
+    """
+
+    tensor: str
+    neurons: int
+    kept: Tensor
+    pruned_mass: Tensor
+    mass: Tensor
+    fallback_columns: Tensor | None = None
+    fallback_mass: Tensor | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Relevance taken on the way, per sample in float64: shape (N,) each.
+
+    Attributes
+    ----------
+    to_bias, to_stabiliser : Tensor
+        Taken by biases and constants, and by stabilisers.
+    lost : Tensor
+        Relevance of a sign that had no survivor (PLRP-M); it is nowhere else.
+    pruned_layers : list of PrunedLayer
+        From the output towards the input.
+    """
+
+    to_bias: Tensor
+    to_stabiliser: Tensor
+    lost: Tensor
+    pruned_layers: list[PrunedLayer] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, n_samples: int, device: torch.device) -> "Ledger":
+        zeros = torch.zeros(n_samples, dtype=torch.float64, device=device)
+        return cls(zeros, zeros.clone(), zeros.clone())
+
+    @property
+    def absorbed(self) -> Tensor:
+        """All that biases, constants and stabilisers took."""
+        return self.to_bias + self.to_stabiliser

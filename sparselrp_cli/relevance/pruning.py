@@ -1,0 +1,159 @@
+"""Pruning of one layer's relevance, per sample and per sign, and where the pruned mass goes.
+
+Source: Yanez Sarmiento et al., ECML PKDD 2024 (PLRP). Never cutting through a group of equal values, and the
+automatic proportion, are our own definitions.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Redistribution = Literal["lambda", "m"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """How much relevance is pruned in each layer, and where the pruned mass goes.
+
+    Attributes
+    ----------
+    positive, negative : float
+        Proportion of the positive and negative relevance mass pruned, 0 <= p < 1. `negative` None is half
+        of `positive`.
+    automatic : bool
+        Choose the proportion per layer and sample instead (see `kept_automatically`).
+    redistribute : {"lambda", "m"}
+        Scale the survivors of each sign (PLRP-lambda), or propagate again with the pruned neurons masked
+        (PLRP-M).
+
+    Raises
+    ------
+    ValueError
+        If a proportion isn't in [0, 1).
+    """
+
+    positive: float = 0.25
+    negative: float | None = None
+    automatic: bool = False
+    redistribute: Redistribution = "lambda"
+
+    def __post_init__(self) -> None:
+        for proportion in (self.positive, self.proportion_negative):
+            if not 0 <= proportion < 1:
+                raise ValueError(f"a pruned proportion of {proportion:g} isn't in [0, 1)")
+
+    @property
+    def proportion_negative(self) -> float:
+        return self.positive / 2 if self.negative is None else self.negative
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether nothing is ever pruned: plain LRP."""
+        return not self.automatic and self.positive == 0 and self.proportion_negative == 0
+
+    def keep(self, relevance: Tensor) -> Tensor:
+        """Choose the neurons that keep their relevance.
+
+        Parameters
+        ----------
+        relevance : Tensor, shape (N, neurons)
+
+        Returns
+        -------
+        Tensor of bool, shape (N, neurons)
+        """
+        if self.automatic:
+            return kept_automatically(relevance)
+        return kept(relevance, self.positive, self.proportion_negative)
+
+
+NONE = Pruning(0.0)
+
+
+def kept(relevance: Tensor, positive: float, negative: float) -> Tensor:
+    """Keep all but the smallest values that together hold at most the given proportion of the mass.
+
+    Per sample and sign: with the non-zero magnitudes ascending and ``C_i`` their running sum (float64),
+    everything up to the largest ``i`` with ``C_i <= p V`` is pruned; a group of equal values is kept whole
+    if it can't be pruned whole.
+
+    Parameters
+    ----------
+    relevance : Tensor, shape (N, neurons)
+    positive, negative : float
+        The proportions, in [0, 1).
+
+    Returns
+    -------
+    Tensor of bool, shape (N, neurons)
+    """
+    above = relevance > _threshold(relevance.clamp(min=0), positive)
+    below = -relevance > _threshold((-relevance).clamp(min=0), negative)
+    return above | below
+
+
+def _threshold(magnitude: Tensor, proportion: float) -> Tensor:
+    """Give the largest magnitude that is pruned, 0 if none: shape (N, 1)."""
+    if proportion == 0 or magnitude.shape[1] == 0:
+        return magnitude.new_zeros(magnitude.shape[0], 1)
+    ascending, _ = magnitude.sort(1)
+    running = ascending.cumsum(1, dtype=torch.float64)
+    n_pruned = (running <= proportion * running[:, -1:]).sum(1, keepdim=True)
+    # The first value that stays; where the mass is zero everything is zero, and the last will do.
+    first_kept = ascending.gather(1, n_pruned.clamp(max=magnitude.shape[1] - 1))
+    before_its_group = torch.searchsorted(ascending, first_kept) - 1
+    threshold = ascending.gather(1, before_its_group.clamp(min=0))
+    return threshold.masked_fill(before_its_group < 0, 0)
+
+
+def kept_automatically(relevance: Tensor, gain: float = 1.0) -> Tensor:
+    """Keep what is above the mean magnitude of its sign, divided by `gain` [ours].
+
+    Pruning one more neuron then no longer saves as much sparsity as it costs mass. The largest magnitude of
+    each sign always stays.
+
+    Parameters
+    ----------
+    relevance : Tensor, shape (N, neurons)
+
+    Returns
+    -------
+    Tensor of bool, shape (N, neurons)
+    """
+    keep = torch.zeros_like(relevance, dtype=torch.bool)
+    for magnitude in (relevance.clamp(min=0), (-relevance).clamp(min=0)):
+        count = (magnitude > 0).sum(1, keepdim=True).clamp(min=1)
+        mean = magnitude.sum(1, keepdim=True, dtype=torch.float64) / count
+        largest = magnitude.amax(1, keepdim=True)
+        above = (magnitude.double() > mean / gain) | (magnitude == largest)
+        keep |= above & (magnitude > 0)
+    return keep
+
+
+def survivors_scale(relevance: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale survivors so that the mass of each sign is conserved (PLRP-lambda).
+
+    Parameters
+    ----------
+    relevance : Tensor, shape (N, neurons)
+    keep : Tensor of bool, shape (N, neurons)
+
+    Returns
+    -------
+    scale : Tensor, shape (N, neurons)
+        0 for pruned neurons, ``lambda_s`` for kept ones of sign s.
+    unplaced : Tensor of float64, shape (N,)
+        Signed relevance of a sign that has no survivor, which is lost.
+    """
+    survivors = relevance * keep
+    scale = torch.zeros_like(relevance)
+    unplaced = torch.zeros(relevance.shape[0], dtype=torch.float64, device=relevance.device)
+    for sign in (1, -1):
+        total = (sign * relevance).clamp(min=0).sum(1, dtype=torch.float64)
+        placed = (sign * survivors).clamp(min=0).sum(1, dtype=torch.float64)
+        ratio = torch.where(placed > 0, total / placed.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+        scale += ratio.to(scale.dtype)[:, None] * (sign * survivors > 0)
+        unplaced += sign * torch.where(placed > 0, 0.0, total)
+    return scale, unplaced

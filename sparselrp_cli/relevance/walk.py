@@ -1,0 +1,208 @@
+"""The forward pass and the backward walk of relevance over a canonical graph.
+
+The walk carries a multiplier ``c`` per neuron, with relevance ``r = a c``; see `sparselrp_cli.model.operations`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.model.graph import CanonicalGraph, Node
+from sparselrp_cli.relevance.ledger import Ledger, PrunedLayer
+from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask
+from sparselrp_cli.relevance.pruning import Pruning, survivors_scale
+from sparselrp_cli.relevance.step import (
+    Denominators,
+    PreparedLayer,
+    StepResult,
+    propagate,
+    propagate_masked,
+    sample_sums,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A graph with everything that is the same for every batch."""
+
+    graph: CanonicalGraph
+    layers: Mapping[str, PreparedLayer]
+    plan: PruningPlan
+    pruning: Pruning
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPass:
+    """Every tensor of one batch, and what operations remember."""
+
+    n_samples: int
+    values: dict[str, Tensor]
+    memos: dict[str, Any]
+    denominators: Denominators
+
+    @classmethod
+    def run(cls, graph: CanonicalGraph, x: Tensor) -> "ForwardPass":
+        values, memos = {graph.input: x}, {}
+        for node in graph.nodes:
+            value, memo = node.operation.forward(*[values[i] for i in node.inputs])
+            values[node.name] = value
+            if memo is not None:
+                memos[node.name] = memo
+        return cls(x.shape[0], values, memos, Denominators())
+
+
+def walk(program: Program, forward: ForwardPass, seeds: Mapping[str, Tensor]) -> tuple[Tensor, Ledger]:
+    """Carry multipliers from the explained outputs to the input.
+
+    Parameters
+    ----------
+    seeds : mapping of str to Tensor
+        For each explained output node, the multiplier it starts with: the functional's weights.
+
+    Returns
+    -------
+    multiplier : Tensor
+        At the input, shaped as it: the hypothetical contributions.
+    ledger : Ledger
+    """
+    return _Walk(program, forward, seeds).run()
+
+
+class _Walk:
+    def __init__(self, program: Program, forward: ForwardPass, seeds: Mapping[str, Tensor]) -> None:
+        self.program = program
+        self.forward = forward
+        self.values = forward.values
+        self.n_samples = forward.n_samples
+        self.multipliers: dict[str, Tensor] = dict(seeds)
+        self.ledger = Ledger.empty(forward.n_samples, self.values[program.graph.input].device)
+        self.masks_again = program.pruning.redistribute == "m" and not program.pruning.is_identity
+        # PLRP-M: what layers gave to a tensor that will be pruned, and the multipliers they gave it from.
+        self.from_layers: dict[str, Tensor] = {}
+        self.to_repeat: dict[str, list[tuple[Reading, Tensor]]] = {}
+
+    def run(self) -> tuple[Tensor, Ledger]:
+        graph = self.program.graph
+        for node in reversed(graph.nodes):
+            c = self._complete(node.name)
+            if c is None:
+                continue
+            if node.name in self.program.layers:
+                self._layer(node, c)
+            else:
+                self._operation(node, c)
+        at_input = self.multipliers.get(graph.input)
+        return (torch.zeros_like(self.values[graph.input]) if at_input is None else at_input), self.ledger
+
+    def _complete(self, name: str) -> Tensor | None:
+        """Give a tensor's multiplier once everything that reads it has contributed, pruned if it is to be."""
+        c = self.multipliers.pop(name, None)
+        pruned = name in self.program.plan.tensors and not self.program.pruning.is_identity
+        if not pruned or (c is None and name not in self.from_layers):
+            return c
+        return self._prune_masked(name, c) if name in self.from_layers else self._prune_lambda(name, c)
+
+    def _give(self, name: str, c: Tensor) -> None:
+        known = self.multipliers.get(name)
+        self.multipliers[name] = c if known is None else known + c
+
+    def _inputs(self, node: Node) -> tuple[Tensor, ...]:
+        return tuple(self.values[i] for i in node.inputs)
+
+    def _operation(self, node: Node, c: Tensor) -> None:
+        inputs = self._inputs(node)
+        self._book_constants(node, c, inputs)
+        pulled = node.operation.pull(c, inputs, self.values[node.name], self.forward.memos.get(node.name))
+        for name, part in zip(node.inputs, pulled, strict=True):
+            self._give(name, part)
+
+    def _book_constants(self, node: Node, c: Tensor, inputs: tuple[Tensor, ...]) -> None:
+        absorbed = node.operation.absorbed(c, inputs)
+        if absorbed is not None:
+            self.ledger.to_bias += sample_sums(absorbed, self.n_samples)
+
+    def _layer(self, node: Node, c: Tensor) -> None:
+        result = self._step(node, c)
+        reading = self.program.plan.readings.get(node.name) if self.masks_again else None
+        if reading is None:
+            self._book(result)
+            self._give(node.inputs[0], result.multiplier)
+            return
+        given = self._pull_along(reading, result.multiplier, book=False)
+        known = self.from_layers.get(reading.tensor)
+        self.from_layers[reading.tensor] = given if known is None else known + given
+        self.to_repeat.setdefault(reading.tensor, []).append((reading, c))
+
+    def _step(self, node: Node, c: Tensor, keep: Tensor | None = None) -> StepResult:
+        prepared, a, z = self.program.layers[node.name], self.values[node.inputs[0]], self.values[node.name]
+        cache = self.forward.denominators
+        if keep is None:
+            return propagate(prepared, node.name, a, z, c, self.n_samples, cache)
+        return propagate_masked(prepared, node.name, a, z, c, keep, self.n_samples, cache)
+
+    def _book(self, result: StepResult) -> None:
+        self.ledger.to_bias += result.to_bias
+        self.ledger.to_stabiliser += result.to_stabiliser
+
+    def _pull_along(self, reading: Reading, c: Tensor, *, book: bool) -> Tensor:
+        """Carry a multiplier from a layer's input back to the tensor it reads."""
+        for node in reversed(reading.path):
+            inputs = self._inputs(node)
+            if book:
+                self._book_constants(node, c, inputs)
+            memo = self.forward.memos.get(node.name)
+            (c,) = node.operation.pull(c, inputs, self.values[node.name], memo)
+        return c
+
+    def _flat_relevance(self, name: str, c: Tensor) -> Tensor:
+        return (self.values[name] * c).reshape(self.n_samples, -1)
+
+    def _prune_lambda(self, name: str, c: Tensor | None) -> Tensor:
+        if c is None:
+            raise ValueError(f"tensor '{name}' has no multiplier")
+        relevance = self._flat_relevance(name, c)
+        keep = self.program.pruning.keep(relevance)
+        scale, unplaced = survivors_scale(relevance, keep)
+        self.ledger.lost += unplaced
+        self._record(name, relevance, keep, [])
+        return c * scale.reshape(c.shape)
+
+    def _prune_masked(self, name: str, others: Tensor | None) -> Tensor:
+        """Prune by PLRP-M: layers share among the kept; what came another way is masked and scaled [ours]."""
+        first = self.from_layers.pop(name)
+        relevance = self._flat_relevance(name, first if others is None else first + others)
+        keep = self.program.pruning.keep(relevance)
+        mask = keep.reshape(first.shape).to(first.dtype)
+        total = torch.zeros_like(first)
+        results = []
+        for reading, c in self.to_repeat.pop(name):
+            result = self._step(reading.layer, c, carry_mask(reading.path, mask))
+            self._book(result)
+            results.append(result)
+            total = total + self._pull_along(reading, result.multiplier, book=True)
+        if others is not None:
+            scale, unplaced = survivors_scale(self._flat_relevance(name, others), keep)
+            self.ledger.lost += unplaced
+            total = total + others * scale.reshape(others.shape)
+        self._record(name, relevance, keep, results)
+        return total
+
+    def _record(self, name: str, relevance: Tensor, keep: Tensor, results: list[StepResult]) -> None:
+        magnitude = relevance.abs()
+        mass = magnitude.sum(1, dtype=torch.float64)
+        columns = [r.fallback_columns for r in results if r.fallback_columns is not None]
+        masses = [r.fallback_mass for r in results if r.fallback_mass is not None]
+        self.ledger.pruned_layers.append(
+            PrunedLayer(
+                tensor=name,
+                neurons=relevance.shape[1],
+                kept=keep.sum(1),
+                pruned_mass=mass - (magnitude * keep).sum(1, dtype=torch.float64),
+                mass=mass,
+                fallback_columns=torch.stack(columns).sum(0) if columns else None,
+                fallback_mass=torch.stack(masses).sum(0) if masses else None,
+            )
+        )
