@@ -1,0 +1,161 @@
+"""Model folders: `model.json` with the architecture and names, and weights as safetensors."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.targets import OutputNames
+from sparselrp_cli.model.weights import load_weights, put_weights
+
+SCHEMA_VERSION = 1
+_MAX_BYTES = 1 << 20
+_KEYS = {
+    "schema_version": int, "name": str, "description": str, "architecture": dict, "weights": str,
+    "weights_sha256": str, "window": int, "alphabet": str, "layout": str, "outputs": list,
+    "license": str, "source": str,
+}  # fmt: skip
+_REQUIRED = ("schema_version", "architecture", "weights", "window")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What `model.json` says.
+
+    Attributes
+    ----------
+    name : str
+    architecture : str
+        A name in `sparselrp_cli.model.architectures`.
+    arguments : mapping
+        Its arguments.
+    weights : str
+        A file beside `model.json`.
+    window : int
+        Window length in bp.
+    alphabet : str
+        Order of the bases on the model's base axis.
+    layout : str
+        ``NCL`` or ``NLC``.
+    outputs : tuple of OutputNames
+    """
+
+    name: str
+    architecture: str
+    arguments: Mapping[str, Any]
+    weights: str
+    weights_sha256: str | None
+    window: int
+    alphabet: str
+    layout: str
+    outputs: tuple[OutputNames, ...]
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Read and check a `model.json`.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{path}: larger than 1 MiB, so not a model description")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise ModelError(f"{path}: can't be read ({_reason(error)})") from error
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{path} line {error.lineno}: not JSON ({error.msg})") from error
+    return _checked(document, path)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _checked(document: Any, path: Path) -> ModelSpec:
+    if not isinstance(document, dict):
+        raise ModelError(f"{path}: not a JSON object")
+    for key in _REQUIRED:
+        if key not in document:
+            raise ModelError(f"{path}: '{key}' is missing")
+    for key, value in document.items():
+        if key not in _KEYS:
+            raise ModelError(f"{path}: unknown key '{key}'; known are {', '.join(_KEYS)}")
+        if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
+            raise ModelError(f"{path}: '{key}' must be of type {_KEYS[key].__name__}")
+    if document["schema_version"] != SCHEMA_VERSION:
+        raise ModelError(
+            f"{path}: schema version {document['schema_version']}; this program reads {SCHEMA_VERSION}"
+        )
+    if not 0 < document["window"] <= 10_000_000:
+        raise ModelError(f"{path}: 'window' must be between 1 and 10,000,000 bp")
+    weights = document["weights"]
+    if Path(weights).name != weights or not weights.endswith(".safetensors"):
+        raise ModelError(f"{path}: 'weights' must name a .safetensors file in the same folder, not '{weights}'")
+    architecture = document["architecture"]
+    if not isinstance(architecture.get("name"), str) or not isinstance(architecture.get("arguments", {}), dict):
+        raise ModelError(f"{path}: 'architecture' needs a 'name' and may have 'arguments'")
+    return ModelSpec(
+        name=document.get("name", path.parent.name),
+        architecture=architecture["name"],
+        arguments=architecture.get("arguments", {}),
+        weights=weights,
+        weights_sha256=document.get("weights_sha256"),
+        window=document["window"],
+        alphabet=document.get("alphabet", "ACGT"),
+        layout=document.get("layout", "NCL"),
+        outputs=_outputs(document.get("outputs", []), path),
+    )
+
+
+def _outputs(entries: list[Any], path: Path) -> tuple[OutputNames, ...]:
+    outputs = []
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise ModelError(f"{path}: each of 'outputs' needs a 'name'")
+        tasks = entry.get("tasks", [])
+        if not isinstance(tasks, list) or not all(isinstance(t, str) for t in tasks):
+            raise ModelError(f"{path}: 'tasks' of output '{entry['name']}' must be a list of names")
+        axes = entry.get("axes", "NTP")
+        if axes not in ("NT", "NP", "NTP", "NPT"):
+            raise ModelError(f"{path}: 'axes' of output '{entry['name']}' must be NT, NP, NTP or NPT")
+        outputs.append(OutputNames(entry["name"], tuple(tasks), axes))
+    return tuple(outputs)
+
+
+def build(spec: ModelSpec, path: Path) -> nn.Module:
+    """Build the network a spec describes, with its weights.
+
+    Raises
+    ------
+    ModelError
+        If the architecture is unknown, its arguments don't fit, or the weights are corrupt or don't fit.
+    """
+    from sparselrp_cli.model.architectures import ARCHITECTURES
+
+    factory = ARCHITECTURES.get(spec.architecture)
+    if factory is None:
+        known = ", ".join(ARCHITECTURES)
+        raise ModelError(f"{path}: unknown architecture '{spec.architecture}'; known are {known}")
+    try:
+        module = factory(**spec.arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        message = f"{path}: architecture '{spec.architecture}' can't be built with these arguments ({error})"
+        raise ModelError(message) from error
+    weights = path.parent / spec.weights
+    if spec.weights_sha256 and weights.is_file() and file_sha256(weights) != spec.weights_sha256:
+        raise ModelError(f"{weights}: not the weights that {path.name} was written for (sha256 differs)")
+    put_weights(module, load_weights(weights), weights)
+    return module
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

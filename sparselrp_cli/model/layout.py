@@ -1,0 +1,46 @@
+"""How a model wants its sequence: order of bases and of axes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from sparselrp_cli.errors import ModelError
+
+Layout = Literal["NCL", "NLC"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputLayout:
+    """Turns windows (N, 4, L) in the order A C G T into a model's input, and multipliers back.
+
+    Attributes
+    ----------
+    alphabet : str
+        The model's order of bases, such as ``ACGT``.
+    layout : {"NCL", "NLC"}
+        The model's order of axes: bases before or after positions.
+    """
+
+    alphabet: str = "ACGT"
+    layout: Layout = "NCL"
+
+    def __post_init__(self) -> None:
+        if sorted(self.alphabet.upper()) != sorted("ACGT"):
+            raise ModelError(f"alphabet '{self.alphabet}': must hold A, C, G and T once each")
+        if self.layout not in ("NCL", "NLC"):
+            raise ModelError(f"layout '{self.layout}': must be NCL or NLC")
+
+    @property
+    def _order(self) -> list[int]:
+        return ["ACGT".index(base) for base in self.alphabet.upper()]
+
+    def to_model(self, x: Tensor) -> Tensor:
+        """Reorder windows (N, 4, L) for the model."""
+        x = x[:, self._order]
+        return x if self.layout == "NCL" else x.transpose(1, 2).contiguous()
+
+    def from_model(self, c: Tensor) -> Tensor:
+        """Bring the model's input axes back to (N, 4, L) in the order A C G T."""
+        c = c if self.layout == "NCL" else c.transpose(1, 2)
+        return c[:, [self._order.index(i) for i in range(4)]]

@@ -1,0 +1,41 @@
+"""Names from users' files, made safe for file names and for lines of a table."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+LONGEST = 80
+
+
+def target_file_name(name: str) -> str:
+    """Give the part of a file name that stands for one target.
+
+    Letters, digits and ``. _ - + =`` stay; every run of other characters, and a first ``.`` or ``-``, becomes
+    ``_``; so do two dots. At most 80 bytes, never empty.
+    """
+    safe = re.sub(r"[^\w.+=-]+|\.\.+", "_", unicodedata.normalize("NFC", name))
+    safe = re.sub(r"^[.-]", "_", safe)
+    return safe.encode()[:LONGEST].decode(errors="ignore").rstrip(".") or "_"
+
+
+def target_file_names(names: Sequence[str]) -> list[str]:
+    """Give each target its part of a file name, unique also where case doesn't count.
+
+    A name that is taken gets ``_2``, ``_3``, ... in the order of the targets.
+    """
+    taken: set[str] = set()
+    given = []
+    for name in map(target_file_name, names):
+        candidate, number = name, 1
+        while candidate.casefold() in taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate.casefold())
+        given.append(candidate)
+    return given
+
+
+def field(text: str) -> str:
+    """Give the text as one field of a tab-separated line: no tab, no line break, ``.`` where it is empty."""
+    # What str.splitlines or a terminal would break a line at is among the control and separator characters.
+    return "".join("_" if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text) or "."

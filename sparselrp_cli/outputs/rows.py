@@ -1,0 +1,139 @@
+"""Scored windows, as they pass from the pipeline to the writers and back from an archive."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Bases = npt.NDArray[np.uint8]
+Reals = npt.NDArray[np.floating[Any]]
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.integer[Any]]
+
+ACCOUNTING = ("score", "relevance", "absorbed", "lost", "conservation_error", "zero_share")
+
+
+class WindowLike(Protocol):
+    """A stretch of a chromosome that was scored, 0-based half-open; it may hang over the ends.
+
+    Attributes
+    ----------
+    chrom : str
+    start, end : int
+        In bp; `start` may be negative and `end` beyond the chromosome.
+    name : str
+    strand : str
+        ``+``, ``-`` or ``.``.
+    index : int
+        Which region of the input it is, counted from 0.
+    """
+
+    @property
+    def chrom(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def strand(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedWindow:
+    """A window read back from an archive; see `WindowLike`."""
+
+    chrom: str
+    start: int
+    end: int
+    name: str
+    strand: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArchiveRows:
+    """Windows with everything that is kept of them, all on forward coordinates.
+
+    Attributes
+    ----------
+    windows : sequence of WindowLike, length n
+    one_hot : ndarray of uint8, shape (n, 4, L)
+        A C G T; an unknown base is an all-zero column.
+    hypothetical : ndarray of float, shape (T, n, 4, L)
+        Hypothetical contributions, a map for each of the T targets.
+    accounting : mapping of str to ndarray of float64, shape (T, n)
+        The columns named in `ACCOUNTING`.
+    n_unknown : ndarray of int, shape (n,)
+        Unknown bases in the window.
+
+    Raises
+    ------
+    ValueError
+        If the shapes don't agree or a column is missing.
+    """
+
+    windows: Sequence[WindowLike]
+    one_hot: Bases
+    hypothetical: Reals
+    accounting: Mapping[str, Doubles]
+    n_unknown: Integers
+
+    def __post_init__(self) -> None:
+        n = len(self.windows)
+        length = self.one_hot.shape[-1]
+        expected = {
+            "one_hot": (self.one_hot.shape, (n, 4, length)),
+            "hypothetical": (self.hypothetical.shape, (self.n_targets, n, 4, length)),
+            "n_unknown": (self.n_unknown.shape, (n,)),
+        }
+        for column in ACCOUNTING:
+            if column not in self.accounting:
+                raise ValueError(f"the accounting has no column '{column}'")
+            expected[column] = (self.accounting[column].shape, (self.n_targets, n))
+        for name, (shape, wanted) in expected.items():
+            if shape != wanted:
+                raise ValueError(f"{name} has shape {shape}, not {wanted}")
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, rows: slice) -> "ArchiveRows":
+        """Take some of the rows, without a copy."""
+        return ArchiveRows(
+            windows=self.windows[rows],
+            one_hot=self.one_hot[rows],
+            hypothetical=self.hypothetical[:, rows],
+            accounting={name: column[:, rows] for name, column in self.accounting.items()},
+            n_unknown=self.n_unknown[rows],
+        )
+
+    @property
+    def n_targets(self) -> int:
+        return len(self.hypothetical)
+
+
+def joined(parts: Sequence[ArchiveRows]) -> ArchiveRows:
+    """Put rows behind each other."""
+    if len(parts) == 1:
+        return parts[0]
+    return ArchiveRows(
+        windows=[window for part in parts for window in part.windows],
+        one_hot=np.concatenate([part.one_hot for part in parts]),
+        hypothetical=np.concatenate([part.hypothetical for part in parts], axis=1),
+        accounting={
+            name: np.concatenate([part.accounting[name] for part in parts], axis=1) for name in ACCOUNTING
+        },
+        n_unknown=np.concatenate([part.n_unknown for part in parts]),
+    )
+
+
+def place(window: WindowLike) -> str:
+    """Name a window in a message: ``chr1:100-600 (peak_7)``."""
+    name = "" if window.name in ("", ".") else f" ({window.name})"
+    return f"{window.chrom}:{window.start}-{window.end}{name}"
