@@ -130,8 +130,13 @@ class TargetParser:
         if not one:
             raise TargetError(f"the model has several targets; choose with --target among {self._choices()}")
         names = self.names[0]
+        return Target(names.tasks[0] if names.tasks else names.name, self.any_target().terms)
+
+    def any_target(self) -> Target:
+        """Give some target, the first task of the first output, for checks."""
+        names = self.names[0]
         task = 0 if "T" in _axes(len(self.outputs[0].shape), names) else None
-        return Target(names.tasks[0] if names.tasks else names.name, (Term(0, task, None),))
+        return Target(names.name, (Term(0, task, None),))
 
     def parse(self, text: str) -> Target:
         """Read a target.

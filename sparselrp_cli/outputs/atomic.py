@@ -67,7 +67,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def temporary(path: Path | str) -> Iterator[Path]:
-    """As `replacing`, but errors in the block stay as they are: for blocks that also run the caller's code."""
+    """As `replacing`, but errors in the block stay as they are, for blocks that run other code too."""
     path = Path(path)
     with reported(path):
         final = Path(os.path.realpath(path))

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Sequence
 
 LONGEST = 80
+# Controls, line and paragraph separators (str.splitlines breaks at them), and what isn't text at all.
+UNSAFE = ("Cc", "Zl", "Zp", "Cs")
 
 
 def target_file_name(name: str) -> str:
@@ -37,5 +39,4 @@ def target_file_names(names: Sequence[str]) -> list[str]:
 
 def field(text: str) -> str:
     """Give the text as one field of a tab-separated line: no tab, no line break, ``.`` where it is empty."""
-    # What str.splitlines or a terminal would break a line at is among the control and separator characters.
-    return "".join("_" if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text) or "."
+    return "".join("_" if unicodedata.category(c) in UNSAFE else c for c in text) or "."

@@ -118,21 +118,6 @@ class ArchiveRows:
         return len(self.hypothetical)
 
 
-def joined(parts: Sequence[ArchiveRows]) -> ArchiveRows:
-    """Put rows behind each other."""
-    if len(parts) == 1:
-        return parts[0]
-    return ArchiveRows(
-        windows=[window for part in parts for window in part.windows],
-        one_hot=np.concatenate([part.one_hot for part in parts]),
-        hypothetical=np.concatenate([part.hypothetical for part in parts], axis=1),
-        accounting={
-            name: np.concatenate([part.accounting[name] for part in parts], axis=1) for name in ACCOUNTING
-        },
-        n_unknown=np.concatenate([part.n_unknown for part in parts]),
-    )
-
-
 def place(window: WindowLike) -> str:
     """Name a window in a message: ``chr1:100-600 (peak_7)``."""
     name = "" if window.name in ("", ".") else f" ({window.name})"

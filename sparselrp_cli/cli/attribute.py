@@ -1,0 +1,166 @@
+"""`sparselrp attribute`: relevance for every window."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparselrp_cli.cli.options import (
+    COMPOSITES,
+    BatchSize,
+    Device,
+    Proportion,
+    log_options,
+    model_options,
+    prefix_option,
+    start_log,
+    track_options,
+)
+
+
+@click.command(short_help="Relevance for every window (the GPU step).")
+@click.argument("sequences", metavar="SEQUENCES")
+@model_options
+@prefix_option
+@click.option(
+    "-r", "--regions", metavar="BED",
+    help="BED or narrowPeak, plain or gzip, - for standard input: windows of the model's length around their"
+    " summits or midpoints. Strand '-' is explained reverse-complemented.",
+)
+@click.option(
+    "-t", "--target", "targets", multiple=True, metavar="TARGET",
+    help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs with positions"
+    " (the mean over positions), A-B for a contrast. Repeatable. May be left out for a single scalar.",
+)
+@click.option(
+    "-p", "--prune", type=Proportion(auto=True), default=0.25, show_default=True,
+    help="Proportion of positive relevance mass pruned in each layer; 0 is plain LRP.",
+)
+@click.option("--prune-negative", type=Proportion(), help="The same for negative relevance.  [default: P/2]")
+@click.option(
+    "--redistribute", type=click.Choice(["lambda", "m"]), default="lambda", show_default=True,
+    help="Where pruned mass goes: to all survivors of its sign in the layer (lambda), or to the survivors that"
+    " feed the same neurons (m).",
+)
+@click.option(
+    "--composite", type=click.Choice(COMPOSITES), default=COMPOSITES[0], show_default=True,
+    help="Which rule for which layer; `sparselrp inspect` lists them.",
+)
+@click.option("--reverse-complement", is_flag=True, help="Average with the reverse complement of each window.")
+@click.option(
+    "--tile-overlap", type=click.IntRange(0), metavar="BP",
+    help="Without -r: overlap of neighbouring windows on records longer than the model's window."
+    "  [default: half a window]",
+)
+@click.option(
+    "--max-unknown", type=click.FloatRange(0, 1), default=1.0, show_default=True, metavar="SHARE",
+    help="Skip windows with a larger share of N.",
+)
+@track_options
+@click.option(
+    "-b", "--batch-size", type=BatchSize(), default="auto", show_default=True,
+    help="Windows at a time; halved when memory runs out.",
+)
+@click.option(
+    "--device", type=Device(), default="auto", show_default=True,
+    help="auto, cpu or cuda[:N]; a GPU that was asked for and is missing is an error.",
+)
+@click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16", "float64"]), default="float32", show_default=True,
+    help="Precision of the computation.",
+)
+@click.option(
+    "--archive-dtype", type=click.Choice(["float16", "float32", "float64"]),
+    help="Precision of PREFIX.h5.  [default: float32; float64 with --dtype float64]",
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.  [default: torch's choice]")
+@click.option(
+    "--max-conservation-error", type=click.FloatRange(0), metavar="X",
+    help="Fail if |score - relevance - absorbed - lost| is more than X of the score in any window.",
+)
+@click.option("--strict", is_flag=True, help="Fail on what is otherwise skipped or warned about.")
+@log_options
+@click.pass_context
+def attribute(context: click.Context, quiet: bool, **given: Any) -> None:  # fmt: skip
+    """Explain every window of SEQUENCES and write tracks, tables and motif-ready files.
+
+    SEQUENCES is FASTA: plain, gzip or bgzip, or - for standard input. With -r it is a genome; alone, every
+    record is explained, tiled if it is longer than the model's window and padded with N if it is shorter.
+
+    \b
+    Examples:
+      sparselrp attribute genome.fa -r peaks.narrowPeak -m models/suhw-dm3 -o out/suhw
+      sparselrp attribute promoters.fa -m models/suhw-dm3 -o out/promoters -p 0
+    """
+    start_log(context, quiet=quiet)
+    if given["sequences"] == "-" and given["regions"] == "-":
+        raise click.UsageError("SEQUENCES and --regions can't both come from standard input")
+    if given["regions"] is not None and given["tile_overlap"] is not None:
+        raise click.UsageError("--tile-overlap goes without --regions")
+    if given["sequences"] == "-" and given["regions"] is not None:
+        raise click.UsageError("with --regions SEQUENCES is read at random places and can't be standard input")
+    _run(given, quiet=quiet)
+
+
+def _run(given: dict[str, Any], *, quiet: bool) -> None:
+    import logging
+    import sys
+
+    from sparselrp_cli.cli.progress import progress_bar
+    from sparselrp_cli.pipeline import WARN_ABOVE
+    from sparselrp_cli.pipeline import attribute as run
+
+    logger = logging.getLogger("sparselrp")
+    summary = run(_options(given), ["sparselrp", *sys.argv[1:]], progress_bar(quiet=quiet))
+    totals = summary.totals
+    accounts = totals.summary()
+    for target, means in accounts["targets"].items():
+        logger.info(
+            "%s: mean score %.4g, relevance %.4g, absorbed %.4g, lost %.4g; %.1f %% of bases exactly zero",
+            target, means["mean_score"], means["mean_relevance"], means["mean_absorbed"], means["mean_lost"],
+            100 * means["mean_zero_share"],
+        )  # fmt: skip
+    logger.info("%d windows explained, %d skipped", totals.windows, totals.skipped)
+    if totals.largest_error > WARN_ABOVE:
+        logger.warning("conservation error up to %.2g (window %s)", totals.largest_error, totals.worst_window)
+    logger.info("wrote %s", ", ".join(str(path) for path in summary.files))
+
+
+def _options(given: dict[str, Any]) -> Any:
+    from sparselrp_cli.model.loading import ModelRequest
+    from sparselrp_cli.pipeline import AttributeOptions
+    from sparselrp_cli.relevance.pruning import Pruning
+
+    automatic = given["prune"] == "auto"
+    if automatic and given["prune_negative"] is not None:
+        raise click.UsageError("--prune-negative goes with a number for --prune, not with auto")
+    pruning = Pruning(
+        positive=0.0 if automatic else given["prune"],
+        negative=given["prune_negative"],
+        automatic=automatic,
+        redistribute=given["redistribute"],
+    )
+    model = ModelRequest(
+        given["model"], given["weights"], given["window"], given["alphabet"], given["layout"], given["trust_model"]
+    )
+    return AttributeOptions(
+        sequences=given["sequences"],
+        prefix=Path(given["prefix"]),
+        model=model,
+        regions=given["regions"],
+        targets=given["targets"],
+        composite=given["composite"],
+        pruning=pruning,
+        average_strands=given["reverse_complement"],
+        overlap=given["overlap"],
+        tile_overlap=given["tile_overlap"],
+        batch_size=given["batch_size"],
+        device=given["device"],
+        dtype=given["dtype"],
+        archive_dtype=given["archive_dtype"],
+        threads=given["threads"],
+        formats=given["formats"] or (),
+        max_unknown=given["max_unknown"],
+        max_conservation_error=given["max_conservation_error"],
+        strict=given["strict"],
+    )

@@ -1,0 +1,41 @@
+"""`sparselrp export`: tracks and motif-ready files again, from archives."""
+
+from pathlib import Path
+
+import click
+
+from sparselrp_cli.cli.options import log_options, start_log, track_options
+
+
+@click.command(short_help="Tracks and motif-ready files again, from the archive (CPU, no torch).")
+@click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREFIX.h5...")
+@click.option(
+    "-o", "--output", "prefix", type=click.Path(path_type=Path), metavar="PREFIX",
+    help="Where to write, for a single archive.  [default: the archive's own prefix]",
+)
+@track_options
+@log_options
+@click.pass_context
+def export(
+    context: click.Context, archives: tuple[Path, ...], prefix: Path | None, formats: tuple[str, ...] | None,
+    overlap: str, quiet: bool,
+) -> None:  # fmt: skip
+    """Write tracks and motif-ready files from archives that `attribute` made.
+
+    \b
+    Example:
+      sparselrp export out/suhw.h5 --formats bigwig,modisco,finemo
+    """
+    start_log(context, quiet=quiet)
+    if prefix is not None and len(archives) > 1:
+        raise click.UsageError("--output goes with a single archive")
+    import logging
+
+    from sparselrp_cli.outputs.archive import ArchiveReader
+    from sparselrp_cli.outputs.export import export_files
+
+    for archive in archives:
+        with ArchiveReader(archive) as reader:
+            chosen = formats or ("bigwig", "modisco", "finemo")
+            files = export_files(reader, prefix or archive.with_suffix(""), chosen, overlap)
+        logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, files)))

@@ -1,0 +1,74 @@
+"""The command `sparselrp`: its subcommands, and what its exit codes mean."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from sparselrp_cli import __version__
+from sparselrp_cli.cli.attribute import attribute
+from sparselrp_cli.cli.evaluate import evaluate
+from sparselrp_cli.cli.export import export
+from sparselrp_cli.cli.inspect import inspect
+from sparselrp_cli.errors import SparselrpError
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+)
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
+def cli() -> None:
+    """Which bases mattered: sparse, conserved relevance from trained sequence models.
+
+    Pruned layer-wise relevance propagation (Yanez Sarmiento et al., ECML PKDD 2024) for genomics: per-base
+    relevance tracks and motif-ready files from FASTA or BED.
+    """
+
+
+for command in (attribute, inspect, export, evaluate):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code; failures are one line on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = any(a == "--verbose" or (a[:1] == "-" and a[1:2] != "-" and "v" in a[1:]) for a in given)
+    try:
+        code = cli.main(given, prog_name="sparselrp", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return WRONG_USAGE
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _failed("interrupted; nothing that isn't complete was left", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has left; nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (SparselrpError, click.ClickException) as error:
+        if verbose:
+            traceback.print_exc()
+        return _failed(error.format_message() if isinstance(error, click.ClickException) else str(error), FAILED)
+    except Exception as error:  # noqa: BLE001 - a fault of ours: still one line, and how to see more
+        if verbose:
+            traceback.print_exc()
+        what = " ".join(str(error).split())
+        hint = "" if verbose else "; run again with -v and report it"
+        return _failed(f"internal error ({type(error).__name__}: {what}){hint}", FAILED)
+    return code if isinstance(code, int) else DONE
+
+
+def _failed(message: str, code: int) -> int:
+    click.echo(f"sparselrp: error: {message}", err=True)
+    return code

@@ -1,0 +1,163 @@
+"""Options that several commands share, and types of their values."""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "finemo")
+OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
+COMPOSITES = ("epsilon-plus", "epsilon", "epsilon-gamma", "zero")
+
+
+class Proportion(click.ParamType):
+    """A proportion 0 <= P < 1, or the word ``auto`` where that is allowed."""
+
+    name = "P"
+
+    def __init__(self, *, auto: bool = False) -> None:
+        self.auto = auto
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        if self.auto and value == "auto":
+            return "auto"
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < 1:
+            self.fail(f"'{value}' isn't a proportion: 0 <= P < 1{', or auto' if self.auto else ''}", param, ctx)
+        return number
+
+
+class FormatList(click.ParamType):
+    """Formats separated by commas."""
+
+    name = "LIST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        formats = tuple(dict.fromkeys(part.strip() for part in str(value).split(",") if part.strip()))
+        for name in formats:
+            if name not in FORMATS:
+                self.fail(f"unknown format '{name}'; choose among {', '.join(FORMATS)}", param, ctx)
+        if not formats:
+            self.fail(f"no format; choose among {', '.join(FORMATS)}", param, ctx)
+        return formats
+
+
+class BatchSize(click.ParamType):
+    """A number of windows, or ``auto``."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "auto":
+            return None
+        if not str(value).isdigit() or int(value) < 1:
+            self.fail(f"'{value}' isn't a number of windows (1 or more) or auto", param, ctx)
+        return int(value)
+
+
+class Device(click.ParamType):
+    """``auto``, ``cpu`` or ``cuda[:N]``."""
+
+    name = "DEVICE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        kind, _, index = str(value).partition(":")
+        if value in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isascii() and index.isdigit()):
+            return str(value)
+        self.fail(f"'{value}' isn't a device: auto, cpu, cuda or cuda:N", param, ctx)
+
+
+def model_options(command: Command) -> Command:
+    """Add what says which model is meant and how it wants its input."""
+    return click.option(
+        "-m", "--model", required=True, metavar="MODEL",
+        help="Model folder or its model.json; PACKAGE.MODULE:FACTORY or FILE.py:FACTORY; or, with"
+        " --trust-model, a .pt2 program or a pickled .pt module.",
+    )(model_details(command))  # fmt: skip
+
+
+def model_details(command: Command) -> Command:
+    """Add the options that go with a model, wherever the model itself is named."""
+    options = [
+        click.option(
+            "-w", "--weights", type=click.Path(path_type=Path), metavar="FILE",
+            help="Weights for a factory: .safetensors, or a state dict read with weights_only.",
+        ),
+        click.option(
+            "--window", type=click.IntRange(1, 10_000_000), metavar="BP",
+            help="Window length in bp, where the model doesn't carry it.",
+        ),
+        click.option("--alphabet", metavar="ACGT", help="The model's order of bases.  [default: ACGT]"),
+        click.option(
+            "--layout", type=click.Choice(["NCL", "NLC"]),
+            help="The model's input axes: bases before (NCL) or after (NLC) positions.  [default: NCL]",
+        ),
+        click.option(
+            "--trust-model", is_flag=True,
+            help="Load a file that can run code inside it (.pt2, .pt, .pth, .pkl).",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def prefix_option(command: Command) -> Command:
+    """Add the prefix of all files that are written."""
+    return click.option(
+        "-o", "--output", "prefix", required=True, type=click.Path(path_type=Path), metavar="PREFIX",
+        help="Every file of the run is named PREFIX.something.",
+    )(command)  # fmt: skip
+
+
+def track_options(command: Command) -> Command:
+    """Add the choice of files and of what overlapping windows give."""
+    formats = click.option("--formats", type=FormatList(), help=f"Files to write, of: {', '.join(FORMATS)}.")
+    overlap = click.option(
+        "--overlap", type=click.Choice(OVERLAPS), default=OVERLAPS[0], show_default=True,
+        help="What a base covered by several windows gets in a track.",
+    )  # fmt: skip
+    return formats(overlap(command))
+
+
+def log_options(command: Command) -> Command:
+    """Add -q and -v, and set up the log on standard error before the command runs."""
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors; no progress.")
+    verbose = click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=_remember_verbose, is_eager=True,
+        help="Say more, and show the traceback of an error.",
+    )  # fmt: skip
+    return quiet(verbose(command))
+
+
+def _remember_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta["sparselrp.verbose"] = value
+
+
+def start_log(context: click.Context, *, quiet: bool) -> None:
+    """Log to standard error: everything with -v, only warnings with -q."""
+    logger = logging.getLogger("sparselrp")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.addFilter(_without_level_for_info)
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    verbose = context.meta.get("sparselrp.verbose", False)
+    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+
+
+def _without_level_for_info(record: logging.LogRecord) -> bool:
+    record.levelname = {"INFO": "sparselrp", "DEBUG": "sparselrp"}.get(
+        record.levelname, f"sparselrp: {record.levelname.lower()}"
+    )
+    return True

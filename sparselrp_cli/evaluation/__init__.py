@@ -1,0 +1,1 @@
+"""How well relevance agrees with known sites: metrics, and sites from a motif matrix or a BED."""

@@ -1,0 +1,65 @@
+"""Metrics of one attribution map against known sites. `a` is a contribution per position, `m` a mask."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Values = npt.NDArray[np.floating]
+Mask = npt.NDArray[np.bool_]
+
+
+def relevance_mass_accuracy(a: Values, m: Mask) -> float:
+    """Share of positive relevance inside the sites (Arras, Osman, Samek 2022; on the positive part).
+
+    Parameters
+    ----------
+    a : ndarray, shape (L,)
+    m : ndarray of bool, shape (L,)
+
+    Returns
+    -------
+    float
+        NaN where there is no positive relevance.
+    """
+    positive = np.maximum(a.astype(np.float64), 0)
+    total = positive.sum()
+    return float(positive[m].sum() / total) if total > 0 else float("nan")
+
+
+def relevance_rank_accuracy(a: Values, m: Mask) -> float:
+    """Share of the K highest positions that lie inside the K positions of sites, expected over ties.
+
+    Arras, Osman, Samek 2022. NaN without sites.
+    """
+    k = int(m.sum())
+    if k == 0:
+        return float("nan")
+    cut = np.sort(a)[-k]
+    above, tied = a > cut, a == cut
+    share_of_tied = (k - above.sum()) / tied.sum()
+    return float((m[above].sum() + share_of_tied * m[tied].sum()) / k)
+
+
+def auroc(a: Values, m: Mask) -> float:
+    """Probability that a position inside the sites ranks above one outside, ties counting half.
+
+    NaN where all positions or none are inside.
+    """
+    inside, outside = int(m.sum()), int((~m).sum())
+    if not inside or not outside:
+        return float("nan")
+    ranks = pd.Series(a).rank().to_numpy()
+    return float((ranks[m].sum() - inside * (inside + 1) / 2) / (inside * outside))
+
+
+def gini(a: Values) -> float:
+    """Gini index of the magnitudes (Hurley & Rickard 2009): 0 if all are equal, towards 1 if one has all.
+
+    NaN where everything is zero.
+    """
+    ascending = np.sort(np.abs(a.astype(np.float64)))
+    n, total = len(ascending), ascending.sum()
+    if total == 0:
+        return float("nan")
+    k = np.arange(1, n + 1)
+    return float(((2 * k - n - 1) * ascending).sum() / (n * total))

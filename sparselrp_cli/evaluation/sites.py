@@ -1,0 +1,85 @@
+"""Known sites inside windows: matches of a motif matrix, or intervals of a BED."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from Bio import motifs
+from Bio.motifs.matrix import PositionSpecificScoringMatrix
+
+from sparselrp_cli.errors import InputError
+
+PSEUDOCOUNT = 0.1
+
+
+def read_matrix(path: Path) -> PositionSpecificScoringMatrix:
+    """Read the first motif of a JASPAR or MEME file as log-odds in bits, uniform background.
+
+    Raises
+    ------
+    InputError
+    """
+    for form in ("jaspar", "minimal"):
+        try:
+            with path.open() as stream:
+                found = motifs.parse(stream, form)
+        except OSError as error:
+            raise InputError(f"{path}: can't be read ({error.strerror})") from error
+        except Exception:  # noqa: BLE001, S112 - the parsers raise many kinds; the next format may fit
+            continue
+        if len(found):
+            return found[0].counts.normalize(pseudocounts=PSEUDOCOUNT).log_odds()
+    raise InputError(f"{path}: holds no motif in JASPAR or MEME format")
+
+
+def matrix_hits(
+    one_hot: npt.NDArray[np.uint8], matrix: PositionSpecificScoringMatrix, min_bits: float
+) -> npt.NDArray[np.bool_]:
+    """Mark the positions covered by matches of a matrix on either strand.
+
+    Parameters
+    ----------
+    one_hot : ndarray of uint8, shape (n, 4, L)
+        A site with an unknown base never matches.
+    min_bits : float
+        Matches score more than this.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, L)
+    """
+    log_odds = np.array([matrix[base] for base in "ACGT"])
+    width = log_odds.shape[1]
+    n, _, length = one_hot.shape
+    covered = np.zeros((n, length), dtype=bool)
+    if length < width:
+        return covered
+    known = np.lib.stride_tricks.sliding_window_view(one_hot.sum(1) > 0, width, axis=1).all(2)
+    windows = np.lib.stride_tricks.sliding_window_view(one_hot, width, axis=2)
+    for scores in (log_odds, log_odds[::-1, ::-1]):
+        found = known & (np.einsum("nbpw,bw->np", windows, scores, optimize=True) > min_bits)
+        for offset in range(width):
+            covered[:, offset : offset + found.shape[1]] |= found
+    return covered
+
+
+class Intervals:
+    """Sites of a BED, by chromosome.
+
+    Parameters
+    ----------
+    intervals : dict of str to list of (start, end)
+        0-based half-open.
+    """
+
+    def __init__(self, intervals: dict[str, list[tuple[int, int]]]) -> None:
+        self._by_chrom = {c: np.array(sorted(i), dtype=np.int64).reshape(-1, 2) for c, i in intervals.items()}
+
+    def mask(self, chrom: str, start: int, length: int) -> npt.NDArray[np.bool_]:
+        """Mark the positions of a window that sites cover: shape (length,)."""
+        mask = np.zeros(length, dtype=bool)
+        sites = self._by_chrom.get(chrom, np.empty((0, 2), dtype=np.int64))
+        near = sites[(sites[:, 0] < start + length) & (sites[:, 1] > start)]
+        for first, last in near:
+            mask[max(first - start, 0) : last - start] = True
+        return mask

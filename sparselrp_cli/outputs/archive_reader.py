@@ -1,0 +1,250 @@
+"""Reading an archive back: whole columns that are small, maps for the windows asked for."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from sparselrp_cli.errors import OutputError
+from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION, Column, columns
+from sparselrp_cli.outputs.rows import ACCOUNTING, ArchivedWindow, ArchiveRows, Bases, Reals
+
+Rows = slice | npt.NDArray[np.integer[Any]]
+AGAIN = "copy it again, or make it again with `sparselrp attribute`"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coordinates:
+    """Where the windows are, on forward coordinates, 0-based half-open.
+
+    Attributes
+    ----------
+    chrom : ndarray of int32, shape (N,)
+        Index into the chromosomes in genome order.
+    start, end : ndarray of int64, shape (N,)
+        In bp; may hang over the chromosome.
+    """
+
+    chrom: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+
+
+class ArchiveReader:
+    """A context manager that reads an archive.
+
+    Attributes
+    ----------
+    path : Path
+    n_windows, window_length, n_targets : int
+        N, L in bp, T.
+    target_names : list of str
+
+    Raises
+    ------
+    OutputError
+        On entering, if the file isn't an archive, is cut off, or comes from a later version of this tool; on
+        reading, if it is damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __enter__(self) -> Self:
+        self._file = _opened(self.path)
+        try:
+            with self._reported():
+                self._validate()
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What was run on what."""
+        return cast(dict[str, Any], self._json("manifest", dict))
+
+    @cached_property
+    def chrom_sizes(self) -> dict[str, int]:
+        """Size in bp of every chromosome, in genome order."""
+        with self._reported():
+            names = self._file["chrom_names"].asstr()[:]
+            return dict(zip(names, self._file["chrom_sizes"][:].tolist(), strict=True))
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """Where all windows are: 20 bytes a window."""
+        with self._reported():
+            chrom, start, end = (self._file[f"coords_{name}"][:] for name in ("chrom", "start", "end"))
+        if len(chrom) and not (chrom.min() >= 0 and chrom.max() < len(self.chrom_sizes)):
+            raise OutputError(f"{self.path}: a window is on no known chromosome; {AGAIN}")
+        if (end - start != self.window_length).any():
+            raise OutputError(f"{self.path}: a window doesn't span {self.window_length} bp; {AGAIN}")
+        return Coordinates(chrom, start, end)
+
+    def read(self, rows: Rows, target: int = 0) -> tuple[Bases, Reals]:
+        """Read maps.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int, n rows
+            In any order.
+        target : int
+
+        Returns
+        -------
+        one_hot : ndarray of uint8, shape (n, 4, L)
+        hypothetical : ndarray of float, shape (n, 4, L)
+            In the type of the archive.
+        """
+        one_hot, hypothetical = self._take("input_seqs", rows), self._take("hyp_scores", rows, target)
+        return one_hot.swapaxes(1, 2), hypothetical.swapaxes(1, 2)
+
+    def contributions(self, rows: Rows, target: int = 0) -> Reals:
+        """Read the contributions of the observed bases, zero where the base is unknown.
+
+        Returns
+        -------
+        ndarray of float32 or float64, shape (n, L)
+        """
+        one_hot, hypothetical = self.read(rows, target)
+        wide = hypothetical.astype(np.result_type(hypothetical.dtype, np.float32), copy=False)
+        return cast(Reals, np.where(one_hot != 0, wide, 0).sum(axis=1))
+
+    def column(self, name: str, target: int = 0) -> npt.NDArray[Any]:
+        """Read a whole accounting column, ``n_bases_unknown`` or ``region_index``, shape (N,)."""
+        return self._take(name, slice(None), target)
+
+    def windows(self, rows: Rows) -> list[ArchivedWindow]:
+        """Read where the windows are and what they are called."""
+        chroms = list(self.chrom_sizes)
+        at = self.coordinates
+        names = [name.decode(errors="surrogateescape") for name in self._take("names", rows)]
+        strands = self._take("strand", rows).astype(str)
+        index = self._take("region_index", rows)
+        fields = (at.chrom[rows], at.start[rows], at.end[rows], names, strands, index)
+        return [
+            ArchivedWindow(chroms[c], int(start), int(end), name, str(strand), int(i))
+            for c, start, end, name, strand, i in zip(*fields, strict=True)
+        ]
+
+    def rows(self, rows: Rows) -> ArchiveRows:
+        """Read all that is kept of some windows, ready for another `ArchiveWriter`."""
+        targets = range(self.n_targets)
+        return ArchiveRows(
+            windows=self.windows(rows),
+            one_hot=self._take("input_seqs", rows).swapaxes(1, 2),
+            hypothetical=np.stack([self._take("hyp_scores", rows, t).swapaxes(1, 2) for t in targets]),
+            accounting={name: np.stack([self._take(name, rows, t) for t in targets]) for name in ACCOUNTING},
+            n_unknown=self._take("n_bases_unknown", rows),
+        )
+
+    def chunks(self, size: int = 256) -> Iterator[slice]:
+        """Go through the windows in order, `size` at a time."""
+        for start in range(0, self.n_windows, size):
+            yield slice(start, min(start + size, self.n_windows))
+
+    def _validate(self) -> None:
+        version = self._file.attrs.get("schema_version")
+        if not isinstance(version, np.integer):
+            raise OutputError(f"{self.path} isn't a sparselrp archive; give the PREFIX.h5 of a run")
+        if version > SCHEMA_VERSION:
+            raise OutputError(
+                f"{self.path} has schema version {version}, and this version reads up to {SCHEMA_VERSION}; "
+                "install a newer sparselrp"
+            )
+        self.target_names = cast(list[str], self._json("target_names", list))
+        self.n_targets = len(self.target_names)
+        maps = self._dataset("hyp_scores")
+        if maps.ndim not in (3, 4) or maps.dtype.kind != "f":
+            raise OutputError(f"{self.path}: dataset 'hyp_scores' is damaged; {AGAIN}")
+        self.dtype = np.dtype(maps.dtype)
+        self.n_windows, self.window_length = map(int, maps.shape[-3:-1])
+        self._columns = {column.name: column for column in columns(self.window_length, maps.dtype)}
+        for column in self._columns.values():
+            self._check_column(column)
+        if len(self._dataset("chrom_names")) != len(self._dataset("chrom_sizes")):
+            raise OutputError(f"{self.path}: chromosome names and sizes differ in number; {AGAIN}")
+
+    def _check_column(self, column: Column) -> None:
+        shape, wanted = self._dataset(column.name).shape, column.shape(self.n_windows, self.n_targets)
+        if shape != wanted:
+            raise OutputError(
+                f"{self.path}: dataset '{column.name}' has shape {shape}, not {wanted}; {AGAIN}"
+            )
+
+    def _dataset(self, name: str) -> h5py.Dataset:
+        dataset = self._file.get(name)
+        if not isinstance(dataset, h5py.Dataset):
+            raise OutputError(f"{self.path} has no dataset '{name}'; {AGAIN}")
+        return dataset
+
+    def _json(self, name: str, kind: type) -> object:
+        try:
+            value = json.loads(self._file.attrs[name])
+        except (KeyError, TypeError, ValueError, OSError, RuntimeError):
+            value = None
+        if not isinstance(value, kind):
+            raise OutputError(f"{self.path}: attribute '{name}' is damaged; {AGAIN}")
+        return value
+
+    def _take(self, name: str, rows: Rows, target: int = 0) -> npt.NDArray[Any]:
+        """Read rows of a dataset, as few contiguous pieces as they make."""
+        column, dataset = self._columns[name], self._dataset(name)
+        if not 0 <= target < self.n_targets:
+            raise IndexError(f"target {target} of {self.n_targets}")
+        leading = (target,) * column.row_axis(self.n_targets)
+        with self._reported():
+            if isinstance(rows, slice):
+                return cast(npt.NDArray[Any], dataset[(*leading, rows)])
+            distinct, inverse = np.unique(rows, return_inverse=True)
+            pieces = [dataset[(*leading, piece)] for piece in _contiguous(distinct)]
+            return cast(
+                npt.NDArray[Any], np.concatenate(pieces)[inverse] if pieces else dataset[(*leading, slice(0))]
+            )
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError, KeyError) as error:
+            raise OutputError(f"{self.path} is damaged ({_one_line(error)}); {AGAIN}") from error
+
+
+def _contiguous(rows: npt.NDArray[np.integer[Any]]) -> Iterator[slice]:
+    """Cut increasing row numbers into slices."""
+    if not len(rows):
+        return
+    for piece in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+        yield slice(int(piece[0]), int(piece[-1]) + 1)
+
+
+def _opened(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise OutputError(f"{path}: no such file; give the PREFIX.h5 of a run")
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except PermissionError as error:
+        raise OutputError(f"{path} can't be read: permission denied") from error
+    except OSError as error:
+        raise OutputError(
+            f"{path} isn't an HDF5 file, or is cut off ({_one_line(error)}); {AGAIN}"
+        ) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

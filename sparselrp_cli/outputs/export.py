@@ -1,0 +1,46 @@
+"""Every file that is made from an archive, by format."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.motif_files import write_modisco, write_regions
+from sparselrp_cli.outputs.names import target_file_names
+from sparselrp_cli.outputs.tracks import write_bedgraph, write_bigwig
+
+
+def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], overlap: str) -> list[Path]:
+    """Write the files of some formats, for every target of the archive.
+
+    Parameters
+    ----------
+    formats : sequence of str
+        Of ``bigwig``, ``bedgraph``, ``modisco``, ``finemo``; ``h5`` is the archive itself and adds nothing.
+    overlap : str
+        What a base covered by several windows gets in a track.
+
+    Returns
+    -------
+    list of Path
+        What was written, each file once.
+    """
+    several = len(reader.target_names) > 1
+    names = target_file_names(reader.target_names) if several else [""]
+    written: list[Path] = []
+
+    def path(name: str, suffix: str) -> Path:
+        middle = f".{name}" if name else ""
+        target = prefix.with_name(f"{prefix.name}{middle}.{suffix}")
+        written.append(target)
+        return target
+
+    for target, name in enumerate(names):
+        if "bigwig" in formats:
+            write_bigwig(reader, path(name, "bw"), overlap, target)
+        if "bedgraph" in formats:
+            write_bedgraph(reader, path(name, "bedgraph.gz"), overlap, target)
+        if "modisco" in formats or "finemo" in formats:
+            write_modisco(reader, path(name, "ohe.npz"), path(name, "attr.npz"), target)
+    if "modisco" in formats or "finemo" in formats:
+        write_regions(reader, path("", "regions.narrowPeak"))
+    return written

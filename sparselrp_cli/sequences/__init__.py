@@ -1,0 +1,1 @@
+"""From text to one-hot windows: FASTA and BED readers, windows, batches."""

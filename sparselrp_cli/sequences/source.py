@@ -1,0 +1,210 @@
+"""Sources of windows: regions of a genome, or the records of a FASTA file; batch by batch."""
+
+import difflib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences.fasta import Genome, read_records
+from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
+from sparselrp_cli.sequences.regions import Region, read_regions
+from sparselrp_cli.sequences.windows import Skipped, Window, around, count_tiles, tiles
+
+OnSkip = Callable[[Skipped], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Windows that go through the engine together.
+
+    Attributes
+    ----------
+    windows : tuple of Window, length N
+    one_hot : ndarray of uint8, shape (N, 4, L)
+        On the forward strand, whatever the strand of the window.
+    n_unknown : ndarray of int64, shape (N,)
+        Positions without a known base.
+    """
+
+    windows: tuple[Window, ...]
+    one_hot: OneHot
+    n_unknown: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A window to be, with its letters; or the reason why there is none."""
+
+    chrom: str
+    start: int
+    end: int
+    name: str
+    strand: str
+    sequence: bytes = b""
+    reason: str = ""
+
+
+class WindowSource:
+    """Windows of one length, counted and put in batches.
+
+    Parameters
+    ----------
+    length : int
+        Of a window, in bp.
+    max_unknown : float
+        Windows with a larger share of unknown bases are skipped, and windows without any known base.
+
+    Attributes
+    ----------
+    ambiguous : int
+        IUPAC letters other than N that were read as N so far.
+    """
+
+    def __init__(self, length: int, max_unknown: float = 1.0) -> None:
+        self.length = length
+        self.max_unknown = max_unknown
+        self.ambiguous = 0
+
+    @property
+    def chrom_sizes(self) -> dict[str, int]:
+        """Lengths in bp by name; of plain FASTA, of the records read so far."""
+        raise NotImplementedError
+
+    def count(self) -> int | None:
+        """Count the windows to come, skipped ones included; None where that needs the only look there is."""
+        raise NotImplementedError
+
+    def _places(self) -> Iterator[_Place]:
+        raise NotImplementedError
+
+    def batches(self, size: int, on_skip: OnSkip) -> Iterator[Batch]:
+        """Give the windows in the order of the input, `size` at a time; only one batch is in memory."""
+        scored = self._scored(on_skip)
+        while rows := list(itertools.islice(scored, size)):
+            one_hot = np.stack([encoded for _, encoded in rows])
+            n_unknown = self.length - one_hot.sum((1, 2), dtype=np.int64)
+            yield Batch(tuple(window for window, _ in rows), one_hot, n_unknown)
+
+    def _scored(self, on_skip: OnSkip) -> Iterator[tuple[Window, OneHot]]:
+        index = 0
+        for place in self._places():
+            encoded = encode(place.sequence)
+            reason = place.reason or self._too_unknown(encoded)
+            if reason:
+                on_skip(Skipped(place.chrom, place.start, place.end, place.name, place.strand, reason))
+                continue
+            self.ambiguous += count_ambiguous(place.sequence)
+            yield Window(place.chrom, place.start, place.end, place.name, place.strand, index), encoded
+            index += 1
+
+    def _too_unknown(self, encoded: OneHot) -> str:
+        share = 1 - float(encoded.sum()) / self.length
+        if share == 1:
+            return "no known base in the window"
+        if share > self.max_unknown:
+            return f"{share:.0%} of the window is unknown, more than {self.max_unknown:.0%}"
+        return ""
+
+
+class RegionSource(WindowSource):
+    """Windows around the regions of a BED on a genome."""
+
+    def __init__(self, genome: Genome, regions: str, length: int, max_unknown: float = 1.0) -> None:
+        super().__init__(length, max_unknown)
+        self.genome = genome
+        self.regions = regions
+
+    @property
+    def chrom_sizes(self) -> dict[str, int]:
+        return self.genome.chrom_sizes
+
+    def count(self) -> int | None:
+        """Count the regions, which also finds a malformed line before anything is computed."""
+        return None if self.regions == "-" else sum(1 for _ in read_regions(self.regions))
+
+    def _places(self) -> Iterator[_Place]:
+        for region in read_regions(self.regions):
+            yield self._place(region)
+
+    def _place(self, region: Region) -> _Place:
+        start, end = around(region.centre, self.length)
+        size = self.genome.chrom_sizes.get(region.chrom)
+        if size is None:
+            place = (region.chrom, region.start, region.end, region.name, region.strand)
+            return _Place(*place, reason=self._unknown_chromosome(region.chrom))
+        if region.centre >= size:
+            place = (region.chrom, region.start, region.end, region.name, region.strand)
+            return _Place(*place, reason=f"its centre is beyond the end of {region.chrom} ({size} bp)")
+        sequence = self.genome.fetch(region.chrom, start, end)
+        return _Place(region.chrom, start, end, region.name, region.strand, sequence)
+
+    def _unknown_chromosome(self, chrom: str) -> str:
+        known = self.genome.chrom_sizes
+        other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
+        near = [other] if other in known else difflib.get_close_matches(chrom, known, 1)
+        hint = f"; it has '{near[0]}'" if near else ""
+        return f"chromosome '{chrom}' is not in {self.genome.name}{hint}"
+
+
+class RecordSource(WindowSource):
+    """Windows over every record of a FASTA file: tiled where it is longer, padded where it is shorter."""
+
+    def __init__(self, path: str, length: int, overlap: int | None = None, max_unknown: float = 1.0) -> None:
+        super().__init__(length, max_unknown)
+        self.path = path
+        self.overlap = length // 2 if overlap is None else overlap
+        if self.overlap >= length:
+            raise InputError(f"an overlap of {self.overlap} bp leaves no step between windows of {length} bp")
+        self._sizes: dict[str, int] = {}
+
+    @property
+    def chrom_sizes(self) -> dict[str, int]:
+        return self._sizes
+
+    def count(self) -> int | None:
+        """Count the windows, which also finds a malformed record before anything is computed."""
+        if self.path == "-":
+            return None
+        return sum(count_tiles(len(r.sequence), self.length, self.overlap) for r in read_records(self.path))
+
+    def _places(self) -> Iterator[_Place]:
+        for record in read_records(self.path):
+            size = len(record.sequence)
+            self._sizes[record.name] = size
+            several = size > self.length
+            for start, end in tiles(size, self.length, self.overlap):
+                name = f"{record.name}:{start}-{end}" if several else record.name
+                inside = record.sequence[max(start, 0) : end]
+                sequence = b"N" * max(-start, 0) + inside
+                yield _Place(record.name, start, end, name, ".", sequence.ljust(self.length, b"N"))
+
+
+@contextmanager
+def open_source(
+    sequences: str, regions: str | None, length: int, *, overlap: int | None = None, max_unknown: float = 1.0
+) -> Iterator[WindowSource]:
+    """Open the windows a run is to explain.
+
+    Parameters
+    ----------
+    sequences : str
+        FASTA; a genome where `regions` are given. `-` is standard input.
+    regions : str or None
+        BED or narrowPeak.
+    length : int
+        Of a window, in bp.
+
+    Raises
+    ------
+    InputError
+    """
+    if regions is None:
+        yield RecordSource(sequences, length, overlap, max_unknown)
+        return
+    with Genome(sequences) as genome:
+        yield RegionSource(genome, regions, length, max_unknown)
