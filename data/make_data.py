@@ -1,6 +1,6 @@
 """Make the files of this folder from their sources; see README.md for where those come from.
 
-    python data/make_data.py chr2R.fa SuHw_Kc_Bushey_2009.bed SuHw_Mbn2_Bushey_2009.bed JASPAR2026.sqlite
+python data/make_data.py chr2R.fa SuHw_Kc_Bushey_2009.bed SuHw_Mbn2_Bushey_2009.bed JASPAR2026.sqlite
 """
 
 import argparse

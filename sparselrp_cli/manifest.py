@@ -10,7 +10,7 @@ SCHEMA_VERSION = 1
 
 
 def file_entry(path: str | Path) -> dict[str, Any]:
-    """Describe an input or output file by name, size in bytes and sha256; standard input by its name alone."""
+    """Describe a file by name, size in bytes and sha256; standard input by its name alone."""
     if str(path) == "-":
         return {"file": "-"}
     path = Path(path)
@@ -56,7 +56,9 @@ def build_manifest(
     }
 
 
-def with_outputs(manifest: Mapping[str, Any], command: Sequence[str], outputs: Sequence[Path]) -> dict[str, Any]:
+def with_outputs(
+    manifest: Mapping[str, Any], command: Sequence[str], outputs: Sequence[Path]
+) -> dict[str, Any]:
     """Add the command line and the hashes of the files that were written."""
     return {**manifest, "command": list(command), "outputs": [file_entry(path) for path in outputs]}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,9 +23,9 @@ from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 from sparselrp_cli.relevance.batching import automatic_batch_size, choose_device, prepare_device
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
-from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
-from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
+from sparselrp_cli.sequences.source import Batch, RecordSource, RegionSource, open_source
 from sparselrp_cli.sequences.windows import Skipped
 
 logger = logging.getLogger("sparselrp")
@@ -47,14 +47,14 @@ class AttributeOptions:
     regions: str | None = None
     targets: tuple[str, ...] = ()
     composite: str = "epsilon-plus"
-    pruning: Pruning = Pruning()
+    pruning: Pruning = STANDARD
     average_strands: bool = False
     overlap: str = "nearest-centre"
     tile_overlap: int | None = None
     batch_size: int | None = None
     device: str = "auto"
     dtype: str = "float32"
-    archive_dtype: str | None = None
+    archive_dtype: Literal["float16", "float32", "float64"] | None = None
     threads: int | None = None
     formats: tuple[str, ...] = ()
     max_unknown: float = 1.0
@@ -71,6 +71,7 @@ class Totals:
     skipped: int = 0
     largest_error: float = 0.0
     worst_window: str = ""
+    first_reason: str = ""
     kept_share: float = 0.0
     sums: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -160,7 +161,7 @@ def _explain_all(
     model: LoadedModel,
     explainer: Explainer,
     windows: WindowExplainer,
-    source: WindowSource,
+    source: RegionSource | RecordSource,
     progress: Progress,
 ) -> tuple[Totals, Path]:
     target_names = tuple(t.name for t in explainer.targets)
@@ -182,6 +183,7 @@ def _explain_all(
                 where = f"{region.chrom}:{region.start}-{region.end}"
                 raise InputError(f"region {region.name} ({where}) can't be scored: {region.reason}")
             totals.skipped += 1
+            totals.first_reason = totals.first_reason or region.reason
             skipped.append(region)
 
         for batch in progress(source.batches(size, skip), source.count()):
@@ -194,7 +196,7 @@ def _explain_all(
             writer.append(rows)
             table.append(rows)
         if not totals.windows:
-            raise InputError(f"none of the {totals.skipped} regions can be scored; the first reasons are in the log")
+            raise InputError(f"none of the {totals.skipped} regions can be scored: {totals.first_reason}")
         writer.finish(source.chrom_sizes, _manifest(options, model, explainer, source, totals))
     return totals, archive
 
@@ -209,8 +211,8 @@ def _check(options: AttributeOptions, batch: Batch, explained: ExplainedWindows)
         np.isfinite(v).all() for v in explained.accounting.values()
     ):
         raise SparselrpError(
-            f"relevance isn't finite in the batch from window '{batch.windows[0].name}' on; the model's weights or"
-            " outputs may hold NaN or infinity, or the dtype is too small"
+            f"relevance isn't finite in the batch from window '{batch.windows[0].name}' on; the model's weights"
+            " or outputs may hold NaN or infinity, or the dtype is too small"
         )
     bound = options.max_conservation_error
     if bound is None:
@@ -229,7 +231,7 @@ def _manifest(
     options: AttributeOptions,
     model: LoadedModel,
     explainer: Explainer,
-    source: WindowSource,
+    source: RegionSource | RecordSource,
     totals: Totals,
 ) -> dict[str, Any]:
     inputs = {"sequences": options.sequences}

@@ -72,7 +72,9 @@ class Chromosome:
         complete = self.unknown_before[start + WINDOW] == self.unknown_before[start]
         return centres[complete & ~self.near_peak[centres]][:count]
 
-    def matched(self, part: tuple[int, int], like: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
+    def matched(
+        self, part: tuple[int, int], like: np.ndarray, each: int, rng: np.random.Generator
+    ) -> np.ndarray:
         """Centres of background windows with the GC content of given windows."""
         pool = self.background(part, 60_000, rng)
         order = np.argsort(self.gc(pool), kind="stable")
@@ -111,13 +113,18 @@ def scores(model: nn.Module, peaks: torch.Tensor, background: torch.Tensor) -> t
     return float(roc_auc_score(labels, logits)), float(average_precision_score(labels, logits))
 
 
-def epoch(model: nn.Module, optimiser: torch.optim.Optimizer, chromosome: Chromosome, rng: np.random.Generator) -> None:
+def epoch(
+    model: nn.Module, optimiser: torch.optim.Optimizer, chromosome: Chromosome, rng: np.random.Generator
+) -> None:
     """Train once on all peaks, shifted and on a random strand, against fresh background."""
     peaks = chromosome.centres(TRAINING)
     shifted = np.concatenate([peaks + rng.integers(-SHIFT, SHIFT + 1, len(peaks)) for _ in range(2)])
     half = NEGATIVES * len(shifted) // 2
     background = np.concatenate(
-        [chromosome.background(TRAINING, half, rng), chromosome.matched(TRAINING, shifted, NEGATIVES // 2, rng)]
+        [
+            chromosome.background(TRAINING, half, rng),
+            chromosome.matched(TRAINING, shifted, NEGATIVES // 2, rng),
+        ]
     )
     centres = np.concatenate([shifted, background])
     labels = torch.from_numpy(np.repeat([1.0, 0.0], [len(shifted), len(background)]).astype(np.float32))
@@ -157,12 +164,14 @@ def train(chromosome: Chromosome, seed: int) -> tuple[nn.Module, float]:
 def save(model: nn.Module) -> None:
     """Write weights and description."""
     weights = HERE / "weights.safetensors"
-    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    state = {
+        k: v.contiguous() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")
+    }
     save_file(state, weights)
     description = {
         "schema_version": 1,
         "name": HERE.name,
-        "description": "su(Hw) binding in Drosophila melanogaster Kc and Mbn2 cells: logit of peak against background",
+        "description": "su(Hw) binding in Drosophila Kc and Mbn2 cells: logit of peak against background",
         "architecture": ARCHITECTURE,
         "weights": weights.name,
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
@@ -180,7 +189,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("genome", type=Path)
     parser.add_argument("peaks", type=Path, nargs="+")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="the best on validation is kept")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="the best on validation is kept"
+    )
     given = parser.parse_args()
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(2)
@@ -194,7 +205,9 @@ def main() -> None:
     print(f"validation AUROC {validation:.4f}, {time.monotonic() - began:.0f} s")
     for name, background in (("random", random), ("GC-matched", matched)):
         auroc, aupr = scores(model, positives, background)
-        print(f"test against {name}: AUROC {auroc:.4f}, AUPR {aupr:.4f} ({len(positives)} / {len(background)})")
+        print(
+            f"test against {name}: AUROC {auroc:.4f}, AUPR {aupr:.4f} ({len(positives)} / {len(background)})"
+        )
 
 
 if __name__ == "__main__":

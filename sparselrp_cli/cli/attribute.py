@@ -23,65 +23,104 @@ from sparselrp_cli.cli.options import (
 @model_options
 @prefix_option
 @click.option(
-    "-r", "--regions", metavar="BED",
+    "-r",
+    "--regions",
+    metavar="BED",
     help="BED or narrowPeak, plain or gzip, - for standard input: windows of the model's length around their"
     " summits or midpoints. Strand '-' is explained reverse-complemented.",
 )
 @click.option(
-    "-t", "--target", "targets", multiple=True, metavar="TARGET",
-    help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs with positions"
-    " (the mean over positions), A-B for a contrast. Repeatable. May be left out for a single scalar.",
+    "-t",
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="TARGET",
+    help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs with"
+    " positions (the mean over positions), A-B for a contrast. Repeatable. May be left out for a single scalar.",
 )
 @click.option(
-    "-p", "--prune", type=Proportion(auto=True), default=0.25, show_default=True,
+    "-p",
+    "--prune",
+    type=Proportion(auto=True),
+    default=0.25,
+    show_default=True,
     help="Proportion of positive relevance mass pruned in each layer; 0 is plain LRP.",
 )
 @click.option("--prune-negative", type=Proportion(), help="The same for negative relevance.  [default: P/2]")
 @click.option(
-    "--redistribute", type=click.Choice(["lambda", "m"]), default="lambda", show_default=True,
-    help="Where pruned mass goes: to all survivors of its sign in the layer (lambda), or to the survivors that"
-    " feed the same neurons (m).",
+    "--redistribute",
+    type=click.Choice(["lambda", "m"]),
+    default="lambda",
+    show_default=True,
+    help="Where pruned mass goes: to all survivors of its sign in the layer (lambda), or to the survivors"
+    " that feed the same neurons (m).",
 )
 @click.option(
-    "--composite", type=click.Choice(COMPOSITES), default=COMPOSITES[0], show_default=True,
+    "--composite",
+    type=click.Choice(COMPOSITES),
+    default=COMPOSITES[0],
+    show_default=True,
     help="Which rule for which layer; `sparselrp inspect` lists them.",
 )
-@click.option("--reverse-complement", is_flag=True, help="Average with the reverse complement of each window.")
 @click.option(
-    "--tile-overlap", type=click.IntRange(0), metavar="BP",
+    "--reverse-complement", is_flag=True, help="Average with the reverse complement of each window."
+)
+@click.option(
+    "--tile-overlap",
+    type=click.IntRange(0),
+    metavar="BP",
     help="Without -r: overlap of neighbouring windows on records longer than the model's window."
     "  [default: half a window]",
 )
 @click.option(
-    "--max-unknown", type=click.FloatRange(0, 1), default=1.0, show_default=True, metavar="SHARE",
+    "--max-unknown",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    metavar="SHARE",
     help="Skip windows with a larger share of N.",
 )
 @track_options
 @click.option(
-    "-b", "--batch-size", type=BatchSize(), default="auto", show_default=True,
+    "-b",
+    "--batch-size",
+    type=BatchSize(),
+    default="auto",
+    show_default=True,
     help="Windows at a time; halved when memory runs out.",
 )
 @click.option(
-    "--device", type=Device(), default="auto", show_default=True,
+    "--device",
+    type=Device(),
+    default="auto",
+    show_default=True,
     help="auto, cpu or cuda[:N]; a GPU that was asked for and is missing is an error.",
 )
 @click.option(
-    "--dtype", type=click.Choice(["float32", "bfloat16", "float64"]), default="float32", show_default=True,
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float64"]),
+    default="float32",
+    show_default=True,
     help="Precision of the computation.",
 )
 @click.option(
-    "--archive-dtype", type=click.Choice(["float16", "float32", "float64"]),
+    "--archive-dtype",
+    type=click.Choice(["float16", "float32", "float64"]),
     help="Precision of PREFIX.h5.  [default: float32; float64 with --dtype float64]",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.  [default: torch's choice]")
 @click.option(
-    "--max-conservation-error", type=click.FloatRange(0), metavar="X",
+    "--threads", type=click.IntRange(1), metavar="N", help="CPU threads.  [default: torch's choice]"
+)
+@click.option(
+    "--max-conservation-error",
+    type=click.FloatRange(0),
+    metavar="X",
     help="Fail if |score - relevance - absorbed - lost| is more than X of the score in any window.",
 )
 @click.option("--strict", is_flag=True, help="Fail on what is otherwise skipped or warned about.")
 @log_options
 @click.pass_context
-def attribute(context: click.Context, quiet: bool, **given: Any) -> None:  # fmt: skip
+def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # fmt: skip
     """Explain every window of SEQUENCES and write tracks, tables and motif-ready files.
 
     SEQUENCES is FASTA: plain, gzip or bgzip, or - for standard input. With -r it is a genome; alone, every
@@ -98,7 +137,9 @@ def attribute(context: click.Context, quiet: bool, **given: Any) -> None:  # fmt
     if given["regions"] is not None and given["tile_overlap"] is not None:
         raise click.UsageError("--tile-overlap goes without --regions")
     if given["sequences"] == "-" and given["regions"] is not None:
-        raise click.UsageError("with --regions SEQUENCES is read at random places and can't be standard input")
+        raise click.UsageError(
+            "with --regions SEQUENCES is read at random places and can't be standard input"
+        )
     _run(given, quiet=quiet)
 
 
@@ -141,7 +182,12 @@ def _options(given: dict[str, Any]) -> Any:
         redistribute=given["redistribute"],
     )
     model = ModelRequest(
-        given["model"], given["weights"], given["window"], given["alphabet"], given["layout"], given["trust_model"]
+        given["model"],
+        given["weights"],
+        given["window"],
+        given["alphabet"],
+        given["layout"],
+        given["trust_model"],
     )
     return AttributeOptions(
         sequences=given["sequences"],

@@ -14,22 +14,32 @@ if TYPE_CHECKING:
 @click.command(short_help="Agreement of relevance with known sites, and its sparsity.")
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREFIX.h5...")
 @click.option(
-    "--motif", type=click.Path(path_type=Path), metavar="FILE",
+    "--motif",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     help="Sites are matches of this matrix (JASPAR or MEME) on either strand.",
 )
 @click.option(
-    "--min-bits", type=float, default=10.0, show_default=True, metavar="BITS", help="Matches score more than this.",
+    "--min-bits",
+    type=float,
+    default=10.0,
+    show_default=True,
+    metavar="BITS",
+    help="Matches score more than this.",
 )
 @click.option("--sites", metavar="BED", help="Sites are the intervals of this BED.")
 @click.option(
-    "--min-score", type=float, metavar="X", help="Only windows whose explained score is above X.  [default: all]"
+    "--min-score",
+    type=float,
+    metavar="X",
+    help="Only windows whose explained score is above X.  [default: all]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @log_options
 @click.pass_context
 def evaluate(
-    context: click.Context, archives: tuple[Path, ...], motif: Path | None, min_bits: float, sites: str | None,
-    min_score: float | None, as_json: bool, quiet: bool,
+    context: click.Context, archives: tuple[Path, ...], motif: Path | None, min_bits: float,
+    sites: str | None, min_score: float | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Compare archives with known sites: means over the windows that hold a site.
 

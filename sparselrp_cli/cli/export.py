@@ -10,7 +10,11 @@ from sparselrp_cli.cli.options import log_options, start_log, track_options
 @click.command(short_help="Tracks and motif-ready files again, from the archive (CPU, no torch).")
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREFIX.h5...")
 @click.option(
-    "-o", "--output", "prefix", type=click.Path(path_type=Path), metavar="PREFIX",
+    "-o",
+    "--output",
+    "prefix",
+    type=click.Path(path_type=Path),
+    metavar="PREFIX",
     help="Where to write, for a single archive.  [default: the archive's own prefix]",
 )
 @track_options

@@ -12,7 +12,10 @@ from sparselrp_cli.cli.options import COMPOSITES, log_options, model_details, st
 @click.argument("model")
 @model_details
 @click.option(
-    "--composite", type=click.Choice(COMPOSITES), default=COMPOSITES[0], show_default=True,
+    "--composite",
+    type=click.Choice(COMPOSITES),
+    default=COMPOSITES[0],
+    show_default=True,
     help="Which rule for which layer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -24,7 +27,7 @@ def inspect(
 ) -> None:  # fmt: skip
     """Trace MODEL and print its operations, the rule each gets, its targets, and the composites there are.
 
-    On a few random sequences the traced graph is compared with the model, and the conservation error measured.
+    On a few random sequences the traced graph is compared with the model, and conservation measured.
     An operation without a rule is named; `attribute` would stop at it (exit code 1 here, too).
     """
     start_log(context, quiet=quiet)
@@ -56,7 +59,9 @@ def inspect(
         "composite": composite,
         **report.as_dict(),
     }
-    _print_json(document) if as_json else _print_tables(document, {p.name: p.summary for p in PRESETS.values()})
+    _print_json(document) if as_json else _print_tables(
+        document, {p.name: p.summary for p in PRESETS.values()}
+    )
     if report.unsupported:
         raise UnsupportedOperationError(f"no rule for {report.unsupported[0]}")
 

@@ -59,7 +59,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (SparselrpError, click.ClickException) as error:
         if verbose:
             traceback.print_exc()
-        return _failed(error.format_message() if isinstance(error, click.ClickException) else str(error), FAILED)
+        return _failed(
+            error.format_message() if isinstance(error, click.ClickException) else str(error), FAILED
+        )
     except Exception as error:  # noqa: BLE001 - a fault of ours: still one line, and how to see more
         if verbose:
             traceback.print_exc()

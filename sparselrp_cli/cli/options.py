@@ -15,7 +15,7 @@ OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
 COMPOSITES = ("epsilon-plus", "epsilon", "epsilon-gamma", "zero")
 
 
-class Proportion(click.ParamType):
+class Proportion(click.ParamType[float | str]):
     """A proportion 0 <= P < 1, or the word ``auto`` where that is allowed."""
 
     name = "P"
@@ -31,16 +31,20 @@ class Proportion(click.ParamType):
         except ValueError:
             number = -1.0
         if not 0 <= number < 1:
-            self.fail(f"'{value}' isn't a proportion: 0 <= P < 1{', or auto' if self.auto else ''}", param, ctx)
+            self.fail(
+                f"'{value}' isn't a proportion: 0 <= P < 1{', or auto' if self.auto else ''}", param, ctx
+            )
         return number
 
 
-class FormatList(click.ParamType):
+class FormatList(click.ParamType[tuple[str, ...]]):
     """Formats separated by commas."""
 
     name = "LIST"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
         formats = tuple(dict.fromkeys(part.strip() for part in str(value).split(",") if part.strip()))
@@ -52,7 +56,7 @@ class FormatList(click.ParamType):
         return formats
 
 
-class BatchSize(click.ParamType):
+class BatchSize(click.ParamType[int | None]):
     """A number of windows, or ``auto``."""
 
     name = "N|auto"
@@ -65,16 +69,18 @@ class BatchSize(click.ParamType):
         return int(value)
 
 
-class Device(click.ParamType):
+class Device(click.ParamType[str]):
     """``auto``, ``cpu`` or ``cuda[:N]``."""
 
     name = "DEVICE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         kind, _, index = str(value).partition(":")
-        if value in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isascii() and index.isdigit()):
-            return str(value)
-        self.fail(f"'{value}' isn't a device: auto, cpu, cuda or cuda:N", param, ctx)
+        if value not in ("auto", "cpu", "cuda") and not (
+            kind == "cuda" and index.isascii() and index.isdigit()
+        ):
+            self.fail(f"'{value}' isn't a device: auto, cpu, cuda or cuda:N", param, ctx)
+        return str(value)
 
 
 def model_options(command: Command) -> Command:

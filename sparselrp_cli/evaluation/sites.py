@@ -22,13 +22,16 @@ def read_matrix(path: Path) -> PositionSpecificScoringMatrix:
     for form in ("jaspar", "minimal"):
         try:
             with path.open() as stream:
-                found = motifs.parse(stream, form)
+                found = motifs.parse(stream, form)  # type: ignore[no-untyped-call]
         except OSError as error:
             raise InputError(f"{path}: can't be read ({error.strerror})") from error
-        except Exception:  # noqa: BLE001, S112 - the parsers raise many kinds; the next format may fit
+        except Exception:  # noqa: BLE001 - the parsers raise many kinds; the next format may fit
             continue
         if len(found):
-            return found[0].counts.normalize(pseudocounts=PSEUDOCOUNT).log_odds()
+            matrix: PositionSpecificScoringMatrix = (
+                found[0].counts.normalize(pseudocounts=PSEUDOCOUNT).log_odds()
+            )
+            return matrix
     raise InputError(f"{path}: holds no motif in JASPAR or MEME format")
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class PooledCNN(nn.Module):
-    """Convolution blocks with max pooling and a dense end, after Basset (Kelley et al. 2016, Genome Res. 26:990).
+    """Convolution blocks with max pooling and a dense end (Basset, Kelley et al. 2016, Genome Res. 26:990).
 
     Each block is convolution, batch normalisation, ReLU and max pooling.
 
@@ -78,7 +78,12 @@ class BPNet(nn.Module):
     """
 
     def __init__(
-        self, filters: int = 64, layers: int = 8, tasks: int = 1, stem_width: int = 21, profile_width: int = 75
+        self,
+        filters: int = 64,
+        layers: int = 8,
+        tasks: int = 1,
+        stem_width: int = 21,
+        profile_width: int = 75,
     ) -> None:
         super().__init__()
         self.stem = nn.Conv1d(4, filters, stem_width, padding="same")

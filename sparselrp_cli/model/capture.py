@@ -61,7 +61,7 @@ def _export(module: nn.Module, example: Tensor) -> ExportedProgram:
     with torch.no_grad():
         try:
             module(example)
-        except Exception as error:  # noqa: BLE001 - a stranger's forward may raise anything
+        except Exception as error:
             message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
             raise ModelError(message) from error
         for dynamic in ({0: ExportDim("N")}, None):
@@ -84,7 +84,8 @@ def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> Exported
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (example,), dynamic_shapes=dynamic_shapes, strict=False)
-            return program.run_decompositions({})
+            functional: ExportedProgram = program.run_decompositions({})
+            return functional
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
@@ -144,7 +145,9 @@ class _Converter:
     def _placeholder(self, node: fx.Node) -> None:
         if node.name in self.user_inputs:
             if self.input:
-                raise ModelError("the model takes several inputs; wrap it in a module that takes the sequence alone")
+                raise ModelError(
+                    "the model takes several inputs; wrap it in a module that takes the sequence alone"
+                )
             self.input = node.name
             if isinstance(node.meta["val"].shape[0], int):
                 self.fixed_batch = int(node.meta["val"].shape[0])

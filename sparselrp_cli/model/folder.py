@@ -97,9 +97,13 @@ def _checked(document: Any, path: Path) -> ModelSpec:
         raise ModelError(f"{path}: 'window' must be between 1 and 10,000,000 bp")
     weights = document["weights"]
     if Path(weights).name != weights or not weights.endswith(".safetensors"):
-        raise ModelError(f"{path}: 'weights' must name a .safetensors file in the same folder, not '{weights}'")
+        raise ModelError(
+            f"{path}: 'weights' must name a .safetensors file in the same folder, not '{weights}'"
+        )
     architecture = document["architecture"]
-    if not isinstance(architecture.get("name"), str) or not isinstance(architecture.get("arguments", {}), dict):
+    if not isinstance(architecture.get("name"), str) or not isinstance(
+        architecture.get("arguments", {}), dict
+    ):
         raise ModelError(f"{path}: 'architecture' needs a 'name' and may have 'arguments'")
     return ModelSpec(
         name=document.get("name", path.parent.name),

@@ -227,14 +227,20 @@ def _load_program(path: Path) -> nn.Module:
 
 
 def _load_pickle(path: Path) -> nn.Module:
-    if zipfile.is_zipfile(path) and any(n.endswith("/constants.pkl") for n in zipfile.ZipFile(path).namelist()):
-        raise ModelError(f"{path}: a TorchScript archive; export the original model with torch.export instead")
+    if zipfile.is_zipfile(path) and any(
+        n.endswith("/constants.pkl") for n in zipfile.ZipFile(path).namelist()
+    ):
+        raise ModelError(
+            f"{path}: a TorchScript archive; export the original model with torch.export instead"
+        )
     try:
         module = torch.load(path, map_location="cpu", weights_only=False)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise ModelError(f"{path}: not a pickled model, or a damaged one ({error})") from error
     except (AttributeError, ImportError) as error:
-        message = f"{path}: the code of the model isn't importable here ({error}); use FILE.py:FACTORY with -w"
+        message = (
+            f"{path}: the code of the model isn't importable here ({error}); use FILE.py:FACTORY with -w"
+        )
         raise ModelError(message) from error
     if isinstance(module, dict):
         raise ModelError(f"{path}: holds weights without a model; use FILE.py:FACTORY with -w {path}")
@@ -257,7 +263,7 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
         for name, difference in check_against_module(graph, model.module, example).items():
             if not difference <= _TOLERANCE.get(graph.dtype, 1e-4):
                 raise ModelError(
-                    f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this is a"
-                    " fault of sparselrp, please report it with the model's code"
+                    f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this is"
+                    " a fault of sparselrp, please report it with the model's code"
                 )
     return graph

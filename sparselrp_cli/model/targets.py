@@ -95,7 +95,9 @@ def _axes(n_axes: int, names: OutputNames) -> str:
         return "NP" if names.axes == "NP" else "NT"
     if n_axes == 3:
         return names.axes if len(names.axes) == 3 else "NTP"
-    raise TargetError(f"output '{names.name}' has {n_axes} axes; at most samples, tasks and positions are known")
+    raise TargetError(
+        f"output '{names.name}' has {n_axes} axes; at most samples, tasks and positions are known"
+    )
 
 
 def _axis_length(output: GraphOutput, names: OutputNames, axis: str) -> int:
@@ -206,7 +208,9 @@ class TargetParser:
         if task.isascii() and task.isdigit():
             if int(task) < count:
                 return int(task) if "T" in _axes(len(self.outputs[output].shape), names) else None
-            raise TargetError(f"target '{text}': there is no task {task}; tasks are numbered 0 to {count - 1}")
+            raise TargetError(
+                f"target '{text}': there is no task {task}; tasks are numbered 0 to {count - 1}"
+            )
         raise self._unknown(text)
 
     def _unknown(self, text: str) -> TargetError:

@@ -63,7 +63,11 @@ def shape_text(shape: tuple[Dim, ...]) -> str:
 
 
 def audit(
-    graph: CanonicalGraph, module: nn.Module, composite: Composite, explainer: Explainer | None, example: Tensor
+    graph: CanonicalGraph,
+    module: nn.Module,
+    composite: Composite,
+    explainer: Explainer | None,
+    example: Tensor,
 ) -> Audit:
     """Audit a captured model.
 
@@ -89,7 +93,9 @@ def audit(
         for node in graph.nodes
     )
     unsupported = tuple(f"{n.operation.describe()} at {n.where}" for n in graph.unsupported())
-    difference = None if unsupported else max(check_against_module(graph, module, example).values(), default=None)
+    difference = (
+        None if unsupported else max(check_against_module(graph, module, example).values(), default=None)
+    )
     error = None
     if explainer is not None:
         error = float(torch.stack([e.conservation_error for e in explainer.explain(example)]).max())
@@ -104,7 +110,9 @@ def _rule(node: Node, composite: Composite, signs: frozenset[str]) -> str:
     if isinstance(operation, Layer):
         signed = "" if node.inputs[0] in signs else ", inputs of both signs"
         return composite.rule_for(operation.kind).describe() + signed
-    if isinstance(operation, _WINNER) or (operation.kind == "adaptive-pool" and getattr(operation, "maximum", False)):
+    if isinstance(operation, _WINNER) or (
+        operation.kind == "adaptive-pool" and getattr(operation, "maximum", False)
+    ):
         return "winner takes all"
     if operation.transport:
         return "moved"

@@ -38,7 +38,9 @@ def choose_device(name: str) -> torch.device:
         if not count:
             raise SparselrpError(f"device '{name}' was asked for, but torch finds no GPU; use --device cpu")
         if (device.index or 0) >= count:
-            raise SparselrpError(f"device '{name}' was asked for, but there are only {count} GPUs (0 to {count - 1})")
+            raise SparselrpError(
+                f"device '{name}' was asked for, but there are only {count} GPUs (0 to {count - 1})"
+            )
     return device
 
 
@@ -94,7 +96,9 @@ def halving(size: int, work: Callable[[int, int], Result]) -> list[Result]:
             done.append(work(start, end))
         except torch.OutOfMemoryError as error:
             if end - start == 1:
-                raise SparselrpError("out of memory with a single window; use another --device or --dtype") from error
+                raise SparselrpError(
+                    "out of memory with a single window; use another --device or --dtype"
+                ) from error
             torch.cuda.empty_cache()
             middle = (start + end) // 2
             logger.warning("out of memory with %d windows; going on with %d", end - start, middle - start)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from sparselrp_cli.model.targets import OutputNames, Target
 from sparselrp_cli.relevance.composites import DEFAULT, PRESETS, Composite
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.plan import plan_pruning
-from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.rules import Rule
 from sparselrp_cli.relevance.signs import non_negative_tensors
 from sparselrp_cli.relevance.step import PreparedLayer
@@ -80,7 +81,7 @@ class Explainer:
         targets: Sequence[Target],
         names: Sequence[OutputNames] | None = None,
         composite: Composite = PRESETS[DEFAULT],
-        pruning: Pruning = Pruning(),
+        pruning: Pruning = STANDARD,
         *,
         input_non_negative: bool = True,
     ) -> None:
@@ -176,5 +177,5 @@ def _first(explanation: Explanation, n: int) -> Explanation:
 
 def _joined(parts: list[Explanation]) -> Explanation:
     """Put explanations of consecutive samples together; the ledger is the first part's."""
-    together = {name: torch.cat([getattr(p, name) for p in parts]) for name in _PER_SAMPLE}
+    together: dict[str, Any] = {name: torch.cat([getattr(p, name) for p in parts]) for name in _PER_SAMPLE}
     return replace(parts[0], **together)

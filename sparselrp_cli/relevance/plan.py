@@ -61,7 +61,9 @@ def plan_pruning(graph: CanonicalGraph) -> PruningPlan:
 def _origin(name: str, nodes: dict[str, Node]) -> tuple[str, tuple[Node, ...]]:
     """Walk back through operations that move the neurons of one tensor; give it and the way to here."""
     path: list[Node] = []
-    while (node := nodes.get(name)) and node.operation.transport and not isinstance(node.operation, Concatenate):
+    while (
+        (node := nodes.get(name)) and node.operation.transport and not isinstance(node.operation, Concatenate)
+    ):
         path.append(node)
         name = node.inputs[0]
     return name, tuple(reversed(path))

@@ -69,6 +69,7 @@ class Pruning:
         return kept(relevance, self.positive, self.proportion_negative)
 
 
+STANDARD = Pruning()
 NONE = Pruning(0.0)
 
 

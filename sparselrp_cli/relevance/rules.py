@@ -5,7 +5,7 @@ For an output neuron k with contributions ``z_jk`` under the rule,
 A rule is data: it says by which weights and biases the contributions are made (`branches`); one step,
 in `relevance.step`, serves all rules.
 
-References: Bach et al. 2015 (PLoS ONE 10:e0130140); Montavon et al. 2019 (Explainable AI, LNCS 11700, ch. 10).
+References: Bach et al. 2015 (PLoS ONE 10:e0130140); Montavon et al. 2019 (LNCS 11700, ch. 10).
 """
 
 import dataclasses
@@ -66,7 +66,7 @@ class Rule(ABC):
 
 @dataclass(frozen=True)
 class Zero(Rule):
-    """LRP-0 (Bach et al. 2015, eq. 56; Montavon et al. 2019, sec. 10.2.1): contributions ``a_j w_jk``, no stabiliser.
+    """LRP-0 (Bach et al. 2015, eq. 56; Montavon et al. 2019, sec. 10.2.1): ``a_j w_jk``, no stabiliser.
 
     On a network of ReLU and max pooling it is gradient x input.
     """
@@ -80,7 +80,7 @@ class Zero(Rule):
 
 @dataclass(frozen=True)
 class Epsilon(Rule):
-    """LRP-epsilon (Bach et al. 2015, eq. 58): contributions ``a_j w_jk``, stabilised; the bias keeps its share."""
+    """LRP-epsilon (Bach et al. 2015, eq. 58): ``a_j w_jk``, stabilised; the bias keeps its share."""
 
     name: ClassVar[str] = "epsilon"
 

@@ -171,5 +171,3 @@ def _stabiliser_part(
         return taken
     signed = torch.copysign(torch.full_like(denominator, epsilon), denominator)
     return taken + sample_sums(shares * signed, n_samples)
-
-

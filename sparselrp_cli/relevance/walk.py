@@ -1,6 +1,6 @@
 """The forward pass and the backward walk of relevance over a canonical graph.
 
-The walk carries a multiplier ``c`` per neuron, with relevance ``r = a c``; see `sparselrp_cli.model.operations`.
+The walk carries a multiplier ``c`` per neuron, with relevance ``r = a c``; see `model.operations`.
 """
 
 from collections.abc import Mapping

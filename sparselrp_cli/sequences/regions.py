@@ -7,8 +7,8 @@ from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.text import display_name, numbered_lines, open_lines
 
 _NARROW_PEAK_COLUMNS = 10
-_LARGEST = 1 << 31
-_NOT_REGIONS = ("#", "track", "browser")
+_LARGEST = 1 << 40
+_NOT_REGIONS = ("track", "browser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def read_regions(path: str) -> Iterator[Region]:
             try:
                 line = raw.decode()
             except UnicodeDecodeError:
-                raise InputError(f"{where}: not UTF-8 text") from None
-            if not line.strip() or line.startswith(_NOT_REGIONS):
+                raise InputError(f"{where}: not UTF-8 text; give BED or narrowPeak") from None
+            if not line.strip() or line.startswith("#") or line.split(maxsplit=1)[0] in _NOT_REGIONS:
                 continue
             fields = line.split("\t") if "\t" in line else line.split()
             if not found and _is_header(fields):
@@ -65,7 +65,7 @@ def read_regions(path: str) -> Iterator[Region]:
             found = True
             yield _region(fields, where, number)
     if not found:
-        raise InputError(f"{name}: holds no region")
+        raise InputError(f"{name}: holds no region; check the step that made it")
 
 
 def _is_header(fields: list[str]) -> bool:
@@ -78,17 +78,17 @@ def _region(fields: list[str], where: str, line: int) -> Region:
         raise InputError(f"{where}: {len(fields)} columns; BED has chrom, start and end, separated by tabs")
     chrom = fields[0]
     if not chrom.strip():
-        raise InputError(f"{where}: the chromosome is empty")
+        raise InputError(f"{where}: the chromosome is missing; write it in column 1")
     start, end = _number(fields[1], "start", where), _number(fields[2], "end", where)
     if start < 0:
-        raise InputError(f"{where}: start {start} is negative")
+        raise InputError(f"{where}: start {start} is negative; positions are counted from 0")
     if end <= start:
         raise InputError(f"{where}: end {end} is not after start {start}")
     if end > _LARGEST:
         raise InputError(f"{where}: end {end} is beyond any chromosome")
     strand = fields[5] if len(fields) > 5 else "."
     if strand not in ("+", "-", "."):
-        raise InputError(f"{where}: strand '{strand}' is none of + - .")
+        raise InputError(f"{where}: strand '{strand}' is none of + - . ; correct column 6, or drop it")
     name = fields[3] if len(fields) > 3 and fields[3] not in ("", ".") else f"{chrom}:{start}-{end}"
     return Region(chrom, start, end, name, strand, _centre(fields, start, end, where), line)
 
@@ -96,7 +96,7 @@ def _region(fields: list[str], where: str, line: int) -> Region:
 def _number(text: str, what: str, where: str) -> int:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-        raise InputError(f"{where}: {what} '{text}' is not a whole number")
+        raise InputError(f"{where}: {what} '{text}' is not a whole number of bp")
     return int(text)
 
 
@@ -104,7 +104,10 @@ def _centre(fields: list[str], start: int, end: int, where: str) -> int:
     if len(fields) == _NARROW_PEAK_COLUMNS:
         summit = _number(fields[9], "summit", where)
         if summit >= end - start or summit < -1:
-            raise InputError(f"{where}: summit {summit} is outside the peak of {end - start} bp")
+            raise InputError(
+                f"{where}: summit {summit} is outside the peak of {end - start} bp; "
+                "column 10 counts from its start"
+            )
         if summit >= 0:
             return start + summit
     return (start + end) // 2

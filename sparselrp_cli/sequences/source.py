@@ -1,7 +1,7 @@
 """Sources of windows: regions of a genome, or the records of a FASTA file; batch by batch."""
 
-import difflib
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.sequences.fasta import Genome, read_records
+from sparselrp_cli.sequences.fasta import read_records
+from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
 from sparselrp_cli.sequences.regions import Region, read_regions
+from sparselrp_cli.sequences.text import is_pipe
 from sparselrp_cli.sequences.windows import Skipped, Window, around, count_tiles, tiles
+
+logger = logging.getLogger("sparselrp")
 
 OnSkip = Callable[[Skipped], None]
 
@@ -38,13 +42,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A window to be, with its letters; or the reason why there is none."""
+    """A window to be, with its letters; or the reason why there is none, and what the input says of it."""
 
-    chrom: str
+    window: Window
     start: int
     end: int
-    name: str
-    strand: str
     sequence: bytes = b""
     reason: str = ""
 
@@ -91,16 +93,21 @@ class WindowSource:
             yield Batch(tuple(window for window, _ in rows), one_hot, n_unknown)
 
     def _scored(self, on_skip: OnSkip) -> Iterator[tuple[Window, OneHot]]:
-        index = 0
         for place in self._places():
             encoded = encode(place.sequence)
             reason = place.reason or self._too_unknown(encoded)
+            window = place.window
             if reason:
-                on_skip(Skipped(place.chrom, place.start, place.end, place.name, place.strand, reason))
+                on_skip(Skipped(window.chrom, place.start, place.end, window.name, window.strand, reason))
                 continue
-            self.ambiguous += count_ambiguous(place.sequence)
-            yield Window(place.chrom, place.start, place.end, place.name, place.strand, index), encoded
-            index += 1
+            self._count_ambiguous(place)
+            yield window, encoded
+
+    def _count_ambiguous(self, place: _Place) -> None:
+        found = count_ambiguous(place.sequence)
+        if found and not self.ambiguous:
+            logger.warning("letters such as R or Y count as N (first in %s)", place.window.name)
+        self.ambiguous += found
 
     def _too_unknown(self, encoded: OneHot) -> str:
         share = 1 - float(encoded.sum()) / self.length
@@ -125,30 +132,22 @@ class RegionSource(WindowSource):
 
     def count(self) -> int | None:
         """Count the regions, which also finds a malformed line before anything is computed."""
-        return None if self.regions == "-" else sum(1 for _ in read_regions(self.regions))
+        return None if is_pipe(self.regions) else sum(1 for _ in read_regions(self.regions))
 
     def _places(self) -> Iterator[_Place]:
-        for region in read_regions(self.regions):
-            yield self._place(region)
+        for index, region in enumerate(read_regions(self.regions)):
+            yield self._place(index, region)
 
-    def _place(self, region: Region) -> _Place:
-        start, end = around(region.centre, self.length)
+    def _place(self, index: int, region: Region) -> _Place:
+        window = Window(region.chrom, *around(region.centre, self.length), region.name, region.strand, index)
         size = self.genome.chrom_sizes.get(region.chrom)
         if size is None:
-            place = (region.chrom, region.start, region.end, region.name, region.strand)
-            return _Place(*place, reason=self._unknown_chromosome(region.chrom))
+            return _Place(window, region.start, region.end, reason=self.genome.explain_unknown(region.chrom))
         if region.centre >= size:
-            place = (region.chrom, region.start, region.end, region.name, region.strand)
-            return _Place(*place, reason=f"its centre is beyond the end of {region.chrom} ({size} bp)")
-        sequence = self.genome.fetch(region.chrom, start, end)
-        return _Place(region.chrom, start, end, region.name, region.strand, sequence)
-
-    def _unknown_chromosome(self, chrom: str) -> str:
-        known = self.genome.chrom_sizes
-        other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
-        near = [other] if other in known else difflib.get_close_matches(chrom, known, 1)
-        hint = f"; it has '{near[0]}'" if near else ""
-        return f"chromosome '{chrom}' is not in {self.genome.name}{hint}"
+            reason = f"its centre {region.centre} is beyond the end of {region.chrom} ({size} bp)"
+            return _Place(window, region.start, region.end, reason=reason)
+        sequence = self.genome.fetch(region.chrom, window.start, window.end)
+        return _Place(window, region.start, region.end, sequence)
 
 
 class RecordSource(WindowSource):
@@ -159,7 +158,10 @@ class RecordSource(WindowSource):
         self.path = path
         self.overlap = length // 2 if overlap is None else overlap
         if self.overlap >= length:
-            raise InputError(f"an overlap of {self.overlap} bp leaves no step between windows of {length} bp")
+            raise InputError(
+                f"an overlap of {self.overlap} bp leaves no step between windows of {length} bp; "
+                "choose a smaller one"
+            )
         self._sizes: dict[str, int] = {}
 
     @property
@@ -168,12 +170,12 @@ class RecordSource(WindowSource):
 
     def count(self) -> int | None:
         """Count the windows, which also finds a malformed record before anything is computed."""
-        if self.path == "-":
+        if is_pipe(self.path):
             return None
         return sum(count_tiles(len(r.sequence), self.length, self.overlap) for r in read_records(self.path))
 
     def _places(self) -> Iterator[_Place]:
-        for record in read_records(self.path):
+        for index, record in enumerate(read_records(self.path)):
             size = len(record.sequence)
             self._sizes[record.name] = size
             several = size > self.length
@@ -181,7 +183,8 @@ class RecordSource(WindowSource):
                 name = f"{record.name}:{start}-{end}" if several else record.name
                 inside = record.sequence[max(start, 0) : end]
                 sequence = b"N" * max(-start, 0) + inside
-                yield _Place(record.name, start, end, name, ".", sequence.ljust(self.length, b"N"))
+                window = Window(record.name, start, end, name, ".", index)
+                yield _Place(window, max(start, 0), min(end, size), sequence.ljust(self.length, b"N"))
 
 
 @contextmanager

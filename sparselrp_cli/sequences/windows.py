@@ -11,7 +11,7 @@ class Window:
     Attributes
     ----------
     index : int
-        Its place among the windows that are scored, from 0.
+        Which region or record of the input it comes from, counted from 0.
     """
 
     chrom: str

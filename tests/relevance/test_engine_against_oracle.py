@@ -88,7 +88,9 @@ def test_engine_agrees_with_the_oracle(kind, pruning, composite: Composite):
             )
             np.testing.assert_allclose(explanation.score[i], expected.score, rtol=1e-12)
             turnover = max(scale, abs(expected.score))
-            np.testing.assert_allclose(explanation.absorbed[i], expected.absorbed, atol=1e-8 * turnover, rtol=1e-9)
+            np.testing.assert_allclose(
+                explanation.absorbed[i], expected.absorbed, atol=1e-8 * turnover, rtol=1e-9
+            )
             np.testing.assert_allclose(explanation.lost[i], expected.lost, atol=1e-8 * turnover, rtol=1e-9)
     assert compared >= len(SEEDS)
 

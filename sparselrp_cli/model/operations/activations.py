@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from sparselrp_cli.model.operations.base import Operation
 
@@ -15,15 +15,15 @@ from sparselrp_cli.model.operations.base import Operation
 FUNCTIONS = MappingProxyType(
     {
         "relu": (torch.relu, 0.0),
-        "leaky_relu": (F.leaky_relu, None),
-        "relu6": (F.relu6, 0.0),
-        "elu": (F.elu, 1.0),
-        "celu": (F.celu, 1.0),
-        "selu": (F.selu, 1.0507009873554805),
-        "gelu": (F.gelu, 0.5),
-        "silu": (F.silu, 0.5),
-        "mish": (F.mish, 0.6),
-        "hardswish": (F.hardswish, 0.5),
+        "leaky_relu": (functional.leaky_relu, None),
+        "relu6": (functional.relu6, 0.0),
+        "elu": (functional.elu, 1.0),
+        "celu": (functional.celu, 1.0),
+        "selu": (functional.selu, 1.0507009873554805),
+        "gelu": (functional.gelu, 0.5),
+        "silu": (functional.silu, 0.5),
+        "mish": (functional.mish, 0.6),
+        "hardswish": (functional.hardswish, 0.5),
         "tanh": (torch.tanh, 1.0),
     }
 )
@@ -49,9 +49,9 @@ class Activation(Operation):
         if self.slope is not None:
             return torch.where(x > 0, x, self.slope * x), None
         if self.function == "hardtanh":
-            return F.hardtanh(x, *self.arguments), None
+            return functional.hardtanh(x, *self.arguments), None
         if self.function == "gelu":
-            return F.gelu(x, approximate=self.arguments[0] if self.arguments else "none"), None
+            return functional.gelu(x, approximate=self.arguments[0] if self.arguments else "none"), None
         return FUNCTIONS[self.function][0](x, *self.arguments), None
 
     def pull(
@@ -79,7 +79,7 @@ class Activation(Operation):
             return 1.0 if low < 0 < high else 0.0
         if self.function == "elu" and self.arguments:
             return float(self.arguments[0]) * float((*self.arguments, 1.0, 1.0)[2])
-        return float(FUNCTIONS[self.function][1])
+        return float(FUNCTIONS[self.function][1] or 0.0)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         if self.function == "hardtanh":

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from sparselrp_cli.model.operations.base import Operation
 
@@ -54,7 +54,7 @@ class Convolution(Layer):
     kind: ClassVar[str] = "convolution"
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        convolve = F.conv1d if weight.dim() == 3 else F.conv2d
+        convolve = functional.conv1d if weight.dim() == 3 else functional.conv2d
         return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class Dense(Layer):
     kind: ClassVar[str] = "dense"
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.linear(x, weight, bias)
+        return functional.linear(x, weight, bias)
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
         return values @ weight

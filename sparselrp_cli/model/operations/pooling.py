@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from sparselrp_cli.model.operations.base import Operation
 
@@ -87,7 +87,7 @@ class AveragePool(_WindowedPool):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         spatial = len(self.width)
-        return _from_2d(F.avg_pool2d(_as_2d(inputs[0], spatial), *self._sizes()), spatial), None
+        return _from_2d(functional.avg_pool2d(_as_2d(inputs[0], spatial), *self._sizes()), spatial), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
@@ -114,7 +114,7 @@ class AdaptivePool(Operation):
         if self.maximum:
             y, winners = aten.adaptive_max_pool2d(x, size)
             return _from_2d(y, spatial), winners
-        return _from_2d(F.adaptive_avg_pool2d(x, size), spatial), None
+        return _from_2d(aten.adaptive_avg_pool2d(x, size), spatial), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from sparselrp_cli.model.operations.base import BatchDim, Dim, Operation, resolve
 
@@ -152,12 +152,12 @@ class Pad(_Transport):
     kind: ClassVar[str] = "pad"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return F.pad(inputs[0], self.amounts, value=self.value), None
+        return functional.pad(inputs[0], self.amounts, value=self.value), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
     ) -> tuple[Tensor, ...]:
-        return (F.pad(multiplier, [-a for a in self.amounts]),)
+        return (functional.pad(multiplier, [-a for a in self.amounts]),)
 
     def absorbed(self, multiplier: Tensor, inputs: tuple[Tensor, ...]) -> Tensor | None:
         if self.value == 0:
@@ -196,7 +196,7 @@ class Concatenate(_Transport):
             return list(values.unbind(self.axis))
         activations = iter(inputs)
         pieces = [next(activations) if p is None else p for p in self.parts]
-        return list(values.split([p.shape[self.axis] for p in pieces], self.axis))
+        return list(torch.split(values, [p.shape[self.axis] for p in pieces], self.axis))
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any

@@ -1,0 +1,49 @@
+# make demo    explain real su(Hw) peaks with the shipped model, and say where to look
+# make test    run all tests
+# make check   lint, format and types
+# make bench   time LRP and PLRP as ratios to one gradient x input
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := demo-output
+# More for pip, such as another index: make demo PIP_OPTIONS="..."
+PIP_OPTIONS ?=
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
+
+.PHONY: demo test check bench clean
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
+	  sys.exit(None if ok else "sparselrp needs Python 3.11 to 3.13; say which with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(INSTALL) -e '.[test]'
+	touch $@
+
+$(VENV)/.installed-check: $(VENV)/.installed-test
+	$(INSTALL) -e '.[check]'
+	touch $@
+
+demo: $(VENV)/.installed
+	@SPARSELRP=$(BIN)/sparselrp DEMO=$(DEMO) sh data/demo.sh
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: $(VENV)/.installed-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/engine_speed.py $(BENCH_OPTIONS)
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

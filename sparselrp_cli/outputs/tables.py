@@ -1,0 +1,102 @@
+"""The tables of a run: every window with its accounting, and every region that wasn't scored."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sparselrp_cli.outputs.atomic import reported, temporary
+from sparselrp_cli.outputs.names import field
+from sparselrp_cli.outputs.rows import ACCOUNTING, ArchiveRows, WindowLike
+
+PLACE = ("chrom", "start", "end", "name", "strand")
+
+
+class Table:
+    """A context manager that writes a tab-separated file; it gets its name at the end of the block.
+
+    Parameters
+    ----------
+    path : Path or str
+    header : sequence of str
+
+    Raises
+    ------
+    OutputError
+        If the file can't be written.
+    """
+
+    def __init__(self, path: Path | str, header: Sequence[str]) -> None:
+        self.path = Path(path)
+        self.header = tuple(header)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            hidden = stack.enter_context(temporary(self.path))
+            with reported(self.path):
+                self._file = hidden.open("w", encoding="utf-8", errors="replace", newline="\n")
+            stack.push(self._close)
+            self.write(self.header)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._stack.__exit__(kind, error, trace)
+
+    def write(self, fields: Sequence[str]) -> None:
+        """Add a line."""
+        with reported(self.path):
+            self._file.write("\t".join(map(field, fields)) + "\n")
+
+    def _close(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The buffer that can't be written on a full disk is written again on closing: say it once.
+        try:
+            with reported(self.path):
+                self._file.close()
+        except Exception:
+            if kind is None:
+                raise
+
+
+class WindowsTable(Table):
+    """``PREFIX.windows.tsv``: a line per window, and per target where there are several.
+
+    Columns: chrom, start, end, name, strand, target (only with several), score, relevance, absorbed, lost,
+    conservation_error, zero_share, n_bases_unknown. Numbers have nine significant digits.
+    """
+
+    def __init__(self, path: Path | str, target_names: Sequence[str]) -> None:
+        self.target_names = list(target_names) if len(target_names) > 1 else []
+        target = ("target",) if self.target_names else ()
+        super().__init__(path, (*PLACE, *target, *ACCOUNTING, "n_bases_unknown"))
+
+    def append(self, rows: ArchiveRows) -> None:
+        """Add the lines of some windows."""
+        names: list[tuple[str, ...]] = [(name,) for name in self.target_names] or [()]
+        for i, window in enumerate(rows.windows):
+            for target, name in enumerate(names):
+                numbers = [f"{rows.accounting[column][target, i]:.9g}" for column in ACCOUNTING]
+                self.write((*_place(window), *name, *numbers, str(int(rows.n_unknown[i]))))
+
+
+class SkippedTable(Table):
+    """``PREFIX.skipped.tsv``: a line per region that wasn't scored, with the reason.
+
+    Columns: chrom, start, end, name, strand, reason.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, (*PLACE, "reason"))
+
+    def append(self, window: WindowLike, reason: str) -> None:
+        """Add a region."""
+        self.write((*_place(window), reason))
+
+
+def _place(window: WindowLike) -> tuple[str, ...]:
+    return window.chrom, str(window.start), str(window.end), window.name, window.strand

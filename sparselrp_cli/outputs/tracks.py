@@ -1,0 +1,70 @@
+"""Contributions along the genome, as bigWig and as text."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from Bio.bgzf import BgzfWriter
+
+from sparselrp_cli.outputs.archive_reader import ArchiveReader
+from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.outputs.bigwig import bigwig
+from sparselrp_cli.outputs.names import field
+from sparselrp_cli.outputs.track_runs import Run, track_runs
+
+Interval = tuple[str, int, int, np.float32]
+
+
+def write_bigwig(reader: ArchiveReader, path: Path | str, policy: str, target: int = 0) -> None:
+    """Write the track of one target as bigWig, with zoom levels and every chromosome in genome order.
+
+    A base that no window covers has no value, one that is scored zero has 0.
+
+    Parameters
+    ----------
+    reader : ArchiveReader
+    path : Path or str
+    policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
+        What a base covered by several windows gets.
+    target : int
+
+    Raises
+    ------
+    OutputError
+        If the file can't be written, a value isn't finite, or windows overlap under ``error``.
+    """
+    with replacing(path) as hidden, bigwig(hidden, reader.chrom_sizes) as track:
+        for run in track_runs(reader, policy, target):
+            track.add(run)
+
+
+def write_bedgraph(reader: ArchiveReader, path: Path | str, policy: str, target: int = 0) -> None:
+    """Write the track of one target as bedGraph, compressed as by ``bgzip``, so that ``tabix`` can index it.
+
+    Neighbouring bases of equal value share a line. Values are the shortest text that gives the same float32.
+    Parameters and errors as for `write_bigwig`.
+    """
+    with (
+        replacing(path) as hidden,
+        hidden.open("wb") as file,
+        BgzfWriter(fileobj=file, compresslevel=6) as text,  # type: ignore[no-untyped-call]
+    ):
+        for chrom, start, end, value in _intervals(track_runs(reader, policy, target)):
+            text.write(f"{field(chrom)}\t{start}\t{end}\t{value!s}\n".encode())
+
+
+def _intervals(runs: Iterable[Run]) -> Iterator[Interval]:
+    """Cut runs where the value changes, and join what belongs together over their borders."""
+    held: Interval | None = None
+    for run in runs:
+        bounds = np.flatnonzero(np.diff(run.values)) + 1
+        starts = [0, *bounds.tolist()]
+        for first, last in zip(starts, [*starts[1:], len(run.values)], strict=True):
+            start, end, value = run.start + first, run.start + last, run.values[first]
+            if held and held[0] == run.chrom and held[2] == start and held[3] == value:
+                start = held[1]
+            elif held:
+                yield held
+            held = (run.chrom, start, end, value)
+    if held:
+        yield held

@@ -1,0 +1,16 @@
+"""What tests of several stages share."""
+
+import pytest
+import torch
+
+
+# The networks of the tests are small; several threads would only wait for each other.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Every device there is."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU here")
+    return torch.device(request.param)

@@ -1,0 +1,273 @@
+"""Laws of the engine on random networks: conservation, precision, batches, the user's model left alone."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from oracles.zoo import KINDS, make
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparselrp_cli.errors import ModelError, UnsupportedOperationError
+from sparselrp_cli.model.capture import capture, check_against_module
+from sparselrp_cli.model.targets import Target, Term
+from sparselrp_cli.relevance.composites import PRESETS
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.pruning import Pruning
+
+FIRST = Target("first", (Term(0, 0, None),))
+LAMBDA, MASKED = Pruning(0.25), Pruning(0.25, redistribute="m")
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    """Each network of the zoo, traced once, with fresh random one-hot sequences."""
+    cases = {}
+    for kind in KINDS:
+        case = make(kind, 4, samples=6)
+        x = torch.from_numpy(case.inputs)
+        cases[kind] = (case.module, capture(case.module, x), x)
+    return cases
+
+
+@pytest.mark.parametrize("pruning", [Pruning(0.0), LAMBDA, MASKED, Pruning(automatic=True)], ids=str)
+@pytest.mark.parametrize("composite", PRESETS.values(), ids=PRESETS.keys())
+@pytest.mark.parametrize("kind", KINDS)
+def test_relevance_is_conserved_to_the_accounting(zoo, kind, composite, pruning):
+    _, graph, x = zoo[kind]
+    (explanation,) = Explainer(graph, [FIRST], composite=composite, pruning=pruning).explain(x)
+    # Signed rules let positive and negative relevance grow against each other; rounding grows with them.
+    turnover = max([1.0, *(float(layer.mass.max()) for layer in explanation.ledger.pruned_layers)])
+    assert float(explanation.conservation_error.max()) < 1e-9 * turnover
+
+
+@pytest.mark.parametrize("pruning", [Pruning(0.0), LAMBDA, MASKED], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_agrees_with_float64(zoo, kind, pruning):
+    _, graph, x = zoo[kind]
+    (exact,) = Explainer(graph, [FIRST], pruning=pruning).explain(x)
+    single = graph.to(graph.device, torch.float32)
+    (rounded,) = Explainer(single, [FIRST], pruning=pruning).explain(x.float())
+    same_kept = [
+        torch.equal(a.kept, b.kept)
+        for a, b in zip(exact.ledger.pruned_layers, rounded.ledger.pruned_layers, strict=True)
+    ]
+    assert all(same_kept)
+    scale = exact.contributions.abs().max()
+    assert float((rounded.contributions - exact.contributions).abs().max() / scale) < 1e-4
+
+
+@pytest.mark.parametrize("redistribute", ["lambda", "m"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_p_zero_is_plain_lrp_bit_for_bit(zoo, kind, redistribute):
+    _, graph, x = zoo[kind]
+    (plain,) = Explainer(graph, [FIRST], pruning=Pruning(0.0)).explain(x)
+    (pruned,) = Explainer(graph, [FIRST], pruning=Pruning(0.0, 0.0, redistribute=redistribute)).explain(x)
+    assert torch.equal(plain.hypothetical, pruned.hypothetical)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rule_zero_is_gradient_times_input(zoo, kind):
+    module, graph, x = zoo[kind]
+    leaf = x.clone().requires_grad_()
+    target = module(leaf).flatten(2).mean(2)[:, 0] if module(leaf).dim() == 3 else module(leaf)[:, 0]
+    (gradient,) = torch.autograd.grad(target.sum(), leaf)
+    (explanation,) = Explainer(graph, [FIRST], composite=PRESETS["zero"], pruning=Pruning(0.0)).explain(x)
+    torch.testing.assert_close(explanation.contributions, gradient * x, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("pruning", [LAMBDA, MASKED], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_batch_size_and_order_dont_matter(zoo, kind, pruning):
+    _, graph, x = zoo[kind]
+    explainer = Explainer(graph, [FIRST], pruning=pruning)
+    (together,) = explainer.explain(x)
+    (backwards,) = explainer.explain(x.flip(0))
+    alone = torch.cat([explainer.explain(row[None])[0].hypothetical for row in x])
+    torch.testing.assert_close(backwards.hypothetical.flip(0), together.hypothetical, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(alone, together.hypothetical, rtol=1e-9, atol=1e-11)
+
+
+def test_the_users_model_is_left_as_it_was():
+    module = make("sequential", 0).module.train()
+    before = copy.deepcopy(module.state_dict())
+    graph = capture(module, torch.zeros(2, 4, 14, dtype=torch.float64))
+    Explainer(graph, [FIRST]).explain(torch.zeros(2, 4, 14, dtype=torch.float64))
+    assert module.training
+    assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
+    assert not any(m._forward_hooks or m._backward_hooks for m in module.modules())
+
+
+class ReverseComplementSymmetric(nn.Module):
+    """The sum of a network's answers to a sequence and to its reverse complement."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scan = nn.Conv1d(4, 6, 5, padding=2)
+        self.mix = nn.Conv1d(6, 5, 3, padding=1)
+        self.head = nn.Linear(5, 1)
+
+    def once(self, x: Tensor) -> Tensor:
+        h = torch.relu(self.mix(torch.relu(self.scan(x))))
+        return self.head(h.amax(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.once(x) + self.once(x.flip(1, 2))
+
+
+@pytest.mark.parametrize("pruning", [Pruning(0.0), LAMBDA, MASKED], ids=str)
+def test_a_symmetric_models_relevance_is_symmetric(pruning):
+    torch.manual_seed(0)
+    module = ReverseComplementSymmetric().double().eval()
+    x = functional.one_hot(torch.randint(4, (3, 30)), 4).transpose(1, 2).double()
+    explainer = Explainer(capture(module, x), [FIRST], pruning=pruning)
+    (forward,), (backward,) = explainer.explain(x), explainer.explain(x.flip(1, 2))
+    torch.testing.assert_close(backward.contributions.flip(1, 2), forward.contributions, rtol=1e-9, atol=1e-12)
+
+
+def test_a_linear_models_relevance_is_weight_times_input():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(4 * 7, 1)).double()
+    x = torch.rand(3, 4, 7, dtype=torch.float64)
+    (explanation,) = Explainer(capture(module, x), [FIRST], composite=PRESETS["zero"]).explain(x)
+    torch.testing.assert_close(explanation.contributions, x * module[1].weight.detach().reshape(1, 4, 7))
+
+
+def test_several_targets_give_what_each_gives_alone(zoo):
+    _, graph, x = zoo["two heads"]
+    targets = [Target(f"t{i}", (Term(0, i, None),)) for i in range(2)]
+    together = Explainer(graph, targets).explain(x)
+    for target, explanation in zip(targets, together, strict=True):
+        (alone,) = Explainer(graph, [target]).explain(x)
+        assert torch.equal(alone.hypothetical, explanation.hypothetical)
+
+
+def test_equal_winners_of_a_max_pool_leave_all_to_the_first():
+    class Pools(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            pooled = functional.max_pool1d(x, 4)
+            return (pooled.sum((1, 2)) + x.amax((1, 2)) + functional.adaptive_max_pool1d(x, 1).sum((1, 2)))[:, None]
+
+    x = torch.zeros(2, 4, 8, dtype=torch.float64)
+    x[:, 1, 2:5] = 1.0
+    (explanation,) = Explainer(capture(Pools(), x), [FIRST]).explain(x)
+    expected = torch.zeros(8, dtype=torch.float64)
+    expected[2], expected[4] = 3.0, 1.0
+    assert torch.equal(explanation.contributions[0].sum(0), expected)
+
+
+class Zoo2(nn.Module):
+    """Operations that the random zoo doesn't have, each read once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reused = nn.Conv1d(4, 4, 3, padding=1)
+        self.prelu = nn.PReLU(4)
+        self.norm = nn.BatchNorm1d(4)
+        self.positions = nn.Parameter(torch.randn(1, 4, 16))
+        self.dense = nn.utils.parametrizations.weight_norm(nn.Linear(32, 8))
+        self.last = nn.Linear(17, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.prelu(self.reused(x))
+        h = functional.leaky_relu(self.reused(h), 0.2) + self.positions
+        h = functional.dropout(functional.relu6(self.norm(h)), 0.5, self.training)
+        h = functional.pad(h, (1, 1), value=0.5)[..., 1:17]
+        first, second = functional.gelu(h).chunk(2, dim=2)
+        h = torch.stack([first, functional.silu(second) * 0.5], dim=1).permute(0, 2, 1, 3)
+        h = functional.avg_pool2d(h, (2, 2), ceil_mode=True, count_include_pad=False)
+        h = functional.elu(h.reshape(x.shape[0], -1) / 2 - 1)
+        h = functional.tanh(self.dense(torch.cat([h, h], 1)))
+        ones = torch.ones(x.shape[0], 1, dtype=x.dtype)
+        return self.last(torch.cat([h, h.flip(1), ones], 1)) - h.mean(1, keepdim=True)
+
+
+def test_an_odd_model_keeps_its_output_and_its_books():
+    torch.manual_seed(3)
+    module = Zoo2().double().eval()
+    module.norm.running_mean.normal_()
+    x = functional.one_hot(torch.randint(4, (5, 16)), 4).transpose(1, 2).double()
+    graph = capture(module, x[:2])
+    graph.require_supported()
+    assert max(check_against_module(graph, module, x).values()) < 1e-12
+    for pruning in (Pruning(0.0), LAMBDA, MASKED):
+        for composite in PRESETS.values():
+            (explanation,) = Explainer(graph, [FIRST], composite=composite, pruning=pruning).explain(x)
+            assert float(explanation.conservation_error.max()) < 1e-9
+
+
+def test_a_model_that_fixes_its_batch_is_explained_in_such_batches():
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scan, self.head = nn.Conv1d(4, 3, 3), nn.Linear(3 * 12, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.relu(self.scan(x)).reshape(len(x), 36))
+
+    torch.manual_seed(0)
+    module, x = Fixed().double(), torch.rand(5, 4, 14, dtype=torch.float64)
+    graph = capture(module, x[:2])
+    assert graph.fixed_batch == 2
+    (explanation,) = Explainer(graph, [FIRST], pruning=LAMBDA).explain(x)
+    torch.testing.assert_close(explanation.score, module(x)[:, 0].detach())
+    assert explanation.conservation_error.shape == (5,)
+    assert float(explanation.conservation_error.max()) < 1e-9
+
+
+class Sigmoid(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x.sum((1, 2)))[:, None]
+
+
+class Gate(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * x).sum((1, 2))[:, None]
+
+
+class MixesSamples(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum((1, 2))[:, None] - x.mean(0).sum()
+
+
+class Circular(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pad(x, (1, 1), mode="circular").sum((1, 2))[:, None]
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (Sigmoid(), r"no rule for sigmoid: let the model return the logits .* at test_engine_laws.py:\d+"),
+        (Gate(), r"no rule for mul: products of two activations have no rule at test_engine_laws.py:\d+"),
+        (MixesSamples(), r"no rule for mean: it mixes samples or drops the sample axis"),
+        (Circular(), r"no rule for pad: padding mode 'circular' has no rule; only constant padding has"),
+    ],
+)
+def test_an_operation_without_a_rule_stops_the_run_by_name(module, message):
+    graph = capture(module, torch.ones(2, 4, 6))
+    with pytest.raises(UnsupportedOperationError, match=message):
+        Explainer(graph, [FIRST])
+
+
+def test_an_operation_that_no_target_needs_is_no_obstacle():
+    class TwoOutputs(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x.sum((1, 2))[:, None], torch.sigmoid(x)
+
+    graph = capture(TwoOutputs(), torch.ones(2, 4, 6))
+    assert np.isclose(Explainer(graph, [FIRST]).explain(torch.ones(1, 4, 6))[0].score, 24)
+
+
+def test_a_model_that_rejects_the_window_says_so():
+    with pytest.raises(ModelError, match=r"can't take an input of shape \(2, 4, 9\): mat1 and mat2"):
+        capture(nn.Sequential(nn.Flatten(), nn.Linear(4 * 7, 1)), torch.zeros(2, 4, 9))
+
+
+def test_a_model_with_branches_on_data_says_what_to_do():
+    class Branching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum((1, 2)) if x.sum() > 0 else -x.sum((1, 2))
+
+    with pytest.raises(ModelError, match=r"torch.export can't trace the model: .*no branches that depend on data"):
+        capture(Branching(), torch.ones(2, 4, 9))

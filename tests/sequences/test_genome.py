@@ -1,0 +1,242 @@
+"""Random access to a genome, and its index."""
+
+import gzip
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_fasta_records import bgzipped
+
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences import genome as genome_module
+from sparselrp_cli.sequences import genome_index
+from sparselrp_cli.sequences.genome import Genome
+
+RNG = np.random.default_rng(5)
+CHROMS = {
+    name: bytes(RNG.choice(np.frombuffer(b"ACGTNacgt", np.uint8), size))
+    for name, size in (("chr2", 997), ("chr10", 60), ("chrM", 1), ("chr1", 130_000))
+}
+
+
+def text(chroms: dict[str, bytes] = CHROMS, width: int = 60, end: bytes = b"\n") -> bytes:
+    lines = []
+    for name, letters in chroms.items():
+        lines.append(b">" + name.encode() + b" some words")
+        lines.extend(letters[at : at + width] for at in range(0, len(letters), width))
+    return end.join([*lines, b""])
+
+
+PACKS: dict[str, Callable[[bytes], bytes]] = {
+    "genome.fa": bytes,
+    "genome.fa.gz": bgzipped,
+    "plain_gzip.fa.gz": gzip.compress,
+    "bgzip_without_suffix": bgzipped,
+    "plain_with_suffix.gz": bytes,
+}
+
+
+def write(folder: Path, content: bytes, name: str = "genome.fa") -> str:
+    path = folder / name
+    path.write_bytes(content)
+    return str(path)
+
+
+@pytest.fixture(scope="module", params=list(PACKS))
+def packed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Genome]:
+    path = write(tmp_path_factory.mktemp("genome"), PACKS[request.param](text()), request.param)
+    with Genome(path) as genome:
+        yield genome
+
+
+def test_chromosomes_are_in_the_order_of_the_file(packed: Genome) -> None:
+    assert list(packed.chrom_sizes.items()) == [(name, len(letters)) for name, letters in CHROMS.items()]
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.sampled_from(list(CHROMS)), st.integers(-100, 130_100), st.integers(0, 400))
+def test_a_stretch_is_that_of_a_chromosome_between_two_seas_of_n(
+    packed: Genome, chrom: str, start: int, size: int
+) -> None:
+    known = CHROMS[chrom]
+    expected = bytes(known[i] if 0 <= i < len(known) else ord("N") for i in range(start, start + size))
+    assert packed.fetch(chrom, start, start + size) == expected
+
+
+def test_line_ends_of_windows_do_not_matter(tmp_path: Path) -> None:
+    with Genome(write(tmp_path, text(end=b"\r\n"))) as genome:
+        assert genome.fetch("chr2", 0, 997) == CHROMS["chr2"]
+
+
+def test_a_pipe_is_read_as_a_genome(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(gzip.compress(text())))
+    writer.start()
+    with Genome(str(pipe)) as genome:
+        assert genome.fetch("chr1", 5, 500) == CHROMS["chr1"][5:500]
+    writer.join()
+
+
+def test_a_decompressed_copy_is_removed_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    with Genome(write(tmp_path, gzip.compress(text()), "genome.fa.gz")):
+        assert list(temporary.iterdir())
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize(("name", "indices"), [("genome.fa", [".fai"]), ("genome.fa.gz", [".fai", ".gzi"])])
+def test_only_the_index_is_left_beside_the_genome_and_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, indices: list[str]
+) -> None:
+    path = write(tmp_path, PACKS[name](text()), name)
+    with Genome(path) as genome:
+        sizes = genome.chrom_sizes
+    assert sorted(p.name for p in tmp_path.iterdir()) == [name, *(name + suffix for suffix in indices)]
+    monkeypatch.setattr(genome_index, "_built", lambda *_: pytest.fail("the index was made again"))
+    with Genome(path) as genome:
+        assert genome.chrom_sizes == sizes
+
+
+@pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])
+def test_an_index_that_does_not_fit_is_made_again_even_if_it_is_newer(tmp_path: Path, name: str) -> None:
+    other = {"chr2": b"ACGT" * 20, "chr1": b"GGCC" * 50}
+    path = write(tmp_path, PACKS[name](text(other)), name)
+    with Genome(path):
+        pass
+    write(tmp_path, PACKS[name](text()), name)
+    for index in tmp_path.glob("*.?[az]i"):
+        os.utime(index, (2e9, 2e9))
+    with Genome(path) as genome:
+        assert genome.fetch("chr1", 0, 130_000) == CHROMS["chr1"]
+
+
+def test_an_index_older_than_the_genome_is_made_again(tmp_path: Path) -> None:
+    path = write(tmp_path, text())
+    with Genome(path):
+        pass
+    index = Path(path + ".fai")
+    os.utime(index, (1, 1))
+    with Genome(path):
+        pass
+    assert index.stat().st_mtime > 1
+
+
+def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
+    path = write(tmp_path, text())
+    Path(path + ".fai").write_text("not an index\n")
+    with Genome(path) as genome:
+        assert genome.fetch("chr10", 0, 60) == CHROMS["chr10"]
+
+
+@pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])
+def test_a_folder_that_cannot_be_written_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(genome_index, "_is_writable", lambda folder: False)
+    path = write(tmp_path, PACKS[name](text()), name)
+    with Genome(path) as genome:
+        assert genome.fetch("chr2", 10, 20) == CHROMS["chr2"][10:20]
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])
+def test_jobs_that_start_together_all_read_the_genome(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, PACKS[name](text()), name)
+
+    def job(_: int) -> bytes:
+        with Genome(path) as genome:
+            return genome.fetch("chr1", 100, 200)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(job, range(24))) == {CHROMS["chr1"][100:200]}
+
+
+@pytest.mark.parametrize(
+    ("chrom", "known", "message"),
+    [
+        ("chr1", ["1", "2"], "'chr1' is not in genome.fa; it has '1'"),
+        ("1", ["chr1"], "'1' is not in genome.fa; it has 'chr1'"),
+        ("MT", ["chrM", "chr1"], "'MT' is not in genome.fa; it has 'chrM'"),
+        ("CHRX", ["chrX"], "'CHRX' is not in genome.fa; it has 'chrX'"),
+        ("NC_000001.11", ["a", "b"], "'NC_000001.11' is not in genome.fa; it has 'a', 'b'"),
+        ("x", ["a", "b", "c", "d"], "'x' is not in genome.fa; it has 'a', 'b', 'c', ..."),
+    ],
+)
+def test_a_chromosome_that_is_missing_is_explained_by_those_that_are_there(
+    tmp_path: Path, chrom: str, known: list[str], message: str
+) -> None:
+    with Genome(write(tmp_path, text(dict.fromkeys(known, b"ACGT")))) as genome:
+        assert genome.explain_unknown(chrom) == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "genome.fa: holds no FASTA record; give a FASTA file, plain or bgzip"),
+        (
+            b"chr1\t5\t9\n",
+            "genome.fa line 1: a FASTA record begins with '>'; give a FASTA file, plain or bgzip",
+        ),
+        (b">a\nACGT\n>\nACGT\n", "genome.fa line 3: the record has no name; write one after the '>'"),
+        (b">a\nACGT\n>a\nACGT\n", "genome.fa: record 'a' comes a second time; rename it"),
+        (
+            b">a\nACGT\nACG\nACGT\n",
+            "genome.fa line 3: lines of record 'a' differ in length; wrap them all to the same",
+        ),
+        (b">a\n\xff\xfe\n", "genome.fa: not text; give a FASTA file, plain or bgzip"),
+        (bgzipped(text())[:-3000], "genome.fa: cut off or damaged; get it again"),
+        (gzip.compress(text())[:-9], "genome.fa: the gzip file is cut off; get it again"),
+        (b"PK\x03\x04" + bytes(20), "genome.fa: a zip file; unzip it first"),
+    ],
+)
+def test_what_is_no_genome_is_refused_in_one_line_and_leaves_nothing_behind(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(InputError) as caught, Genome(path):
+        pass
+    assert str(caught.value) == message
+    assert [p.name for p in tmp_path.iterdir()] == ["genome.fa"]
+
+
+def test_a_missing_genome_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"none\.fa: no such file; check the path$"),
+        Genome(str(tmp_path / "none.fa")),
+    ):
+        pass
+    with pytest.raises(InputError, match=r"a folder; name a file in it$"), Genome(str(tmp_path)):
+        pass
+
+
+def test_a_protein_genome_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    with Genome(write(tmp_path, b">p\nACGTACMEF\n")) as genome:
+        message = r"^genome\.fa p:2-9 position 6: 'E' is no nucleotide; a protein\?$"
+        with pytest.raises(InputError, match=message):
+            genome.fetch("p", 2, 20)
+
+
+def test_a_genome_cut_off_under_the_reader_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, text())
+    with Genome(path) as genome:
+        write(tmp_path, text()[:2000])
+        with pytest.raises(InputError, match=r"chr1 ends before 100000; the file was cut off or changed"):
+            genome.fetch("chr1", 99_000, 100_000)
+
+
+def test_a_gzip_file_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(genome_module, "_BOMB_BYTES", 1000)
+    path = write(tmp_path, gzip.compress(b">a\n" + b"A" * 10_000_000), "genome.fa.gz")
+    with pytest.raises(InputError, match=r"genome\.fa\.gz: unpacks to over 100 times its size"), Genome(path):
+        pass
