@@ -184,7 +184,7 @@ def _explain_all(
                 raise InputError(f"region {region.name} ({where}) can't be scored: {region.reason}")
             totals.skipped += 1
             totals.first_reason = totals.first_reason or region.reason
-            skipped.append(region)
+            skipped.append(region, region.reason)
 
         for batch in progress(source.batches(size, skip), source.count()):
             explained = windows.explain(batch.one_hot, [w.strand == "-" for w in batch.windows])

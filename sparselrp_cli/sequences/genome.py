@@ -8,11 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-import pyfaidx
-
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.fasta import check_nucleotides
-from sparselrp_cli.sequences.genome_index import open_indexed
+from sparselrp_cli.sequences.genome_index import open_indexed, read_stretch
 from sparselrp_cli.sequences.one_hot import UNKNOWN
 from sparselrp_cli.sequences.text import HEAD, compression, display_name, is_pipe, open_lines, readable
 
@@ -22,7 +20,7 @@ _PIECE = 1 << 22
 _BOMB_BYTES, _BOMB_RATIO = 1 << 30, 100
 _PACKED_SUFFIXES = (".gz", ".bgz")
 _MITOCHONDRIA = ("chrM", "M", "MT", "chrMT", "mitochondrion_genome", "MtDNA")
-_READING = (pyfaidx.FetchError, zlib.error, struct.error, ValueError, EOFError, OSError)
+_READING = (zlib.error, struct.error, ValueError, EOFError, OSError)
 
 
 class Genome:
@@ -93,7 +91,7 @@ class Genome:
 
     def _read(self, chrom: str, first: int, last: int) -> bytes:
         try:
-            sequence: bytes = self._faidx.fetch(chrom, first + 1, last).encode()
+            sequence = read_stretch(self._faidx, chrom, first, last)
         except _READING as error:
             reason = " ".join(str(error).split())
             raise InputError(

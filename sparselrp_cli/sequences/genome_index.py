@@ -55,6 +55,19 @@ def open_indexed(fasta: Path, name: str) -> Iterator[Any]:
         faidx.file.close()
 
 
+def read_stretch(faidx: Any, chrom: str, start: int, end: int) -> bytes:
+    """Read letters within a chromosome, 0-based half-open.
+
+    pyfaidx's own `fetch` fails at the first base of a bgzip block of 65,536 bytes, as Biopython writes them.
+    """
+    record = faidx.index[chrom]
+    first, last = (
+        record.offset + position // record.lenc * record.lenb + position % record.lenc
+        for position in (start, end - 1)
+    )
+    return _read_at(faidx, first, last + 1 - first).translate(None, b"\r\n")
+
+
 def _existing(fasta: Path) -> Any | None:
     """Open the file through the index beside it, if that fits."""
     needed = _index_names(fasta)
