@@ -255,9 +255,10 @@ class _Converter:
             self.refs[node] = self.refs[converted.node]
             return
         inputs = tuple(self.refs[n] for n in converted.inputs)
+        called = f"{origin.name}.{item}" if item else origin.name
         for i, operation in enumerate(converted.operations):
             last = i == len(converted.operations) - 1
-            name = node.name if last else f"{node.name}.{i}"
+            name = called if last else f"{called}:{i}"
             self._add(node, name, operation, inputs, shape if last else ())
             inputs = (name,)
 

@@ -27,8 +27,8 @@ def _fold_one(graph: CanonicalGraph) -> CanonicalGraph | None:
         before = nodes.get(node.inputs[0])
         if before is not None and reads[before.name] == 1 and _can_follow(before):
             layer = _fold_behind(before.operation, node.operation)  # type: ignore[arg-type]
-            merged = dataclasses.replace(before, name=node.name, operation=layer)
-            return _replaced(graph, drop=before.name, put=merged)
+            merged = dataclasses.replace(before, operation=layer)
+            return _replaced(_renamed(graph, node.name, before.name), drop=node.name, put=merged)
         if reads[node.name] == 1 and users[node.name] and _can_precede(users[node.name][0]):
             after = users[node.name][0]
             layer = _fold_ahead(node.operation, after.operation)  # type: ignore[arg-type]
@@ -40,6 +40,15 @@ def _fold_one(graph: CanonicalGraph) -> CanonicalGraph | None:
 def _replaced(graph: CanonicalGraph, drop: str, put: Node) -> CanonicalGraph:
     nodes = tuple(put if n.name == put.name else n for n in graph.nodes if n.name != drop)
     return dataclasses.replace(graph, nodes=nodes)
+
+
+def _renamed(graph: CanonicalGraph, old: str, new: str) -> CanonicalGraph:
+    """Let everything that reads one tensor read another."""
+    nodes = tuple(
+        dataclasses.replace(n, inputs=tuple(new if i == old else i for i in n.inputs)) for n in graph.nodes
+    )
+    outputs = tuple(dataclasses.replace(o, node=new) if o.node == old else o for o in graph.outputs)
+    return dataclasses.replace(graph, nodes=nodes, outputs=outputs)
 
 
 def _can_follow(node: Node) -> bool:

@@ -58,7 +58,7 @@ class Column:
     dtype: npt.DTypeLike
     tail: tuple[int, ...] = ()
     per_target: bool = False
-    chunk: int = BLOCK_ROWS
+    chunk: int = 1
     gzip: bool = True
 
     def row_axis(self, n_targets: int) -> int:
@@ -70,21 +70,21 @@ class Column:
         return (n_targets,) * self.row_axis(n_targets) + (n, *self.tail)
 
 
-def columns(window_length: int, dtype: npt.DTypeLike) -> list[Column]:
+def columns(window_length: int, dtype: npt.DTypeLike, n_targets: int) -> list[Column]:
     """List the datasets that have a row per window, for windows of so many bp."""
-    tail, chunk = (window_length, 4), chunk_rows(window_length)
+    tail, chunk, block = (window_length, 4), chunk_rows(window_length), block_rows(window_length, n_targets)
     text = h5py.string_dtype()
     return [
         Column("input_seqs", np.uint8, tail, chunk=chunk),
         Column("hyp_scores", dtype, tail, per_target=True, chunk=chunk),
-        Column("coords_chrom", np.int32),
-        Column("coords_start", np.int64),
-        Column("coords_end", np.int64),
-        Column("names", text, gzip=False),
-        Column("strand", "S1"),
-        Column("region_index", np.int64),
-        Column("n_bases_unknown", np.int32),
-        *(Column(name, np.float64, per_target=True) for name in ACCOUNTING),
+        Column("coords_chrom", np.int32, chunk=block),
+        Column("coords_start", np.int64, chunk=block),
+        Column("coords_end", np.int64, chunk=block),
+        Column("names", text, chunk=block, gzip=False),
+        Column("strand", "S1", chunk=block),
+        Column("region_index", np.int64, chunk=block),
+        Column("n_bases_unknown", np.int32, chunk=block),
+        *(Column(name, np.float64, per_target=True, chunk=block) for name in ACCOUNTING),
     ]
 
 
@@ -108,9 +108,18 @@ def create(file: h5py.File, column: Column, n_targets: int) -> None:
 
 def chunk_rows(window_length: int) -> int:
     """Say how many windows share a chunk: few, so that reading one window unpacks little else."""
-    return max(1, CHUNK_BYTES // (16 * max(1, window_length)))
+    return _power_of_two(CHUNK_BYTES // (16 * max(1, window_length)))
 
 
 def block_rows(window_length: int, n_targets: int) -> int:
-    """Say how many windows are written at once; nothing but the shape of the data decides it."""
-    return max(1, min(BLOCK_ROWS, BLOCK_BYTES // (16 * max(1, window_length) * n_targets)))
+    """Say how many windows are written at once; nothing but the shape of the data decides it.
+
+    It is a multiple of the windows in a chunk, so that no chunk is written twice.
+    """
+    fitting = _power_of_two(BLOCK_BYTES // (16 * max(1, window_length) * n_targets))
+    return max(fitting, chunk_rows(window_length))
+
+
+def _power_of_two(n: int) -> int:
+    """Give the largest power of two that is at most `n`, between 1 and `BLOCK_ROWS`."""
+    return 1 << max(0, min(n, BLOCK_ROWS).bit_length() - 1)

@@ -174,7 +174,9 @@ class ArchiveReader:
             raise OutputError(f"{self.path}: dataset 'hyp_scores' is damaged; {AGAIN}")
         self.dtype = np.dtype(maps.dtype)
         self.n_windows, self.window_length = map(int, maps.shape[-3:-1])
-        self._columns = {column.name: column for column in columns(self.window_length, maps.dtype)}
+        self._columns = {
+            column.name: column for column in columns(self.window_length, maps.dtype, self.n_targets)
+        }
         for column in self._columns.values():
             self._check_column(column)
         if len(self._dataset("chrom_names")) != len(self._dataset("chrom_sizes")):

@@ -1,7 +1,7 @@
 """Writing an archive, window by window, in memory that doesn't grow with their number."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION, ArchiveDtype, block_rows, columns, create
 from sparselrp_cli.outputs.atomic import reported, temporary
 from sparselrp_cli.outputs.names import field
+from sparselrp_cli.outputs.room import require_room
 from sparselrp_cli.outputs.rows import ACCOUNTING, ArchiveRows, Reals, place
 
 STRANDS = {"+": b"+", "-": b"-"}
@@ -55,8 +56,11 @@ class ArchiveWriter:
         self.target_names = list(target_names)
         self.dtype = np.dtype(dtype)
         self.n_windows = 0
-        self._columns = columns(window_length, self.dtype)
+        self._columns = columns(window_length, self.dtype, len(self.target_names))
         self._block_rows = block_rows(window_length, len(self.target_names))
+        maps = self._block_rows * window_length * 4 * (1 + self.dtype.itemsize * len(self.target_names))
+        # What gzip can't compress grows a little.
+        self._block_bytes = maps + maps // 64
         self._waiting: list[dict[str, npt.NDArray[Any]]] = []
         self._n_waiting = 0
         self._chroms: dict[str, int] = {}
@@ -64,10 +68,11 @@ class ArchiveWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            hidden = stack.enter_context(temporary(self.path))
+            self._hidden = stack.enter_context(temporary(self.path))
             with _reported(self.path):
+                require_room(self._hidden, 0)
                 # No other process knows the hidden name, and some network file systems can't lock.
-                self._file = h5py.File(hidden, "w", libver="earliest", locking=False)
+                self._file = h5py.File(self._hidden, "w", libver="earliest", locking=False)
             stack.push(self._close)
             with _reported(self.path):
                 for column in self._columns:
@@ -119,15 +124,20 @@ class ArchiveWriter:
         if missing:
             raise ValueError(f"no size is given for chromosome '{missing[0]}'")
         self._flush()
+        names, sizes = list(chrom_sizes), list(chrom_sizes.values())
+        # Text of variable length lies outside the object header, whose limit of 64 KiB it so escapes.
+        texts = {
+            "target_names": json.dumps(self.target_names),
+            "manifest": json.dumps(manifest, sort_keys=True),
+        }
         with _reported(self.path):
-            self._number_chroms(list(chrom_sizes))
-            names, sizes = list(chrom_sizes), list(chrom_sizes.values())
+            require_room(self._hidden, 2 * _n_bytes([*names, *texts.values()]) + 8 * self.n_windows)
+            self._number_chroms(names)
             self._file.create_dataset("chrom_names", data=names, dtype=h5py.string_dtype(), track_times=False)
             self._file.create_dataset("chrom_sizes", data=sizes, dtype=np.int64, track_times=False)
             self._file.attrs["schema_version"] = SCHEMA_VERSION
-            self._file.attrs["target_names"] = json.dumps(self.target_names)
-            # Text of variable length lies outside the object header, whose limit of 64 KiB it so escapes.
-            self._file.attrs["manifest"] = json.dumps(manifest, sort_keys=True)
+            self._file.attrs.update(texts)
+            self._file.flush()
         self._finished = True
 
     def _check(self, rows: ArchiveRows) -> None:
@@ -183,6 +193,9 @@ class ArchiveWriter:
             return
         start, stop = self.n_windows, self.n_windows + self._n_waiting
         with _reported(self.path):
+            require_room(
+                self._hidden, 2 * sum(_n_bytes(part["names"]) for part in self._waiting) + self._block_bytes
+            )
             for column in self._columns:
                 block = np.concatenate([p[column.name] for p in self._waiting], axis=int(column.per_target))
                 axis = column.row_axis(len(self.target_names))
@@ -192,6 +205,7 @@ class ArchiveWriter:
                     dataset[:, start:stop] = block
                 else:
                     dataset[start:stop] = block[0] if column.per_target else block
+            self._file.flush()
         self.n_windows, self._waiting, self._n_waiting = stop, [], 0
 
     def _number_chroms(self, names: Sequence[str]) -> None:
@@ -215,6 +229,11 @@ class ArchiveWriter:
             self._file.close()
         if not self._finished:
             raise RuntimeError("the block ended without a call of finish()")
+
+
+def _n_bytes(texts: Iterable[str]) -> int:
+    """Say what texts of variable length take, their places in the heap included."""
+    return sum(len(text.encode()) + 64 for text in texts)
 
 
 @contextmanager

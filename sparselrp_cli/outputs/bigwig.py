@@ -1,7 +1,5 @@
 """What pyBigWig leaves to its caller: room on the disk, and a right summary in the header."""
 
-import errno
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +11,13 @@ import numpy as np
 import pyBigWig
 
 from sparselrp_cli.errors import OutputError
+from sparselrp_cli.outputs.room import require_room
 from sparselrp_cli.outputs.track_runs import Run
 
 LONGEST_CHROM = (1 << 32) - 1
 ROOM = 16 << 20
+# The frame of a block and its place in the index.
+RUN_BYTES = 128
 SUMMARY_POINTER = 44
 SUMMARY_COVERED = 8
 
@@ -31,12 +32,15 @@ class BigWig:
     file : pyBigWig file
     low, high : float
         The smallest and the largest value so far.
+    room : int
+        Bytes that can be written before the disk is asked again.
     """
 
     path: Path
     file: Any
     low: float = field(default=np.inf)
     high: float = field(default=-np.inf)
+    room: int = 0
 
     def add(self, run: Run) -> None:
         """Add a run; runs come in genome order.
@@ -46,10 +50,16 @@ class BigWig:
         OSError
             If the disk is full.
         """
-        check_room(self.path, ROOM)
+        self._reserve(RUN_BYTES + 4 * len(run.values))
         self.file.addEntries(run.chrom, run.start, values=run.values, span=1, step=1)
         self.low = min(self.low, float(run.values.min()))
         self.high = max(self.high, float(run.values.max()))
+
+    def _reserve(self, n_bytes: int) -> None:
+        if n_bytes > self.room:
+            self.room = max(ROOM, n_bytes)
+            require_room(self.path, self.room)
+        self.room -= n_bytes
 
 
 @contextmanager
@@ -70,24 +80,17 @@ def bigwig(path: Path, chrom_sizes: Mapping[str, int]) -> Iterator[BigWig]:
         If a chromosome is too long for the format, or there is none.
     """
     _refuse_what_does_not_fit(path, chrom_sizes)
-    check_room(path, ROOM)
+    require_room(path, 64 * len(chrom_sizes) + sum(len(chrom) for chrom in chrom_sizes))
     file = pyBigWig.open(str(path), "w")
     try:
         file.addHeader(list(chrom_sizes.items()))
         track = BigWig(path, file)
         yield track
         # The zoom levels are written on closing; together they are smaller than the track.
-        check_room(path, ROOM + path.stat().st_size)
+        require_room(path, path.stat().st_size)
     finally:
         file.close()
     _put_extremes_right(path, track)
-
-
-def check_room(path: Path, n_bytes: int) -> None:
-    """Raise the error of a full disk before it is full: pyBigWig aborts the process where a write fails."""
-    disk = os.statvfs(path.parent)
-    if disk.f_bavail * disk.f_frsize < n_bytes:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _refuse_what_does_not_fit(path: Path, chrom_sizes: Mapping[str, int]) -> None:

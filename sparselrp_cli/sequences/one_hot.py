@@ -7,26 +7,11 @@ import numpy.typing as npt
 
 OneHot = npt.NDArray[np.uint8]
 UNKNOWN = b"N"
-AMBIGUOUS = b"RYSWKMBDHV"
-KNOWN = b"ACGTU"
+AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"
+NUCLEOTIDES = b"ACGTUNacgtun" + AMBIGUOUS
 
-
-def _codes() -> OneHot:
-    table = np.zeros((256, 4), dtype=np.uint8)
-    for index, letters in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
-        table[list(letters), index] = 1
-    return table
-
-
-def _flags(letters: bytes) -> npt.NDArray[np.bool_]:
-    table = np.zeros(256, dtype=bool)
-    table[list(letters.upper() + letters.lower())] = True
-    return table
-
-
-_CODES = _codes()
-_NUCLEOTIDE = _flags(KNOWN + UNKNOWN + AMBIGUOUS)
-_IS_AMBIGUOUS = _flags(AMBIGUOUS)
+# For each base a table that turns the letters that stand for it into 1, all others into 0.
+_IS_BASE = [bytes(byte in letters for byte in range(256)) for letters in (b"Aa", b"Cc", b"Gg", b"TtUu")]
 
 
 def encode(sequence: bytes) -> OneHot:
@@ -42,7 +27,8 @@ def encode(sequence: bytes) -> OneHot:
     -------
     ndarray of uint8, shape (4, L)
     """
-    return np.ascontiguousarray(_CODES[np.frombuffer(sequence, dtype=np.uint8)].T)
+    rows = bytearray().join(sequence.translate(table) for table in _IS_BASE)
+    return np.frombuffer(rows, dtype=np.uint8).reshape(4, len(sequence))
 
 
 def reverse_complement(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -52,10 +38,10 @@ def reverse_complement(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def first_invalid(sequence: bytes) -> int | None:
     """Find the first letter that isn't an IUPAC nucleotide; None where all are."""
-    wrong = ~_NUCLEOTIDE[np.frombuffer(sequence, dtype=np.uint8)]
-    return int(np.argmax(wrong)) if wrong.any() else None
+    strange = sequence.translate(None, NUCLEOTIDES)
+    return sequence.index(strange[:1]) if strange else None
 
 
 def count_ambiguous(sequence: bytes) -> int:
     """Count the IUPAC letters other than N that stand for several bases."""
-    return int(_IS_AMBIGUOUS[np.frombuffer(sequence, dtype=np.uint8)].sum())
+    return len(sequence) - len(sequence.translate(None, AMBIGUOUS))

@@ -13,7 +13,9 @@ PROFILE, COUNTS = GraphOutput("profile", "p", (N, 2, 10)), GraphOutput("counts",
 BPNET = TargetParser(
     [PROFILE, COUNTS], [OutputNames("profile", ("oct4", "sox2")), OutputNames("counts", ("oct4", "sox2"))]
 )
-ONE = TargetParser([GraphOutput("output", "o", (N, 3))], [OutputNames("output", ("liver", "T-cell", "brain"))])
+ONE = TargetParser(
+    [GraphOutput("output", "o", (N, 3))], [OutputNames("output", ("liver", "T-cell", "brain"))]
+)
 
 
 def weights(parser: TargetParser, text: str) -> dict[str, torch.Tensor]:

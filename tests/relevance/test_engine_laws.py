@@ -123,7 +123,9 @@ def test_a_symmetric_models_relevance_is_symmetric(pruning):
     x = functional.one_hot(torch.randint(4, (3, 30)), 4).transpose(1, 2).double()
     explainer = Explainer(capture(module, x), [FIRST], pruning=pruning)
     (forward,), (backward,) = explainer.explain(x), explainer.explain(x.flip(1, 2))
-    torch.testing.assert_close(backward.contributions.flip(1, 2), forward.contributions, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        backward.contributions.flip(1, 2), forward.contributions, rtol=1e-9, atol=1e-12
+    )
 
 
 def test_a_linear_models_relevance_is_weight_times_input():
@@ -146,7 +148,9 @@ def test_equal_winners_of_a_max_pool_leave_all_to_the_first():
     class Pools(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             pooled = functional.max_pool1d(x, 4)
-            return (pooled.sum((1, 2)) + x.amax((1, 2)) + functional.adaptive_max_pool1d(x, 1).sum((1, 2)))[:, None]
+            return (pooled.sum((1, 2)) + x.amax((1, 2)) + functional.adaptive_max_pool1d(x, 1).sum((1, 2)))[
+                :, None
+            ]
 
     x = torch.zeros(2, 4, 8, dtype=torch.float64)
     x[:, 1, 2:5] = 1.0
@@ -269,5 +273,7 @@ def test_a_model_with_branches_on_data_says_what_to_do():
         def forward(self, x: Tensor) -> Tensor:
             return x.sum((1, 2)) if x.sum() > 0 else -x.sum((1, 2))
 
-    with pytest.raises(ModelError, match=r"torch.export can't trace the model: .*no branches that depend on data"):
+    with pytest.raises(
+        ModelError, match=r"torch.export can't trace the model: .*no branches that depend on data"
+    ):
         capture(Branching(), torch.ones(2, 4, 9))

@@ -57,8 +57,12 @@ def test_epsilon_leaves_the_bias_its_share():
     # Four bases give 4, the bias takes 3: each base's relevance is 2, the bias absorbs -6.
     expected = torch.tensor([0, 0, 2.0, 2, 2, 2, 0, 0], dtype=torch.float64)
     torch.testing.assert_close(explanation.contributions[0].sum(0), expected, rtol=1e-5, atol=0)
-    torch.testing.assert_close(explanation.absorbed, torch.tensor([-6.0], dtype=torch.float64), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        explanation.absorbed, torch.tensor([-6.0], dtype=torch.float64), rtol=1e-5, atol=0
+    )
 
 
 def test_a_single_active_neuron_survives_any_pruning():
-    torch.testing.assert_close(explain("epsilon-plus", 0.9).contributions, explain("epsilon-plus").contributions)
+    torch.testing.assert_close(
+        explain("epsilon-plus", 0.9).contributions, explain("epsilon-plus").contributions
+    )

@@ -12,7 +12,9 @@ from sparselrp_cli.relevance.pruning import Pruning, kept, kept_automatically, s
 LAWS = settings(deadline=None, derandomize=True, max_examples=150)
 proportions = st.floats(0, 0.99)
 layers = st.lists(
-    st.one_of(st.floats(-10, 10), st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-300, -5e-324, 1e300])), min_size=1, max_size=40
+    st.one_of(st.floats(-10, 10), st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-300, -5e-324, 1e300])),
+    min_size=1,
+    max_size=40,
 ).map(lambda values: torch.tensor([values], dtype=torch.float64))
 
 
@@ -50,7 +52,11 @@ def test_automatic_kept_set_is_that_of_the_definition(r):
     flat = r[0].numpy()
     for v in (np.maximum(flat, 0), np.maximum(-flat, 0)):
         positive = v[v > 0]
-        if len(positive) and np.isclose(positive, positive.mean(), rtol=1e-9).any() and len(set(positive)) > 1:
+        if (
+            len(positive)
+            and np.isclose(positive, positive.mean(), rtol=1e-9).any()
+            and len(set(positive)) > 1
+        ):
             return  # a value at the mean itself: rounding decides
     assert kept_automatically(r)[0].tolist() == kept_automatic(flat).tolist()
 
