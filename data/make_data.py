@@ -7,16 +7,17 @@ import argparse
 import sqlite3
 from pathlib import Path
 
-from Bio import SeqIO, bgzf
+import numpy as np
+from Bio import SeqIO, bgzf, motifs
 
 HERE = Path(__file__).parent
 TEST_START = 15_000_000
 LINE = 60
+PSEUDOCOUNT = 0.1
 
 
-def write_genome(source: Path, target: Path) -> None:
+def write_genome(sequence: str, target: Path) -> None:
     """Keep the test part; what comes before it becomes N, so that coordinates stay those of dm3."""
-    sequence = str(SeqIO.read(source, "fasta").seq)
     masked = "N" * TEST_START + sequence[TEST_START:]
     with bgzf.BgzfWriter(str(target), compresslevel=9) as stream:
         stream.write(b">chr2R\n")
@@ -41,12 +42,13 @@ def merged(peaks: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return result
 
 
-def write_peaks(sources: list[Path], target: Path) -> None:
-    """Write the peaks of the test part that either cell type has."""
+def write_peaks(sources: list[Path], target: Path) -> list[tuple[int, int]]:
+    """Write, and return, the peaks of the test part that either cell type has."""
     peaks = merged([peak for path in sources for peak in read_peaks(path)])
     tested = [peak for peak in peaks if peak[0] >= TEST_START]
     lines = [f"chr2R\t{s}\t{e}\tsuhw_{i}\t0\t." for i, (s, e) in enumerate(tested, 1)]
     target.write_text("\n".join(lines) + "\n")
+    return tested
 
 
 def write_matrix(database: Path, target: Path) -> None:
@@ -65,16 +67,49 @@ def write_matrix(database: Path, target: Path) -> None:
     target.write_text("\n".join(lines) + "\n")
 
 
+def matrix_aurocs(
+    sequence: str, peaks: list[tuple[int, int]], matrix: Path, shifts: tuple[int, ...]
+) -> list[float]:
+    """Separate peaks, moved by each shift (bp), from ten random intervals of their widths each.
+
+    An interval scores as its best match of the matrix on either strand. If coordinates and sequence are of
+    the same assembly, the AUROC is high unmoved and near 0.5 moved.
+    """
+    with matrix.open() as stream:
+        motif = motifs.read(stream, "jaspar")
+    log_odds = motif.counts.normalize(pseudocounts=PSEUDOCOUNT).log_odds()
+    strands = [m.calculate(sequence.upper()) for m in (log_odds, log_odds.reverse_complement())]
+    best = np.nan_to_num(np.maximum(*strands), nan=-np.inf)
+
+    def scores(starts: np.ndarray) -> np.ndarray:
+        return np.array(
+            [best[s : s + w - motif.length + 1].max() for s, w in zip(starts, widths, strict=True)]
+        )
+
+    peak_starts = np.array([start for start, _ in peaks])
+    widths = np.array([end - start for start, end in peaks])
+    rng = np.random.default_rng(0)
+    random = np.concatenate(
+        [scores(rng.integers(TEST_START, len(sequence) - 1000, len(peaks))) for _ in range(10)]
+    )
+    return [float((scores(peak_starts + shift)[:, None] > random).mean()) for shift in shifts]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("genome", type=Path)
-    parser.add_argument("peaks_kc", type=Path)
-    parser.add_argument("peaks_mbn2", type=Path)
-    parser.add_argument("jaspar", type=Path)
+    parser.add_argument("genome", type=Path, help="dm3 chr2R, FASTA")
+    parser.add_argument("peaks_kc", type=Path, help="Su(Hw) peaks of Kc cells, BED")
+    parser.add_argument("peaks_mbn2", type=Path, help="Su(Hw) peaks of Mbn2 cells, BED")
+    parser.add_argument("jaspar", type=Path, help="JASPAR database, sqlite")
     given = parser.parse_args()
-    write_genome(given.genome, HERE / "chr2R-15-21Mb.fa.gz")
-    write_peaks([given.peaks_kc, given.peaks_mbn2], HERE / "suhw-peaks.bed")
-    write_matrix(given.jaspar, HERE / "suhw-MA0533.1.jaspar")
+    sequence = str(SeqIO.read(given.genome, "fasta").seq)
+    write_genome(sequence, HERE / "chr2R-15-21Mb.fa.gz")
+    peaks = write_peaks([given.peaks_kc, given.peaks_mbn2], HERE / "suhw-peaks.bed")
+    matrix = HERE / "suhw-MA0533.1.jaspar"
+    write_matrix(given.jaspar, matrix)
+    shifts = (0, -500, 500)
+    for shift, auroc in zip(shifts, matrix_aurocs(sequence, peaks, matrix, shifts), strict=True):
+        print(f"{len(peaks)} peaks moved by {shift:+d} bp against random: matrix AUROC {auroc:.3f}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
-from sparselrp_cli.sequences.source import Batch, RecordSource, RegionSource, open_source
+from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
 from sparselrp_cli.sequences.windows import Skipped
 
 logger = logging.getLogger("sparselrp")
@@ -161,7 +161,7 @@ def _explain_all(
     model: LoadedModel,
     explainer: Explainer,
     windows: WindowExplainer,
-    source: RegionSource | RecordSource,
+    source: WindowSource,
     progress: Progress,
 ) -> tuple[Totals, Path]:
     target_names = tuple(t.name for t in explainer.targets)
@@ -211,8 +211,8 @@ def _check(options: AttributeOptions, batch: Batch, explained: ExplainedWindows)
         np.isfinite(v).all() for v in explained.accounting.values()
     ):
         raise SparselrpError(
-            f"relevance isn't finite in the batch from window '{batch.windows[0].name}' on; the model's weights"
-            " or outputs may hold NaN or infinity, or the dtype is too small"
+            f"relevance isn't finite in the batch from window '{batch.windows[0].name}' on; the model's"
+            " weights or outputs may hold NaN or infinity, or the dtype is too small"
         )
     bound = options.max_conservation_error
     if bound is None:
@@ -231,7 +231,7 @@ def _manifest(
     options: AttributeOptions,
     model: LoadedModel,
     explainer: Explainer,
-    source: RegionSource | RecordSource,
+    source: WindowSource,
     totals: Totals,
 ) -> dict[str, Any]:
     inputs = {"sequences": options.sequences}

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-
 # The networks of the tests are small; several threads would only wait for each other.
 torch.set_num_threads(1)
 

@@ -35,8 +35,8 @@ from sparselrp_cli.cli.options import (
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs with"
-    " positions (the mean over positions), A-B for a contrast. Repeatable. May be left out for a single scalar.",
+    help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs"
+    " with positions (the mean over positions), A-B for a contrast. Repeatable. May be left out for a single scalar.",
 )
 @click.option(
     "-p",

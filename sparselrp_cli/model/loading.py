@@ -263,7 +263,7 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
         for name, difference in check_against_module(graph, model.module, example).items():
             if not difference <= _TOLERANCE.get(graph.dtype, 1e-4):
                 raise ModelError(
-                    f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this is"
-                    " a fault of sparselrp, please report it with the model's code"
+                    f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this"
+                    " is a fault of sparselrp, please report it with the model's code"
                 )
     return graph

@@ -16,6 +16,8 @@ from sparselrp_cli.outputs.track_runs import Run
 
 LONGEST_CHROM = (1 << 32) - 1
 ROOM = 16 << 20
+# The zoom levels, written on closing, take less than one part in so many of the track (44 % were seen).
+ZOOMS = 2
 # The frame of a block and its place in the index.
 RUN_BYTES = 128
 SUMMARY_POINTER = 44
@@ -57,8 +59,9 @@ class BigWig:
 
     def _reserve(self, n_bytes: int) -> None:
         if n_bytes > self.room:
-            self.room = max(ROOM, n_bytes)
-            require_room(self.path, self.room)
+            zooms = self.path.stat().st_size // ZOOMS
+            self.room = max(ROOM, n_bytes, zooms)
+            require_room(self.path, self.room + zooms)
         self.room -= n_bytes
 
 
@@ -86,9 +89,9 @@ def bigwig(path: Path, chrom_sizes: Mapping[str, int]) -> Iterator[BigWig]:
         file.addHeader(list(chrom_sizes.items()))
         track = BigWig(path, file)
         yield track
-        # The zoom levels are written on closing; together they are smaller than the track.
-        require_room(path, path.stat().st_size)
+        require_room(path, path.stat().st_size // ZOOMS)
     finally:
+        # This writes, also after an error; the room for it has been asked for with that of the last runs.
         file.close()
     _put_extremes_right(path, track)
 

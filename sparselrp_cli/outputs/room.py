@@ -1,7 +1,7 @@
 """Room on the disk, asked for before it is needed.
 
-HDF5 and pyBigWig crash the process, at the latest when it ends, where a write fails. So what they will write is
-first reserved in another file for a moment, which, unlike the count of free blocks, takes quotas into account.
+HDF5 and pyBigWig crash the process, at the latest when it ends, where a write fails. So what they will write
+is reserved in another file for a moment, which, unlike the count of free blocks, takes quotas into account.
 """
 
 import errno

@@ -71,16 +71,18 @@ def read_stretch(faidx: Any, chrom: str, start: int, end: int) -> bytes:
 def _existing(fasta: Path) -> Any | None:
     """Open the file through the index beside it, if that fits."""
     needed = _index_names(fasta)
-    try:
-        if any(path.stat().st_mtime < fasta.stat().st_mtime for path in needed):
-            return None
-        faidx = _faidx(fasta, needed)
-    # What a damaged index makes pyfaidx raise is its own affair.
-    except Exception:  # noqa: BLE001
+    if not all(path.is_file() and path.stat().st_mtime >= fasta.stat().st_mtime for path in needed):
         return None
-    if _fits(faidx):
-        return faidx
-    faidx.file.close()
+    faidx = None
+    try:
+        faidx = _faidx(fasta, needed)
+        if _fits(faidx):
+            return faidx
+    # An index that belongs to another file, or is damaged, can make pyfaidx raise anything.
+    except Exception as error:  # noqa: BLE001
+        logger.debug("%s can't be used: %s", needed[0], error)
+    if faidx is not None:
+        faidx.file.close()
     logger.warning("%s doesn't fit its FASTA file and is made again", needed[0])
     return None
 
@@ -156,6 +158,12 @@ def _faidx_or_error(fasta: Path, name: str, indices: list[Path]) -> Any:
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: not text; {WANTED}") from error
     except (OSError, EOFError, zlib.error, struct.error) as error:
+        # pyfaidx puts an error of its own before that of the system.
+        system = error.__context__ if isinstance(error.__context__, OSError) else error
+        if reason := getattr(system, "strerror", None):
+            raise InputError(
+                f"{name}: its index can't be made ({reason.lower()}); free some space, or index it elsewhere"
+            ) from error
         raise InputError(f"{name}: cut off or damaged; get it again") from error
     except ValueError as error:
         if found := re.search(r'Duplicate key "(.*)"', str(error)):

@@ -50,6 +50,10 @@ class _Place:
     sequence: bytes = b""
     reason: str = ""
 
+    def skipped(self, reason: str) -> Skipped:
+        window = self.window
+        return Skipped(window.chrom, self.start, self.end, window.name, window.strand, window.index, reason)
+
 
 class WindowSource:
     """Windows of one length, counted and put in batches.
@@ -96,12 +100,11 @@ class WindowSource:
         for place in self._places():
             encoded = encode(place.sequence)
             reason = place.reason or self._too_unknown(encoded)
-            window = place.window
             if reason:
-                on_skip(Skipped(window.chrom, place.start, place.end, window.name, window.strand, reason))
+                on_skip(place.skipped(reason))
                 continue
             self._count_ambiguous(place)
-            yield window, encoded
+            yield place.window, encoded
 
     def _count_ambiguous(self, place: _Place) -> None:
         found = count_ambiguous(place.sequence)
@@ -110,11 +113,11 @@ class WindowSource:
         self.ambiguous += found
 
     def _too_unknown(self, encoded: OneHot) -> str:
-        share = 1 - float(encoded.sum()) / self.length
-        if share == 1:
+        unknown = self.length - int(encoded.sum())
+        if unknown == self.length:
             return "no known base in the window"
-        if share > self.max_unknown:
-            return f"{share:.0%} of the window is unknown, more than {self.max_unknown:.0%}"
+        if unknown / self.length > self.max_unknown:
+            return f"{unknown} of {self.length} bases are unknown, a share above {self.max_unknown:g}"
         return ""
 
 

@@ -31,7 +31,9 @@ _FOREIGN = (
 
 def display_name(path: str) -> str:
     """Name an input in messages."""
-    return "standard input" if path == "-" else Path(path).name
+    if path == "-":
+        return "standard input"
+    return path if path.startswith("/dev/") else Path(path).name
 
 
 def is_pipe(path: str) -> bool:

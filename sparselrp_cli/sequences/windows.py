@@ -24,13 +24,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A region or record that isn't scored, and why."""
+    """A region, or a part of a record, that isn't scored, and why; its place is as the input gives it."""
 
     chrom: str
     start: int
     end: int
     name: str
     strand: str
+    index: int
     reason: str
 
 

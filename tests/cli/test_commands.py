@@ -106,8 +106,10 @@ def test_a_run_writes_every_file_of_the_contract(genome, peaks, tmp_path):
     assert left_behind(prefix.parent) == sorted(
         f"run.{end}"
         for end in (
-            "h5 bw bedgraph.gz ohe.npz attr.npz regions.narrowPeak windows.tsv skipped.tsv manifest.json".split()
-        )
+            "h5", "bw", "bedgraph.gz", "ohe.npz", "attr.npz", "regions.narrowPeak", "windows.tsv", "skipped.tsv",
+            "manifest.json",
+        )  # fmt: skip
+    )
     )
     windows = table(tmp_path / "out" / "run.windows.tsv")
     assert [w["name"] for w in windows] == ["a", "b", "left", "right"]
@@ -188,7 +190,7 @@ def test_plain_fasta_is_tiled_padded_or_taken_as_it_is(tmp_path):
     assert [(w["chrom"], int(w["start"])) for w in windows] == [
         ("long", 0), ("long", 20), ("long", 40), ("long", 55), ("exact", 0), ("short", -14),
     ]  # fmt: skip
-    covered = {name: 0 for name in lengths}
+    covered = dict.fromkeys(lengths, 0)
     with gzip.open(tmp_path / "t.bedgraph.gz", "rt") as stream:
         for line in stream:
             chrom, start, end, _ = line.split("\t")
@@ -350,7 +352,7 @@ def write(path: Path, text: str) -> Path:
         ("not FASTA", "n.fa line 1: a FASTA record begins with '>'"),
         (
             "only unknown chromosomes",
-            "none of the 1 regions can be scored: chromosome '1' is not in genome.fa; it has 'chr1'",
+            "none of the 1 regions can be scored: '1' is not in genome.fa; it has 'chr1'",
         ),
         ("wrong window", "can't take an input of shape (2, 4, 39)"),
         ("unknown target", "unknown target 'liver'"),

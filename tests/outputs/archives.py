@@ -16,7 +16,7 @@ def windows_at(places, length):
 
 
 def random_rows(places, length, n_targets=1, seed=0, zero_share=0.5, dtype=np.float32):
-    """Rows with random maps at (chrom, start); a fifth of the bases is unknown, many contributions are zero."""
+    """Rows with random maps at (chrom, start); a fifth of the bases is unknown, many are zero."""
     rng = np.random.default_rng(seed)
     n = len(places)
     bases = rng.integers(0, 5, (n, length))

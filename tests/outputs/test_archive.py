@@ -307,7 +307,7 @@ def test_an_hdf5_file_of_another_tool_is_told_apart(tmp_path):
         file["hyp_scores"] = np.zeros((1, 4, 4))
 
     with (
-        pytest.raises(OutputError, match="other.h5 isn't a sparselrp archive"),
+        pytest.raises(OutputError, match=r"other.h5 isn't a sparselrp archive"),
         ArchiveReader(tmp_path / "other.h5"),
     ):
         pass

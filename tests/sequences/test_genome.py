@@ -1,5 +1,6 @@
 """Random access to a genome, and its index."""
 
+import errno
 import gzip
 import os
 import threading
@@ -117,8 +118,11 @@ def test_only_the_index_is_left_beside_the_genome_and_used_again(
 
 
 @pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])
-def test_an_index_that_does_not_fit_is_made_again_even_if_it_is_newer(tmp_path: Path, name: str) -> None:
-    other = {"chr2": b"ACGT" * 20, "chr1": b"GGCC" * 50}
+@pytest.mark.parametrize("size", [50, 100_000], ids=["of a small file", "of a large file"])
+def test_an_index_that_does_not_fit_is_made_again_even_if_it_is_newer(
+    tmp_path: Path, name: str, size: int
+) -> None:
+    other = {"chr2": b"ACGT" * 20, "chr1": b"GGCC" * size}
     path = write(tmp_path, PACKS[name](text(other)), name)
     with Genome(path):
         pass
@@ -145,6 +149,16 @@ def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
     Path(path + ".fai").write_text("not an index\n")
     with Genome(path) as genome:
         assert genome.fetch("chr10", 0, 60) == CHROMS["chr10"]
+
+
+def test_a_disk_without_room_for_the_index_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(genome_index, "_faidx", full)
+    message = r"^genome\.fa: its index can't be made \(no space left on device\); free some space"
+    with pytest.raises(InputError, match=message), Genome(write(tmp_path, text())):
+        pass
 
 
 @pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])

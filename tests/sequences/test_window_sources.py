@@ -82,7 +82,7 @@ def test_batches_keep_the_order_and_index_of_the_regions_and_nothing_is_lost(
     assert [len(batch.windows) for batch in batches] == [4, 3]
     indices = {window.name: window.index for window in windows(batches)}
     assert indices == {f"r{i}": i for i in range(10) if i % 3 != 1}
-    assert [place.name for place in skipped] == ["r1", "r4", "r7"]
+    assert [(place.name, place.index) for place in skipped] == [("r1", 1), ("r4", 4), ("r7", 7)]
 
 
 def test_duplicates_and_regions_with_one_summit_are_all_scored(tmp_path: Path, genome: str) -> None:
@@ -96,7 +96,7 @@ def test_duplicates_and_regions_with_one_summit_are_all_scored(tmp_path: Path, g
     [
         ("1 10 20", 1.0, "'1' is not in genome.fa; it has 'chr1'"),
         ("chr1 200 300", 1.0, f"its centre 250 is beyond the end of chr1 ({len(CHROM)} bp)"),
-        ("chr1 15 25", 0.19, "20% of the window is unknown, more than 19%"),
+        ("chr1 15 25", 0.19, "2 of 10 bases are unknown, a share above 0.19"),
         ("empty_of_bases 20 30", 1.0, "no known base in the window"),
     ],
 )
@@ -107,13 +107,16 @@ def test_what_cannot_be_scored_is_skipped_with_the_reason_and_the_region_as_give
         batches, skipped = everything(source)
     chrom, start, end = line.split()
     assert not batches
-    assert skipped == [Skipped(chrom, int(start), int(end), "name", "-", reason)]
+    assert skipped == [Skipped(chrom, int(start), int(end), "name", "-", 0, reason)]
 
 
-def test_a_share_of_unknown_bases_that_is_just_allowed_is_scored(tmp_path: Path, genome: str) -> None:
-    with open_source(genome, bed(tmp_path, "chr1 15 25"), 10, max_unknown=0.2) as source:
-        (batch,), _ = everything(source)
-    assert batch.n_unknown.tolist() == [2]
+@pytest.mark.parametrize("unknown", range(10))
+def test_a_share_of_unknown_bases_that_is_just_allowed_is_scored(tmp_path: Path, unknown: int) -> None:
+    letters = "N" * unknown + "A" * (10 - unknown)
+    with open_source(fasta(tmp_path, r=letters), None, 10, max_unknown=unknown / 10) as source:
+        (batch,), skipped = everything(source)
+    assert batch.n_unknown.tolist() == [unknown]
+    assert not skipped
 
 
 def test_ambiguous_letters_count_as_unknown_and_are_spoken_of_once(
