@@ -173,9 +173,7 @@ def save(model: nn.Module) -> None:
     description = {
         "schema_version": 1,
         "name": HERE.name,
-        "description": (
-            "su(Hw) binding in Drosophila melanogaster Kc and Mbn2 cells: logit of peak against background"
-        ),
+        "description": "su(Hw) binding in Drosophila Kc and Mbn2 cells: logit of peak against background",
         "architecture": ARCHITECTURE,
         "weights": weights.name,
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),

@@ -39,4 +39,6 @@ def target_file_names(names: Sequence[str]) -> list[str]:
 
 def field(text: str) -> str:
     """Give the text as one field of a tab-separated line: no tab, no line break, ``.`` where it is empty."""
-    return "".join("_" if unicodedata.category(c) in UNSAFE else c for c in text) or "."
+    if text.isprintable():
+        return text or "."
+    return "".join("_" if unicodedata.category(c) in UNSAFE else c for c in text)

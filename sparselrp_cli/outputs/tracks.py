@@ -1,6 +1,7 @@
 """Contributions along the genome, as bigWig and as text."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -49,22 +50,34 @@ def write_bedgraph(reader: ArchiveReader, path: Path | str, policy: str, target:
         hidden.open("wb") as file,
         BgzfWriter(fileobj=file, compresslevel=6) as text,  # type: ignore[no-untyped-call]
     ):
-        for chrom, start, end, value in _intervals(track_runs(reader, policy, target)):
-            text.write(f"{field(chrom)}\t{start}\t{end}\t{value!s}\n".encode())
+        for lines in _batched(_lines(track_runs(reader, policy, target))):
+            text.write("".join(lines).encode())
+
+
+def _lines(runs: Iterable[Run]) -> Iterator[str]:
+    for chrom, start, end, value in _intervals(runs):
+        yield f"{chrom}\t{start}\t{end}\t{value!s}\n"
+
+
+def _batched(lines: Iterator[str]) -> Iterator[list[str]]:
+    # BGZF takes as long for a line as for a thousand.
+    while batch := list(islice(lines, 1000)):
+        yield batch
 
 
 def _intervals(runs: Iterable[Run]) -> Iterator[Interval]:
     """Cut runs where the value changes, and join what belongs together over their borders."""
     held: Interval | None = None
     for run in runs:
+        chrom = field(run.chrom)
         bounds = np.flatnonzero(np.diff(run.values)) + 1
         starts = [0, *bounds.tolist()]
         for first, last in zip(starts, [*starts[1:], len(run.values)], strict=True):
             start, end, value = run.start + first, run.start + last, run.values[first]
-            if held and held[0] == run.chrom and held[2] == start and held[3] == value:
+            if held and held[0] == chrom and held[2] == start and held[3] == value:
                 start = held[1]
             elif held:
                 yield held
-            held = (run.chrom, start, end, value)
+            held = (chrom, start, end, value)
     if held:
         yield held
