@@ -106,8 +106,15 @@ def test_a_run_writes_every_file_of_the_contract(genome, peaks, tmp_path):
     assert left_behind(prefix.parent) == sorted(
         f"run.{end}"
         for end in (
-            "h5", "bw", "bedgraph.gz", "ohe.npz", "attr.npz", "regions.narrowPeak", "windows.tsv",
-            "skipped.tsv", "manifest.json",
+            "h5",
+            "bw",
+            "bedgraph.gz",
+            "ohe.npz",
+            "attr.npz",
+            "regions.narrowPeak",
+            "windows.tsv",
+            "skipped.tsv",
+            "manifest.json",
         )
     )
     windows = table(tmp_path / "out" / "run.windows.tsv")
