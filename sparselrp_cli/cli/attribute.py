@@ -36,7 +36,7 @@ from sparselrp_cli.cli.options import (
     multiple=True,
     metavar="TARGET",
     help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs"
-    " with positions (the mean over positions), A-B for a contrast. Repeatable. Optional for a single scalar.",
+    " with positions (the mean over positions), A-B for a contrast. Repeatable; optional for one scalar.",
 )
 @click.option(
     "-p",

@@ -1,4 +1,4 @@
-"""The main job on real data: held-out su(Hw) peaks, the shipped model, and the programs that read our files."""
+"""The main job on real data: held-out su(Hw) peaks, the shipped model, and programs that read our files."""
 
 import json
 import shutil
