@@ -1,5 +1,8 @@
 """What tests of several stages share."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -13,3 +16,14 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no NVIDIA GPU here")
     return torch.device(request.param)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Undo what a command does to the log."""
+    logger = logging.getLogger("sparselrp")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.propagate = before[1]
+    logger.handlers[:] = before[2]
+    logger.setLevel(before[0])
