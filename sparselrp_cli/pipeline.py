@@ -275,8 +275,12 @@ def _finish(options: AttributeOptions, command: Sequence[str], totals: Totals, a
     tables = [_path(options.prefix, s) for s in (".windows.tsv", ".skipped.tsv")]
     with ArchiveReader(archive) as reader:
         exported = export_files(reader, options.prefix, formats, options.overlap)
-        manifest = with_outputs(reader.manifest, command, [archive, *tables, *exported])
+        kept = [archive] if "h5" in formats else []
+        files = [*kept, *tables, *exported]
+        manifest = with_outputs(reader.manifest, command, files)
     path = _path(options.prefix, ".manifest.json")
     with replacing(path) as temporary:
         temporary.write_text(to_json(manifest), encoding="utf-8")
-    return RunSummary(totals, (archive, *tables, *exported, path))
+    if not kept:
+        archive.unlink()
+    return RunSummary(totals, (*files, path))

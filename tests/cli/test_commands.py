@@ -233,6 +233,15 @@ def test_batch_size_doesnt_change_what_is_written(genome, peaks, tmp_path):
         np.testing.assert_allclose(one["hyp_scores"][:], auto["hyp_scores"][:], rtol=1e-9, atol=1e-12)
 
 
+def test_without_h5_among_the_formats_no_archive_stays(genome, peaks, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert (
+        attribute(genome, "-r", peaks, "-m", MODEL, "-t", "0", "-o", out / "x", "--formats", "bedgraph") == 0
+    )
+    assert left_behind(out) == ["x.bedgraph.gz", "x.manifest.json", "x.skipped.tsv", "x.windows.tsv"]
+
+
 def test_export_makes_the_same_tracks_again(genome, peaks, tmp_path):
     attribute(
         genome, "-r", peaks, "-m", MODEL, "-t", "0", "-o", tmp_path / "run", "--formats", "h5,bigwig,finemo"

@@ -89,6 +89,15 @@ def test_batch_size_and_order_dont_matter(zoo, kind, pruning):
     torch.testing.assert_close(alone, together.hypothetical, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("pruning", [LAMBDA, MASKED], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_device_gives_what_the_oracles_device_gives(zoo, kind, pruning, device):
+    _, graph, x = zoo[kind]
+    (expected,) = Explainer(graph, [FIRST], pruning=pruning).explain(x)
+    (there,) = Explainer(graph.to(device, torch.float64), [FIRST], pruning=pruning).explain(x.to(device))
+    torch.testing.assert_close(there.hypothetical.cpu(), expected.hypothetical, rtol=1e-8, atol=1e-10)
+
+
 def test_the_users_model_is_left_as_it_was():
     module = make("sequential", 0).module.train()
     before = copy.deepcopy(module.state_dict())
