@@ -10,9 +10,9 @@ SCHEMA_VERSION = 1
 
 
 def file_entry(path: str | Path) -> dict[str, Any]:
-    """Describe a file by name, size in bytes and sha256; standard input by its name alone."""
-    if str(path) == "-":
-        return {"file": "-"}
+    """Describe a file by name, size in bytes and sha256; a pipe, which is gone, by its name alone."""
+    if not Path(path).is_file():
+        return {"file": str(path)}
     path = Path(path)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -60,7 +60,7 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
 def _export(module: nn.Module, example: Tensor) -> ExportedProgram:
     with torch.no_grad():
         try:
-            module(example)
+            _call_quietly(module, example)
         except Exception as error:
             message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
             raise ModelError(message) from error
@@ -73,6 +73,13 @@ def _export(module: nn.Module, example: Tensor) -> ExportedProgram:
         f"torch.export can't trace the model: {_first_line(failure)}; wrap the part that computes the"
         " output in a module whose forward has no branches that depend on data"
     ) from failure
+
+
+def _call_quietly(module: Callable[[Tensor], Any], x: Tensor) -> Any:
+    """Call the user's model without the warnings that are its own affair."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return module(x)
 
 
 def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> ExportedProgram:
@@ -357,7 +364,7 @@ def check_against_module(
         For each output that depends on the input, the largest difference relative to the largest value.
     """
     with torch.no_grad():
-        expected, _ = torch.utils._pytree.tree_flatten(module(x))
+        expected, _ = torch.utils._pytree.tree_flatten(_call_quietly(module, x))
         values = graph.evaluate(x)
     differences = {}
     for output, tensor in zip(graph.outputs, expected, strict=True):

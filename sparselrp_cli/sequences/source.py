@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class _Place:
         return Skipped(window.chrom, self.start, self.end, window.name, window.strand, window.index, reason)
 
 
-class WindowSource:
+class WindowSource(ABC):
     """Windows of one length, counted and put in batches.
 
     Parameters
@@ -77,16 +78,16 @@ class WindowSource:
         self.ambiguous = 0
 
     @property
+    @abstractmethod
     def chrom_sizes(self) -> dict[str, int]:
         """Lengths in bp by name; of plain FASTA, of the records read so far."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self) -> int | None:
         """Count the windows to come, skipped ones included; None where that needs the only look there is."""
-        raise NotImplementedError
 
-    def _places(self) -> Iterator[_Place]:
-        raise NotImplementedError
+    @abstractmethod
+    def _places(self) -> Iterator[_Place]: ...
 
     def batches(self, size: int, on_skip: OnSkip) -> Iterator[Batch]:
         """Give the windows in the order of the input, `size` at a time; only one batch is in memory."""

@@ -1,0 +1,43 @@
+"""Element-wise functions."""
+
+import math
+from collections.abc import Callable
+
+from sparselrp_cli.model.conversion.call import Call, Converted, NoRule, chain
+from sparselrp_cli.model.operations import Activation
+
+
+def activation(function: str, *names: str) -> Callable[[Call], Converted]:
+    def convert(call: Call) -> Converted:
+        return chain(call, Activation(function, tuple(call[n] for n in names)))
+
+    return convert
+
+
+def elu(call: Call) -> Converted:
+    if call.get("scale", 1) != 1 or call.get("input_scale", 1) != 1:
+        raise NoRule("a scaled ELU has no rule; use selu, elu or celu")
+    return chain(call, Activation("elu", (call.get("alpha", 1.0),)))
+
+
+def clamp(call: Call) -> Converted:
+    low = call.get("min", call.get("min_val", -math.inf))
+    high = call.get("max", call.get("max_val", math.inf))
+    if not low <= 0 <= high:
+        raise NoRule(f"a clamp to {low}..{high} doesn't keep 0 and has no rule")
+    if low == 0 and high == math.inf:
+        return chain(call, Activation("relu"))
+    return chain(call, Activation("hardtanh", (float(low), float(high))))
+
+
+def threshold(call: Call) -> Converted:
+    if call["threshold"] != 0 or call["value"] != 0:
+        raise NoRule("only threshold(x, 0, 0) has a rule")
+    return chain(call, Activation("relu"))
+
+
+def prelu(call: Call) -> Converted:
+    slope = call.weight("weight")
+    if slope.dim() == 1 and slope.numel() > 1:
+        slope = slope.reshape(-1, *[1] * (len(call.shape_of(call.activation("self"))) - 2))
+    return chain(call, Activation("prelu", (), slope))
