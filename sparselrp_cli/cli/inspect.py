@@ -46,7 +46,9 @@ def inspect(
     explainer = None
     if not graph.unsupported():
         explainer = Explainer(graph, [parser.any_target()], names, PRESETS[composite], NONE)
-    report = audit(graph, loaded.module, PRESETS[composite], explainer, loaded.example(4))
+    report = audit(
+        graph, loaded.module, PRESETS[composite], explainer, loaded.example(graph.fixed_batch or 4)
+    )
     document = {
         "model": loaded.name,
         "window": loaded.window,

@@ -107,33 +107,29 @@ class Explainer:
                 )
         return Program(graph, layers, plan_pruning(graph), pruning)
 
-    def explain(self, x: Tensor) -> list[Explanation]:
+    def explain(self, x: Tensor, *, mirrored: bool = False) -> list[Explanation]:
         """Explain a batch.
 
         Parameters
         ----------
         x : Tensor, shape (N, ...)
             As the model takes it, on the graph's device and of its dtype.
+        mirrored : bool
+            Whether `x` holds reverse complements: positions of targets are then counted from the other end.
 
         Returns
         -------
         list of Explanation
             One for each target.
         """
+        targets = self.targets
+        if mirrored:
+            targets = tuple(t.mirrored(self.graph.outputs, self.names) for t in targets)
         with torch.inference_mode():
             fixed = self.graph.fixed_batch
             if fixed is None:
-                return self._explain(x, self.targets)
-            return self._explain_in_fixed_batches(x, fixed)
-
-    def explain_mirrored(self, x: Tensor) -> list[Explanation]:
-        """Explain a batch of reverse complements: positions of targets are counted from the other end."""
-        mirrored = tuple(t.mirrored(self.graph.outputs, self.names) for t in self.targets)
-        original, self.targets = self.targets, mirrored
-        try:
-            return self.explain(x)
-        finally:
-            self.targets = original
+                return self._explain(x, targets)
+            return self._explain_in_fixed_batches(x, targets, fixed)
 
     def _explain(self, x: Tensor, targets: Sequence[Target]) -> list[Explanation]:
         forward = ForwardPass.run(self.graph, x)
@@ -157,13 +153,13 @@ class Explainer:
             ledger=ledger,
         )
 
-    def _explain_in_fixed_batches(self, x: Tensor, size: int) -> list[Explanation]:
+    def _explain_in_fixed_batches(self, x: Tensor, targets: Sequence[Target], size: int) -> list[Explanation]:
         """Explain a model that takes only batches of one size: the last is filled up with zeros."""
         parts = []
         for start in range(0, x.shape[0], size):
             part = x[start : start + size]
             filled = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
-            explained = self._explain(filled, self.targets)
+            explained = self._explain(filled, targets)
             parts.append([_first(e, len(part)) for e in explained])
         return [_joined(list(column)) for column in zip(*parts, strict=True)]
 

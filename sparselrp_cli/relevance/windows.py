@@ -80,7 +80,7 @@ class WindowExplainer:
         maps = [self.layout.from_model(e.hypothetical) for e in explanations]
         books = [_books(e) for e in explanations]
         if self.average_strands:
-            opposite = self.explainer.explain_mirrored(self.layout.to_model(x.flip(1, 2)))
+            opposite = self.explainer.explain(self.layout.to_model(x.flip(1, 2)), mirrored=True)
             others = [self.layout.from_model(e.hypothetical).flip(1, 2) for e in opposite]
             maps = [(m + o) / 2 for m, o in zip(maps, others, strict=True)]
             books = [(b + _books(e)) / 2 for b, e in zip(books, opposite, strict=True)]
