@@ -464,9 +464,11 @@ def test_an_interruption_exits_with_130_and_leaves_nothing(tmp_path, genome):
     bed.write_text("chr1\t100\t140\n" * 200_000)
     out = tmp_path / "out"
     out.mkdir()
+    # A background job of a shell inherits an ignored SIGINT, and Python leaves it so.
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     process = subprocess.Popen(
-        [sys.executable, "-c", "from sparselrp_cli.cli.main import main; main()", "attribute", str(genome),
-         "-r", str(bed), "-m", MODEL, "-t", "0", "-o", str(out / "x")],
+        [sys.executable, "-c", f"{start}; from sparselrp_cli.cli.main import main; main()", "attribute",
+         str(genome), "-r", str(bed), "-m", MODEL, "-t", "0", "-o", str(out / "x")],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
