@@ -121,6 +121,7 @@ class Genome:
         logger.info("%s is a pipe, or gzip but not bgzip: decompressing it to %s", self.name, copy)
         limit = None if is_pipe(self.path) else max(_BOMB_BYTES, _BOMB_RATIO * Path(self.path).stat().st_size)
         written = 0
+        _append(copy, b"")
         with open_lines(self.path) as source:
             while piece := source.read(_PIECE):
                 written += len(piece)

@@ -95,11 +95,16 @@ def _fits(faidx: Any) -> bool:
         _, newline, header = before[:-1].rpartition(b"\n")
         if not before.endswith(b"\n"):
             return False
-        if (newline or back == record.offset) and header.split()[:1] != [b">" + name.encode()]:
+        if (newline or back == record.offset) and _name(header) != name.encode():
             return False
         if record.rlen and _read_at(faidx, record.bend, 4).lstrip(b"\r\n")[:1] not in (b"", b">"):
             return False
     return bool(faidx.index)
+
+
+def _name(header: bytes) -> bytes:
+    """Give the first word behind the ``>``; nothing where the line is no header."""
+    return b"".join(header[1:].split()[:1]) if header.startswith(b">") else b""
 
 
 def _read_at(faidx: Any, offset: int, length: int) -> bytes:

@@ -69,8 +69,8 @@ def read_regions(path: str) -> Iterator[Region]:
 
 
 def _is_header(fields: list[str]) -> bool:
-    """Whether a line before the first region names columns: neither coordinate is anything like a number."""
-    return len(fields) >= 3 and not any(c.isdigit() for c in fields[1] + fields[2])
+    """Whether a line before the first region names columns: both coordinates begin with a letter."""
+    return len(fields) >= 3 and all(column.lstrip("\"'")[:1].isalpha() for column in fields[1:3])
 
 
 def _region(fields: list[str], where: str, line: int) -> Region:

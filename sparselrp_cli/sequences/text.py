@@ -17,6 +17,7 @@ HEAD = 18
 """Bytes that tell formats apart: a bgzip block begins with a gzip header whose extra field is BC."""
 _LONGEST_LINE = 1 << 30
 _BOM = b"\xef\xbb\xbf"
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _FOREIGN = (
     (b"BZh", "bzip2", "unpack it with bunzip2 first"),
     (b"\xfd7zXZ\0", "xz", "unpack it with unxz first"),
@@ -56,10 +57,10 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
         try:
             head = raw.read(HEAD)
             stream = _rejoined(head, raw)
-            if compression(head, name) == "plain":
-                yield stream
-            else:
-                yield cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+            packed = compression(head, name)
+            if packed == "bgzip":
+                stream = cast(IO[bytes], _WholeBgzip(stream, name))
+            yield stream if packed == "plain" else cast(IO[bytes], gzip.GzipFile(fileobj=stream))
         finally:
             if path != "-":
                 raw.close()
@@ -133,6 +134,27 @@ def _rejoined(head: bytes, rest: IO[bytes]) -> IO[bytes]:
         rest.seek(-len(head), io.SEEK_CUR)
         return rest
     return cast(IO[bytes], io.BufferedReader(_Rejoined(head, rest), 1 << 18))
+
+
+class _WholeBgzip:
+    """A bgzip file as packed bytes, which ends with an empty block.
+
+    Each block is a gzip member of its own: without this check, a file cut off between two would seem whole.
+    """
+
+    def __init__(self, packed: IO[bytes], name: str) -> None:
+        self._packed, self._name, self._tail = packed, name, b""
+
+    def read(self, size: int) -> bytes:
+        piece = self._packed.read(size)
+        end = len(_BGZIP_END)
+        self._tail = (self._tail + piece[-end:])[-end:]
+        if size and not piece and self._tail != _BGZIP_END:
+            raise InputError(
+                f"{self._name}: has no bgzip end marker, so it may be cut off; "
+                "get it again, or pack it with bgzip"
+            )
+        return piece
 
 
 class _Rejoined(io.RawIOBase):

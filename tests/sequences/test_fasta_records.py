@@ -148,6 +148,20 @@ def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
         list(read_records(write(tmp_path, bytes(packed))))
 
 
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_bgzip_cut_off_between_two_blocks_is_refused(tmp_path: Path, blocks: int) -> None:
+    packed = bgzipped(b"".join(b">r%d\n%s\n" % (i, b"ACGT" * 5000) for i in range(12)))
+    starts = [start for start, *_ in bgzf.BgzfBlocks(io.BytesIO(packed))]
+    message = r"^in\.fa: has no bgzip end marker, so it may be cut off; get it again, or pack it with bgzip$"
+    with pytest.raises(InputError, match=message):
+        list(read_records(write(tmp_path, packed[: starts[blocks]])))
+
+
+def test_bgzip_files_joined_end_to_end_are_read_whole(tmp_path: Path) -> None:
+    path = write(tmp_path, bgzipped(b">a\nACGT\n") + bgzipped(b">b\nGG\n"))
+    assert [record.name for record in read_records(path)] == ["a", "b"]
+
+
 def test_a_record_longer_than_any_chromosome_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,17 @@ def test_an_index_that_does_not_fit_is_made_again_even_if_it_is_newer(
         assert genome.fetch("chr1", 0, 130_000) == CHROMS["chr1"]
 
 
+def test_an_index_of_headers_with_a_space_before_the_name_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, b"> chr1 words\nACGT\n>\tchr2\nGG\n")
+    with Genome(path) as genome:
+        sizes = genome.chrom_sizes
+    monkeypatch.setattr(genome_index, "_built", lambda *_: pytest.fail("the index was made again"))
+    with Genome(path) as genome:
+        assert genome.chrom_sizes == sizes == {"chr1": 4, "chr2": 2}
+
+
 def test_an_index_older_than_the_genome_is_made_again(tmp_path: Path) -> None:
     path = write(tmp_path, text())
     with Genome(path):
@@ -206,6 +217,7 @@ def test_a_chromosome_that_is_missing_is_explained_by_those_that_are_there(
     ("content", "message"),
     [
         (b"", "genome.fa: holds no FASTA record; give a FASTA file, plain or bgzip"),
+        (gzip.compress(b""), "genome.fa: holds no FASTA record; give a FASTA file, plain or bgzip"),
         (
             b"chr1\t5\t9\n",
             "genome.fa line 1: a FASTA record begins with '>'; give a FASTA file, plain or bgzip",

@@ -46,6 +46,13 @@ def test_what_is_no_region_is_skipped_and_lines_are_counted_on(tmp_path: Path) -
     assert [(region.chrom, region.line) for region in regions(tmp_path, text)] == [("chr1", 6), ("chr2", 8)]
 
 
+@pytest.mark.parametrize(
+    "header", ["chrom\tstart\tend", "chr\tstart0\tend1", '"chr"\t"start"\t"end"', "c s e"]
+)
+def test_a_header_may_quote_its_names_and_have_digits_in_them(tmp_path: Path, header: str) -> None:
+    assert [region.line for region in regions(tmp_path, f"{header}\nchr1\t1\t2\n")] == [2]
+
+
 def test_a_contig_whose_name_starts_like_a_track_line_is_kept(tmp_path: Path) -> None:
     assert [region.chrom for region in regions(tmp_path, "track7\t1\t2\nbrowser_2\t3\t4\n")] == [
         "track7",
@@ -87,6 +94,8 @@ def test_regions_come_one_by_one(tmp_path: Path) -> None:
         ("\t10\t20\n", "peaks.bed line 1: the chromosome is missing; write it in column 1"),
         ("c\t1\t2\nc\tx\t20\n", "peaks.bed line 2: start 'x' is not a whole number of bp"),
         ("c\t1e3\t2000\n", "peaks.bed line 1: start '1e3' is not a whole number of bp"),
+        ("c\t.\t.\nc\t1\t2\n", "peaks.bed line 1: start '.' is not a whole number of bp"),
+        ("c\t1,000\t2,000\n", "peaks.bed line 1: start '1,000' is not a whole number of bp"),
         ("c\t10\t2,000\n", "peaks.bed line 1: end '2,000' is not a whole number of bp"),
         ("c\t-5\t20\n", "peaks.bed line 1: start -5 is negative; positions are counted from 0"),
         ("c\t1\t2\n" * 16 + "c\t950\t900\n", "peaks.bed line 17: end 900 is not after start 950"),
