@@ -3,10 +3,35 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What the manifest says of one model.
+
+    Attributes
+    ----------
+    name : str
+    files : sequence of Path
+        What it was made from.
+    input : mapping
+        The order of bases and axes it takes.
+    rules : mapping of node name to rule
+    """
+
+    name: str
+    files: Sequence[Path]
+    input: Mapping[str, str]
+    rules: Mapping[str, str]
+
+    def entry(self) -> dict[str, Any]:
+        """Give its name, and its files by name, size and sha256."""
+        return {"name": self.name, "files": [file_entry(path) for path in self.files]}
 
 
 def file_entry(path: str | Path) -> dict[str, Any]:
@@ -23,33 +48,44 @@ def build_manifest(
     *,
     version: str,
     inputs: Mapping[str, str],
-    model_name: str,
-    model_files: Sequence[Path],
+    models: Sequence[ModelRecord],
     settings: Mapping[str, Any],
-    rules: Mapping[str, str],
     runtime: Mapping[str, str],
     counts: Mapping[str, int],
     accounting: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Put the parts of a manifest together.
 
+    One model stands under ``model``, its rules under ``rules`` and its input among the settings; several that
+    were explained together stand in the list ``models``, each with its own.
+
     Parameters
     ----------
     inputs : mapping of role to path
+    models : sequence of ModelRecord
     settings : mapping
         Targets, window, pruning and whatever else changes numbers.
-    rules : mapping of node name to rule
     runtime : mapping
         Device, dtype, versions.
     """
+    first = models[0]
+    if len(models) == 1:
+        of_models: dict[str, Any] = {
+            "model": first.entry(),
+            "settings": {**settings, **first.input},
+            "rules": dict(first.rules),
+        }
+    else:
+        of_models = {
+            "models": [{**m.entry(), **m.input, "rules": dict(m.rules)} for m in models],
+            "settings": dict(settings),
+        }
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": "sparselrp",
         "version": version,
         "inputs": {role: file_entry(path) for role, path in inputs.items()},
-        "model": {"name": model_name, "files": [file_entry(path) for path in model_files]},
-        "settings": dict(settings),
-        "rules": dict(rules),
+        **of_models,
         "runtime": dict(runtime),
         "counts": dict(counts),
         "accounting": dict(accounting),

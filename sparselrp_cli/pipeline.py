@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from sparselrp_cli import __version__
-from sparselrp_cli.errors import ConservationError, InputError, SparselrpError
-from sparselrp_cli.manifest import build_manifest, to_json, with_outputs
+from sparselrp_cli.errors import ConservationError, InputError, ModelError, SparselrpError, TargetError
+from sparselrp_cli.manifest import ModelRecord, build_manifest, to_json, with_outputs
 from sparselrp_cli.model.loading import LoadedModel, ModelRequest, capture_model, load_model
 from sparselrp_cli.model.targets import Target, TargetParser
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
@@ -20,8 +20,10 @@ from sparselrp_cli.outputs.atomic import replacing
 from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
+from sparselrp_cli.outputs.totals import Totals
 from sparselrp_cli.relevance.batching import automatic_batch_size, choose_device, prepare_device
 from sparselrp_cli.relevance.composites import PRESETS
+from sparselrp_cli.relevance.ensemble import EnsembleExplainer
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
@@ -39,11 +41,11 @@ Progress = Callable[[Iterator[Batch], int | None], Iterator[Batch]]
 
 @dataclass(frozen=True, slots=True)
 class AttributeOptions:
-    """What `sparselrp attribute` was asked to do; see its help for each."""
+    """What `sparselrp attribute` was asked to do; see its help for each. Several models are averaged."""
 
     sequences: str
     prefix: Path
-    model: ModelRequest
+    models: tuple[ModelRequest, ...]
     regions: str | None = None
     targets: tuple[str, ...] = ()
     composite: str = "epsilon-plus"
@@ -62,43 +64,23 @@ class AttributeOptions:
     strict: bool = False
 
 
-@dataclass(slots=True)
-class Totals:
-    """Running sums over all windows, for the log and the manifest."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A model, ready to be explained.
 
-    targets: tuple[str, ...]
-    windows: int = 0
-    skipped: int = 0
-    largest_error: float = 0.0
-    worst_window: str = ""
-    first_reason: str = ""
-    kept_share: float = 0.0
-    sums: dict[str, np.ndarray] = field(default_factory=dict)
+    Attributes
+    ----------
+    label : str
+        What messages call it: ``model 2 ('fold1')``.
+    model : LoadedModel
+    explainer : Explainer
+    windows : WindowExplainer
+    """
 
-    def add(self, batch: Batch, explained: ExplainedWindows) -> None:
-        """Count one batch."""
-        for name, values in explained.accounting.items():
-            self.sums[name] = self.sums.get(name, 0.0) + values.sum(1)
-        self.kept_share += explained.kept_share * len(batch.windows)
-        self.windows += len(batch.windows)
-        errors = explained.accounting["conservation_error"].max(0)
-        worst = int(np.argmax(errors))
-        if not errors[worst] <= self.largest_error:
-            self.largest_error = float(errors[worst])
-            self.worst_window = batch.windows[worst].name
-
-    def summary(self) -> dict[str, Any]:
-        """Give means per target, and the largest conservation error."""
-        count = max(self.windows, 1)
-        means = {
-            target: {f"mean_{name}": float(total[i] / count) for name, total in self.sums.items()}
-            for i, target in enumerate(self.targets)
-        }
-        return {
-            "targets": means,
-            "largest_conservation_error": self.largest_error,
-            "mean_kept_share": self.kept_share / count,
-        }
+    label: str
+    model: LoadedModel
+    explainer: Explainer
+    windows: WindowExplainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +109,86 @@ def attribute(options: AttributeOptions, command: Sequence[str], progress: Progr
     if options.threads:
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)
-    model = load_model(options.model)
-    explainer, windows = _prepare(options, model, device)
+    members = _prepare_all(options, device)
     logger.info("device: %s, %s", prepare_device(device), options.dtype)
     with open_source(
-        options.sequences, options.regions, model.window,
+        options.sequences, options.regions, members[0].model.window,
         overlap=options.tile_overlap, max_unknown=options.max_unknown,
     ) as source:  # fmt: skip
-        totals, archive = _explain_all(options, model, explainer, windows, source, progress)
+        totals, archive = _explain_all(options, members, source, progress)
     return _finish(options, command, totals, archive)
 
 
-def _prepare(
-    options: AttributeOptions, model: LoadedModel, device: torch.device
-) -> tuple[Explainer, WindowExplainer]:
+def _prepare_all(options: AttributeOptions, device: torch.device) -> list[Member]:
+    """Load the models, and make sure that they can be explained as one."""
+    several = len(options.models) > 1
+    models: list[tuple[str, LoadedModel]] = []
+    for number, request in enumerate(options.models, 1):
+        with _naming(f"model {number}" if several else ""):
+            model = load_model(request)
+        models.append((f"model {number} ('{model.name}')", model))
+    _require_one_window(models)
+    members: list[Member] = []
+    for label, model in models:
+        with _naming(label if several else ""):
+            members.append(_prepare(options, label, model, device))
+        _require_same_targets(members[0], members[-1])
+    if several:
+        logger.info("%d models, averaged: %s", len(models), ", ".join(model.name for _, model in models))
+    return members
+
+
+def _prepare(options: AttributeOptions, label: str, model: LoadedModel, device: torch.device) -> Member:
     graph = capture_model(model)
     names = model.output_names(graph)
     targets = _targets(options.targets, TargetParser(graph.outputs, names))
     graph = graph.to(device, DTYPES[options.dtype])
     explainer = Explainer(graph, targets, names, PRESETS[options.composite], options.pruning)
-    return explainer, WindowExplainer(explainer, model.layout, average_strands=options.average_strands)
+    windows = WindowExplainer(explainer, model.layout, average_strands=options.average_strands)
+    return Member(label, model, explainer, windows)
+
+
+@contextmanager
+def _naming(label: str) -> Iterator[None]:
+    """Put a label, unless it is empty, before the message of an error."""
+    try:
+        yield
+    except SparselrpError as error:
+        if not label:
+            raise
+        raise type(error)(f"{label}: {error}") from error
+
+
+def _require_one_window(models: Sequence[tuple[str, LoadedModel]]) -> None:
+    (first_label, first), *others = models
+    for label, model in others:
+        if model.window != first.window:
+            raise ModelError(
+                f"{label} takes windows of {model.window} bp and {first_label} of {first.window} bp; models"
+                " that are averaged must take the same"
+            )
+
+
+def _require_same_targets(first: Member, other: Member) -> None:
+    """Stop where two models would explain different things under one name."""
+    for ours, theirs in zip(first.explainer.targets, other.explainer.targets, strict=True):
+        if ours.name != theirs.name:
+            raise TargetError(
+                f"{other.label} has the target '{theirs.name}' and {first.label} '{ours.name}'; choose with"
+                " --target what is explained"
+            )
+        our_tasks, their_tasks = _tasks(first, ours), _tasks(other, theirs)
+        if our_tasks and their_tasks and our_tasks != their_tasks:
+            raise TargetError(
+                f"target '{ours.name}' is '{their_tasks}' in {other.label} and '{our_tasks}' in"
+                f" {first.label}; models that are averaged must agree"
+            )
+
+
+def _tasks(member: Member, target: Target) -> str:
+    """Name the task of each term of a target; nothing where the model doesn't name its tasks."""
+    tasks = [(member.explainer.names[term.output].tasks, term.task) for term in target.terms]
+    return "-".join(names[task] for names, task in tasks if names and task is not None)
 
 
 def _targets(texts: Sequence[str], parser: TargetParser) -> list[Target]:
@@ -157,24 +199,24 @@ def _targets(texts: Sequence[str], parser: TargetParser) -> list[Target]:
 
 
 def _explain_all(
-    options: AttributeOptions,
-    model: LoadedModel,
-    explainer: Explainer,
-    windows: WindowExplainer,
-    source: WindowSource,
-    progress: Progress,
+    options: AttributeOptions, members: Sequence[Member], source: WindowSource, progress: Progress
 ) -> tuple[Totals, Path]:
-    target_names = tuple(t.name for t in explainer.targets)
+    target_names = tuple(t.name for t in members[0].explainer.targets)
     totals = Totals(target_names)
     archive = _path(options.prefix, ".h5")
-    size = options.batch_size or automatic_batch_size(explainer.graph)
+    size = options.batch_size or min(automatic_batch_size(m.explainer.graph) for m in members)
+    several = len(members) > 1
+    windows = EnsembleExplainer([m.windows for m in members]) if several else members[0].windows
     with ExitStack() as stack:
         skipped = stack.enter_context(SkippedTable(_path(options.prefix, ".skipped.tsv")))
-        table = stack.enter_context(WindowsTable(_path(options.prefix, ".windows.tsv"), target_names))
+        table = stack.enter_context(
+            WindowsTable(_path(options.prefix, ".windows.tsv"), target_names, spread=several)
+        )
         writer = stack.enter_context(
             ArchiveWriter(
-                archive, window_length=model.window, target_names=target_names,
+                archive, window_length=members[0].model.window, target_names=target_names,
                 dtype=options.archive_dtype or ("float64" if options.dtype == "float64" else "float32"),
+                spread=several,
             )
         )  # fmt: skip
 
@@ -189,15 +231,16 @@ def _explain_all(
         for batch in progress(source.batches(size, skip), source.count()):
             explained = windows.explain(batch.one_hot, [w.strand == "-" for w in batch.windows])
             _check(options, batch, explained)
-            totals.add(batch, explained)
             rows = ArchiveRows(
-                batch.windows, batch.one_hot, explained.hypothetical, explained.accounting, batch.n_unknown
-            )
+                batch.windows, batch.one_hot, explained.hypothetical, explained.accounting, batch.n_unknown,
+                explained.spread,
+            )  # fmt: skip
+            totals.add(rows, explained.kept_share)
             writer.append(rows)
             table.append(rows)
         if not totals.windows:
             raise InputError(f"none of the {totals.skipped} regions can be scored: {totals.first_reason}")
-        writer.finish(source.chrom_sizes, _manifest(options, model, explainer, source, totals))
+        writer.finish(source.chrom_sizes, _manifest(options, members, source, totals))
     return totals, archive
 
 
@@ -228,11 +271,7 @@ def _check(options: AttributeOptions, batch: Batch, explained: ExplainedWindows)
 
 
 def _manifest(
-    options: AttributeOptions,
-    model: LoadedModel,
-    explainer: Explainer,
-    source: WindowSource,
-    totals: Totals,
+    options: AttributeOptions, members: Sequence[Member], source: WindowSource, totals: Totals
 ) -> dict[str, Any]:
     inputs = {"sequences": options.sequences}
     if options.regions is not None:
@@ -241,13 +280,10 @@ def _manifest(
     return build_manifest(
         version=__version__,
         inputs=inputs,
-        model_name=model.name,
-        model_files=model.files,
+        models=[_record(member) for member in members],
         settings={
             "targets": list(totals.targets),
-            "window": model.window,
-            "alphabet": model.layout.alphabet,
-            "layout": model.layout.layout,
+            "window": members[0].model.window,
             "composite": options.composite,
             "prune": "auto" if pruning.automatic else pruning.positive,
             "prune_negative": "auto" if pruning.automatic else pruning.proportion_negative,
@@ -257,15 +293,24 @@ def _manifest(
             "batch_size": options.batch_size or "auto",
             "max_unknown": options.max_unknown,
         },
-        rules={name: rule.describe() for name, rule in explainer.rules.items()},
         runtime={
-            "device": explainer.graph.device.type,
+            "device": members[0].explainer.graph.device.type,
             "dtype": options.dtype,
             "threads": str(torch.get_num_threads()),
             "torch": torch.__version__,
         },
         counts={"windows": totals.windows, "skipped": totals.skipped, "ambiguous_bases": source.ambiguous},
         accounting=totals.summary(),
+    )
+
+
+def _record(member: Member) -> ModelRecord:
+    layout = member.model.layout
+    return ModelRecord(
+        name=member.model.name,
+        files=member.model.files,
+        input={"alphabet": layout.alphabet, "layout": layout.layout},
+        rules={name: rule.describe() for name, rule in member.explainer.rules.items()},
     )
 
 

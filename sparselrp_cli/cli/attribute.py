@@ -1,5 +1,6 @@
 """`sparselrp attribute`: relevance for every window."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sparselrp_cli.cli.options import (
     Proportion,
     log_options,
     model_options,
+    pair_weights,
     prefix_option,
     start_log,
     track_options,
@@ -20,7 +22,7 @@ from sparselrp_cli.cli.options import (
 
 @click.command(short_help="Relevance for every window (the GPU step).")
 @click.argument("sequences", metavar="SEQUENCES")
-@model_options
+@partial(model_options, several=True)
 @prefix_option
 @click.option(
     "-r",
@@ -130,6 +132,7 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
     Examples:
       sparselrp attribute genome.fa -r peaks.narrowPeak -m models/suhw-dm3 -o out/suhw
       sparselrp attribute promoters.fa -m models/suhw-dm3 -o out/promoters -p 0
+      sparselrp attribute genome.fa -r peaks.bed -m fold0 -m fold1 -m fold2 -o out/mean-of-folds
     """
     start_log(context, quiet=quiet)
     if given["sequences"] == "-" and given["regions"] == "-":
@@ -181,18 +184,16 @@ def _options(given: dict[str, Any]) -> Any:
         automatic=automatic,
         redistribute=given["redistribute"],
     )
-    model = ModelRequest(
-        given["model"],
-        given["weights"],
-        given["window"],
-        given["alphabet"],
-        given["layout"],
-        given["trust_model"],
+    models = tuple(
+        ModelRequest(
+            model, weights, given["window"], given["alphabet"], given["layout"], given["trust_model"]
+        )
+        for model, weights in pair_weights(given["models"], given["weights"])
     )
     return AttributeOptions(
         sequences=given["sequences"],
         prefix=Path(given["prefix"]),
-        model=model,
+        models=models,
         regions=given["regions"],
         targets=given["targets"],
         composite=given["composite"],

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,21 +83,24 @@ class Device(click.ParamType[str]):
         return str(value)
 
 
-def model_options(command: Command) -> Command:
-    """Add what says which model is meant and how it wants its input."""
+def model_options(command: Command, *, several: bool = False) -> Command:
+    """Add what says which model is meant, or which `several`, and how it wants its input."""
+    more = " Repeatable: the models, such as folds, are averaged, and their spread is written too."
     return click.option(
-        "-m", "--model", required=True, metavar="MODEL",
+        "-m", "--model", "models" if several else "model", required=True, multiple=several, metavar="MODEL",
         help="Model folder or its model.json; PACKAGE.MODULE:FACTORY or FILE.py:FACTORY; or, with"
-        " --trust-model, a .pt2 program or a pickled .pt module.",
-    )(model_details(command))  # fmt: skip
+        " --trust-model, a .pt2 program or a pickled .pt module." + (more if several else ""),
+    )(model_details(command, several=several))  # fmt: skip
 
 
-def model_details(command: Command) -> Command:
+def model_details(command: Command, *, several: bool = False) -> Command:
     """Add the options that go with a model, wherever the model itself is named."""
+    more = " With several models once for each factory, in their order."
     options = [
         click.option(
-            "-w", "--weights", type=click.Path(path_type=Path), metavar="FILE",
-            help="Weights for a factory: .safetensors, or a state dict read with weights_only.",
+            "-w", "--weights", multiple=several, type=click.Path(path_type=Path), metavar="FILE",
+            help="Weights for a factory: .safetensors, or a state dict read with weights_only."
+            + (more if several else ""),
         ),
         click.option(
             "--window", type=click.IntRange(1, 10_000_000), metavar="BP",
@@ -116,6 +119,32 @@ def model_details(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def pair_weights(models: Sequence[str], weights: Sequence[Path]) -> list[tuple[str, Path | None]]:
+    """Give each model its weights: the factories theirs in order, or none brings any.
+
+    Raises
+    ------
+    click.UsageError
+        If the weights don't come out even with the factories.
+    """
+    if len(models) == 1 and len(weights) <= 1:
+        return [(models[0], weights[0] if weights else None)]
+    factories = [model for model in models if _is_factory(model)]
+    if weights and len(weights) != len(factories):
+        files = "1 file" if len(weights) == 1 else f"{len(weights)} files"
+        takers = "1 factory" if len(factories) == 1 else f"{len(factories)} factories"
+        raise click.UsageError(
+            f"--weights: {files} for {takers} among the models; give one for each factory, in their"
+            " order, or none"
+        )
+    left = iter(weights)
+    return [(model, next(left, None) if _is_factory(model) else None) for model in models]
+
+
+def _is_factory(model: str) -> bool:
+    return ":" in Path(model).name and not Path(model).is_dir()
 
 
 def prefix_option(command: Command) -> Command:

@@ -13,9 +13,15 @@ L bp, 4 bases A C G T; what is kept per target gets a leading target axis T wher
 ``region_index``          int64 (N,)               which region of the input, counted from 0
 ``n_bases_unknown``       int32 (N,)
 ``score`` ...             float64 (N,)             the accounting columns, per target
+``score_sd``              float64 (N,)             only of several models: see below; per target
+``contribution_sd``       float32 (N, L)           likewise
 ``chrom_names``           text (C,)                in genome order
 ``chrom_sizes``           int64 (C,)               bp
 ========================  =======================  ===============================================
+
+Where several models were explained together, all of the above are means over the models, ``score_sd`` is the
+population standard deviation (divisor: the number of models) of their scores, and ``contribution_sd`` that of
+their contributions, base by base; an archive of one model has neither.
 
 Attributes of the root: ``schema_version``, ``target_names`` (JSON), ``manifest`` (JSON).
 """
@@ -70,10 +76,24 @@ class Column:
         return (n_targets,) * self.row_axis(n_targets) + (n, *self.tail)
 
 
-def columns(window_length: int, dtype: npt.DTypeLike, n_targets: int) -> list[Column]:
-    """List the datasets that have a row per window, for windows of so many bp."""
+def columns(
+    window_length: int, dtype: npt.DTypeLike, n_targets: int, *, spread: bool = False
+) -> list[Column]:
+    """List the datasets that have a row per window, for windows of so many bp.
+
+    Parameters
+    ----------
+    dtype : numpy dtype
+        Of the hypothetical contributions.
+    spread : bool
+        Whether the archive is of several models.
+    """
     tail, chunk, block = (window_length, 4), chunk_rows(window_length), block_rows(window_length, n_targets)
     text = h5py.string_dtype()
+    of_several = [
+        Column("score_sd", np.float64, per_target=True, chunk=block),
+        Column("contribution_sd", np.float32, (window_length,), per_target=True, chunk=chunk),
+    ]
     return [
         Column("input_seqs", np.uint8, tail, chunk=chunk),
         Column("hyp_scores", dtype, tail, per_target=True, chunk=chunk),
@@ -85,6 +105,7 @@ def columns(window_length: int, dtype: npt.DTypeLike, n_targets: int) -> list[Co
         Column("region_index", np.int64, chunk=block),
         Column("n_bases_unknown", np.int32, chunk=block),
         *(Column(name, np.float64, per_target=True, chunk=block) for name in ACCOUNTING),
+        *(of_several if spread else ()),
     ]
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION, Column, columns
-from sparselrp_cli.outputs.rows import ACCOUNTING, ArchivedWindow, ArchiveRows, Bases, Reals
+from sparselrp_cli.outputs.rows import ACCOUNTING, SPREAD, ArchivedWindow, ArchiveRows, Bases, Reals
 
 Rows = slice | npt.NDArray[np.integer[Any]]
 AGAIN = "copy it again, or make it again with `sparselrp attribute`"
@@ -47,6 +47,8 @@ class ArchiveReader:
     n_windows, window_length, n_targets : int
         N, L in bp, T.
     target_names : list of str
+    has_spread : bool
+        Whether it is of several models, with their spread.
 
     Raises
     ------
@@ -125,8 +127,17 @@ class ArchiveReader:
         wide = hypothetical.astype(np.result_type(hypothetical.dtype, np.float32), copy=False)
         return cast(Reals, np.where(one_hot != 0, wide, 0).sum(axis=1))
 
+    def contribution_sd(self, rows: Rows, target: int = 0) -> Reals:
+        """Read the population standard deviations of contributions over the models, where `has_spread`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, L)
+        """
+        return cast(Reals, self._take("contribution_sd", rows, target))
+
     def column(self, name: str, target: int = 0) -> npt.NDArray[Any]:
-        """Read a whole accounting column, ``n_bases_unknown`` or ``region_index``, shape (N,)."""
+        """Read a whole column of one number a window, such as ``score``, shape (N,)."""
         return self._take(name, slice(None), target)
 
     def windows(self, rows: Rows) -> list[ArchivedWindow]:
@@ -145,12 +156,16 @@ class ArchiveReader:
     def rows(self, rows: Rows) -> ArchiveRows:
         """Read all that is kept of some windows, ready for another `ArchiveWriter`."""
         targets = range(self.n_targets)
+        spread = {
+            name: np.stack([self._take(name, rows, t) for t in targets]) for name in SPREAD if self.has_spread
+        }
         return ArchiveRows(
             windows=self.windows(rows),
             one_hot=self._take("input_seqs", rows).swapaxes(1, 2),
             hypothetical=np.stack([self._take("hyp_scores", rows, t).swapaxes(1, 2) for t in targets]),
             accounting={name: np.stack([self._take(name, rows, t) for t in targets]) for name in ACCOUNTING},
             n_unknown=self._take("n_bases_unknown", rows),
+            spread=spread or None,
         )
 
     def chunks(self, size: int = 256) -> Iterator[slice]:
@@ -174,8 +189,10 @@ class ArchiveReader:
             raise OutputError(f"{self.path}: dataset 'hyp_scores' is damaged; {AGAIN}")
         self.dtype = np.dtype(maps.dtype)
         self.n_windows, self.window_length = map(int, maps.shape[-3:-1])
+        self.has_spread = any(name in self._file for name in SPREAD)
         self._columns = {
-            column.name: column for column in columns(self.window_length, maps.dtype, self.n_targets)
+            column.name: column
+            for column in columns(self.window_length, maps.dtype, self.n_targets, spread=self.has_spread)
         }
         for column in self._columns.values():
             self._check_column(column)

@@ -34,6 +34,8 @@ class ArchiveWriter:
     target_names : sequence of str, length T
     dtype : {"float32", "float64", "float16"}
         Of the hypothetical contributions.
+    spread : bool
+        Whether the rows are means over several models and come with their spread.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class ArchiveWriter:
         window_length: int,
         target_names: Sequence[str],
         dtype: ArchiveDtype = "float32",
+        spread: bool = False,
     ) -> None:
         if not target_names:
             raise ValueError("an archive needs at least one target")
@@ -56,9 +59,11 @@ class ArchiveWriter:
         self.target_names = list(target_names)
         self.dtype = np.dtype(dtype)
         self.n_windows = 0
-        self._columns = columns(window_length, self.dtype, len(self.target_names))
+        self.spread = spread
+        self._columns = columns(window_length, self.dtype, len(self.target_names), spread=spread)
         self._block_rows = block_rows(window_length, len(self.target_names))
-        maps = self._block_rows * window_length * 4 * (1 + self.dtype.itemsize * len(self.target_names))
+        per_target = 4 * self.dtype.itemsize + (np.dtype(np.float32).itemsize if spread else 0)
+        maps = self._block_rows * window_length * (4 + per_target * len(self.target_names))
         # What gzip can't compress grows a little.
         self._block_bytes = maps + maps // 64
         self._waiting: list[dict[str, npt.NDArray[Any]]] = []
@@ -148,6 +153,8 @@ class ArchiveWriter:
                 f"rows of {rows.n_targets} targets and {rows.one_hot.shape[2]} bp don't fit an archive of "
                 f"{len(self.target_names)} targets and {self.window_length} bp"
             )
+        if (rows.spread is not None) != self.spread:
+            raise ValueError("rows come with a spread where the archive has one, and only there")
         for window in rows.windows:
             if window.end - window.start != self.window_length:
                 raise ValueError(f"window {place(window)} doesn't span {self.window_length} bp")
@@ -157,7 +164,12 @@ class ArchiveWriter:
         windows = rows.windows
         with np.errstate(over="ignore"):
             maps = rows.hypothetical.swapaxes(2, 3).astype(self.dtype, order="C")
+            spread: dict[str, Reals] = {
+                name: values.astype(np.float64 if name == "score_sd" else np.float32)
+                for name, values in (rows.spread or {}).items()
+            }
         self._refuse_what_is_not_finite(rows, maps)
+        self._refuse_endless_spread(rows, spread)
         chroms = [self._chroms.setdefault(w.chrom, len(self._chroms)) for w in windows]
         return {
             "input_seqs": rows.one_hot.swapaxes(1, 2).astype(np.uint8, order="C"),
@@ -170,6 +182,7 @@ class ArchiveWriter:
             "region_index": np.array([w.index for w in windows], np.int64),
             "n_bases_unknown": rows.n_unknown.astype(np.int32),
             **{name: rows.accounting[name].astype(np.float64) for name in ACCOUNTING},
+            **spread,
         }
 
     def _refuse_what_is_not_finite(self, rows: ArchiveRows, maps: Reals) -> None:
@@ -186,6 +199,16 @@ class ArchiveWriter:
             f"{self.path}: the contributions of {place(rows.windows[row])} hold NaN or infinity; "
             "check the model's weights, or use --dtype float64"
         )
+
+    def _refuse_endless_spread(self, rows: ArchiveRows, spread: Mapping[str, Reals]) -> None:
+        for values in spread.values():
+            finite = np.isfinite(values).reshape(rows.n_targets, len(rows), -1).all(axis=(0, 2))
+            if not finite.all():
+                window = rows.windows[int(np.argmin(finite))]
+                raise OutputError(
+                    f"{self.path}: the spread over the models of {place(window)} is too large; "
+                    "check the models' weights"
+                )
 
     def _flush(self) -> None:
         """Write the waiting rows as one block."""

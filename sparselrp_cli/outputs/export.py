@@ -12,6 +12,8 @@ from sparselrp_cli.outputs.tracks import write_bedgraph, write_bigwig
 def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], overlap: str) -> list[Path]:
     """Write the files of some formats, for every target of the archive.
 
+    An archive of several models also has tracks of the spread of contributions: ``PREFIX.sd.bw`` and so on.
+
     Parameters
     ----------
     formats : sequence of str
@@ -25,7 +27,8 @@ def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], ov
         What was written, each file once.
     """
     several = len(reader.target_names) > 1
-    names = target_file_names(reader.target_names) if several else [""]
+    endings = ("", ".sd") if reader.has_spread else ("",)
+    names = target_file_names(reader.target_names, endings) if several else [""]
     written: list[Path] = []
 
     def path(name: str, suffix: str) -> Path:
@@ -37,8 +40,12 @@ def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], ov
     for target, name in enumerate(names):
         if "bigwig" in formats:
             write_bigwig(reader, path(name, "bw"), overlap, target)
+            if reader.has_spread:
+                write_bigwig(reader, path(name, "sd.bw"), overlap, target, spread=True)
         if "bedgraph" in formats:
             write_bedgraph(reader, path(name, "bedgraph.gz"), overlap, target)
+            if reader.has_spread:
+                write_bedgraph(reader, path(name, "sd.bedgraph.gz"), overlap, target, spread=True)
         if "modisco" in formats or "finemo" in formats:
             write_modisco(reader, path(name, "ohe.npz"), path(name, "attr.npz"), target)
     if "modisco" in formats or "finemo" in formats:

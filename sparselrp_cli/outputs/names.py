@@ -20,19 +20,25 @@ def target_file_name(name: str) -> str:
     return safe.encode()[:LONGEST].decode(errors="ignore").rstrip(".") or "_"
 
 
-def target_file_names(names: Sequence[str]) -> list[str]:
+def target_file_names(names: Sequence[str], endings: Sequence[str] = ("",)) -> list[str]:
     """Give each target its part of a file name, unique also where case doesn't count.
 
     A name that is taken gets ``_2``, ``_3``, ... in the order of the targets.
+
+    Parameters
+    ----------
+    names : sequence of str
+    endings : sequence of str
+        What file names go on with: a name counts as taken if it is with any of them.
     """
     taken: set[str] = set()
     given = []
     for name in map(target_file_name, names):
         candidate, number = name, 1
-        while candidate.casefold() in taken:
+        while not taken.isdisjoint((candidate + ending).casefold() for ending in endings):
             number += 1
             candidate = f"{name}_{number}"
-        taken.add(candidate.casefold())
+        taken.update((candidate + ending).casefold() for ending in endings)
         given.append(candidate)
     return given
 

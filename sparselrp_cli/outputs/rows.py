@@ -13,6 +13,7 @@ Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 
 ACCOUNTING = ("score", "relevance", "absorbed", "lost", "conservation_error", "zero_share")
+SPREAD = ("score_sd", "contribution_sd")
 
 
 class WindowLike(Protocol):
@@ -71,6 +72,9 @@ class ArchiveRows:
         The columns named in `ACCOUNTING`.
     n_unknown : ndarray of int, shape (n,)
         Unknown bases in the window.
+    spread : mapping of str to ndarray of float, or None
+        Where several models were averaged, their population standard deviations: ``score_sd``, shape (T, n),
+        and ``contribution_sd``, shape (T, n, L).
 
     Raises
     ------
@@ -83,6 +87,7 @@ class ArchiveRows:
     hypothetical: Reals
     accounting: Mapping[str, Doubles]
     n_unknown: Integers
+    spread: Mapping[str, Reals] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.windows)
@@ -96,6 +101,11 @@ class ArchiveRows:
             if column not in self.accounting:
                 raise ValueError(f"the accounting has no column '{column}'")
             expected[column] = (self.accounting[column].shape, (self.n_targets, n))
+        if self.spread is not None:
+            for column, tail in zip(SPREAD, ((), (length,)), strict=True):
+                if column not in self.spread:
+                    raise ValueError(f"the spread has no column '{column}'")
+                expected[column] = (self.spread[column].shape, (self.n_targets, n, *tail))
         for name, (shape, wanted) in expected.items():
             if shape != wanted:
                 raise ValueError(f"{name} has shape {shape}, not {wanted}")
@@ -111,6 +121,7 @@ class ArchiveRows:
             hypothetical=self.hypothetical[:, rows],
             accounting={name: column[:, rows] for name, column in self.accounting.items()},
             n_unknown=self.n_unknown[rows],
+            spread=self.spread and {name: column[:, rows] for name, column in self.spread.items()},
         )
 
     @property

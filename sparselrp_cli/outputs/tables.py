@@ -67,13 +67,15 @@ class WindowsTable(Table):
     """``PREFIX.windows.tsv``: a line per window, and per target where there are several.
 
     Columns: chrom, start, end, name, strand, target (only with several), score, relevance, absorbed, lost,
-    conservation_error, zero_share, n_bases_unknown. Numbers have nine significant digits.
+    conservation_error, zero_share, n_bases_unknown, score_sd (only of several models: the population standard
+    deviation of their scores). Numbers have nine significant digits.
     """
 
-    def __init__(self, path: Path | str, target_names: Sequence[str]) -> None:
+    def __init__(self, path: Path | str, target_names: Sequence[str], *, spread: bool = False) -> None:
         self.target_names = list(target_names) if len(target_names) > 1 else []
         target = ("target",) if self.target_names else ()
-        super().__init__(path, (*PLACE, *target, *ACCOUNTING, "n_bases_unknown"))
+        last = ("score_sd",) if spread else ()
+        super().__init__(path, (*PLACE, *target, *ACCOUNTING, "n_bases_unknown", *last))
 
     def append(self, rows: ArchiveRows) -> None:
         """Add the lines of some windows."""
@@ -81,7 +83,8 @@ class WindowsTable(Table):
         for i, window in enumerate(rows.windows):
             for target, name in enumerate(names):
                 numbers = [f"{rows.accounting[column][target, i]:.9g}" for column in ACCOUNTING]
-                self.write((*_place(window), *name, *numbers, str(int(rows.n_unknown[i]))))
+                last = (f"{rows.spread['score_sd'][target, i]:.9g}",) if rows.spread else ()
+                self.write((*_place(window), *name, *numbers, str(int(rows.n_unknown[i])), *last))
 
 
 class SkippedTable(Table):

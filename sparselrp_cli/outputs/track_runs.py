@@ -38,8 +38,8 @@ class Run:
         return self.start + len(self.values)
 
 
-def track_runs(reader: ArchiveReader, policy: str, target: int = 0) -> Iterator[Run]:
-    """Merge the contributions of all windows.
+def track_runs(reader: ArchiveReader, policy: str, target: int = 0, *, spread: bool = False) -> Iterator[Run]:
+    """Merge the contributions of all windows, or their spread over the models.
 
     Runs come in genome order, are as long as bases are covered without a gap (but no longer than 65,536 and a
     window), and end at the chromosome's ends. In memory are the coordinates of the windows, a batch of maps
@@ -50,6 +50,8 @@ def track_runs(reader: ArchiveReader, policy: str, target: int = 0) -> Iterator[
     reader : ArchiveReader
     policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
     target : int
+    spread : bool
+        Merge the standard deviations of an archive of several models.
 
     Yields
     ------
@@ -62,10 +64,12 @@ def track_runs(reader: ArchiveReader, policy: str, target: int = 0) -> Iterator[
     """
     if policy not in POLICIES:
         raise ValueError(f"unknown overlap policy '{policy}'; there are {', '.join(POLICIES)}")
-    return _joined(_checked(reader, _settled(reader, policy, target)))
+    return _joined(_checked(reader, _settled(reader, policy, target, spread)))
 
 
-def _settled(reader: ArchiveReader, policy: str, target: int) -> Iterator[tuple[str, int, Doubles]]:
+def _settled(
+    reader: ArchiveReader, policy: str, target: int, spread: bool
+) -> Iterator[tuple[str, int, Doubles]]:
     """Sweep over the windows; yield pieces of at most L bp that no later window covers."""
     length, at = reader.window_length, reader.coordinates
     chroms = list(reader.chrom_sizes)
@@ -73,7 +77,7 @@ def _settled(reader: ArchiveReader, policy: str, target: int) -> Iterator[tuple[
     if policy == "error":
         _refuse_overlap(reader, order)
     pile = POLICIES[policy](length)
-    for i, (row, values) in enumerate(_contributions(reader, order, target)):
+    for i, (row, values) in enumerate(_values(reader, order, target, spread)):
         pile.add(values)
         chrom, start = at.chrom[row], int(at.start[row])
         n = length
@@ -83,14 +87,15 @@ def _settled(reader: ArchiveReader, policy: str, target: int) -> Iterator[tuple[
             yield chroms[chrom], start, pile.take(n)
 
 
-def _contributions(
-    reader: ArchiveReader, order: npt.NDArray[np.intp], target: int
+def _values(
+    reader: ArchiveReader, order: npt.NDArray[np.intp], target: int, spread: bool
 ) -> Iterator[tuple[int, Doubles]]:
-    """Read contributions in the order of the sweep, a batch of windows at a time."""
+    """Read contributions, or their spread, in the order of the sweep, a batch of windows at a time."""
+    read = reader.contribution_sd if spread else reader.contributions
     size = max(1, BATCH_BYTES // (16 * reader.window_length))
     for first in range(0, len(order), size):
         rows = order[first : first + size]
-        batch = reader.contributions(rows, target).astype(np.float64)
+        batch = read(rows, target).astype(np.float64)
         finite = np.isfinite(batch).all(axis=1)
         if not finite.all():
             _refuse_value(reader, int(rows[np.argmin(finite)]))

@@ -16,7 +16,9 @@ from sparselrp_cli.outputs.track_runs import Run, track_runs
 Interval = tuple[str, int, int, np.float32]
 
 
-def write_bigwig(reader: ArchiveReader, path: Path | str, policy: str, target: int = 0) -> None:
+def write_bigwig(
+    reader: ArchiveReader, path: Path | str, policy: str, target: int = 0, *, spread: bool = False
+) -> None:
     """Write the track of one target as bigWig, with zoom levels and every chromosome in genome order.
 
     A base that no window covers has no value, one that is scored zero has 0.
@@ -28,6 +30,9 @@ def write_bigwig(reader: ArchiveReader, path: Path | str, policy: str, target: i
     policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
         What a base covered by several windows gets.
     target : int
+    spread : bool
+        Write the standard deviations over the models in place of the contributions. The policy is applied to
+        them as it is to contributions, so that ``max-abs`` takes the largest.
 
     Raises
     ------
@@ -35,11 +40,13 @@ def write_bigwig(reader: ArchiveReader, path: Path | str, policy: str, target: i
         If the file can't be written, a value isn't finite, or windows overlap under ``error``.
     """
     with replacing(path) as hidden, bigwig(hidden, reader.chrom_sizes) as track:
-        for run in track_runs(reader, policy, target):
+        for run in track_runs(reader, policy, target, spread=spread):
             track.add(run)
 
 
-def write_bedgraph(reader: ArchiveReader, path: Path | str, policy: str, target: int = 0) -> None:
+def write_bedgraph(
+    reader: ArchiveReader, path: Path | str, policy: str, target: int = 0, *, spread: bool = False
+) -> None:
     """Write the track of one target as bedGraph, compressed as by ``bgzip``, so that ``tabix`` can index it.
 
     Neighbouring bases of equal value share a line. Values are the shortest text that gives the same float32.
@@ -50,7 +57,7 @@ def write_bedgraph(reader: ArchiveReader, path: Path | str, policy: str, target:
         hidden.open("wb") as file,
         BgzfWriter(fileobj=file, compresslevel=6) as text,  # type: ignore[no-untyped-call]
     ):
-        for lines in _batched(_lines(track_runs(reader, policy, target))):
+        for lines in _batched(_lines(track_runs(reader, policy, target, spread=spread))):
             text.write("".join(lines).encode())
 
 

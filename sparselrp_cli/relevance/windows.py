@@ -12,6 +12,8 @@ from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.batching import halving
 from sparselrp_cli.relevance.explainer import SCORE_FLOOR, Explainer, Explanation
 
+BOOKS = ("score", "relevance", "absorbed", "lost")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExplainedWindows:
@@ -25,11 +27,15 @@ class ExplainedWindows:
         score, relevance, absorbed, lost, conservation_error, zero_share.
     kept_share : float
         Share of neurons kept in the pruned layers, 1 without pruning.
+    spread : dict of str to ndarray, or None
+        Of several models: the standard deviations ``score_sd``, shape (T, N), and ``contribution_sd``, shape
+        (T, N, L).
     """
 
     hypothetical: npt.NDArray[np.floating]
     accounting: dict[str, npt.NDArray[np.float64]]
     kept_share: float
+    spread: dict[str, npt.NDArray[np.floating]] | None = None
 
 
 class WindowExplainer:
@@ -100,16 +106,27 @@ def _books(explanation: Explanation) -> Tensor:
 def _accounting(
     maps: list[Tensor], books: list[Tensor], forward: Tensor
 ) -> dict[str, npt.NDArray[np.float64]]:
-    score, relevance, absorbed, lost = torch.stack(books, 1).cpu().numpy()
-    gap = np.abs(score - relevance - absorbed - lost)
     zero = [((m * forward).sum(1) == 0).double().mean(1).cpu().numpy() for m in maps]
+    return accounts(torch.stack(books, 1).cpu().numpy(), np.stack(zero))
+
+
+def accounts(
+    books: npt.NDArray[np.float64], zero_share: npt.NDArray[np.float64]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Make the accounting columns from the books.
+
+    Parameters
+    ----------
+    books : ndarray of float64, shape (4, T, N)
+        The columns `BOOKS`.
+    zero_share : ndarray of float64, shape (T, N)
+    """
+    score, relevance, absorbed, lost = books
+    gap = np.abs(score - relevance - absorbed - lost)
     return {
-        "score": score,
-        "relevance": relevance,
-        "absorbed": absorbed,
-        "lost": lost,
+        **dict(zip(BOOKS, books, strict=True)),
         "conservation_error": gap / np.maximum(np.abs(score), SCORE_FLOOR),
-        "zero_share": np.stack(zero),
+        "zero_share": zero_share,
     }
 
 

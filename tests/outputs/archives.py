@@ -15,19 +15,24 @@ def windows_at(places, length):
     ]
 
 
-def random_rows(places, length, n_targets=1, seed=0, zero_share=0.5, dtype=np.float32):
+def random_rows(places, length, n_targets=1, seed=0, zero_share=0.5, dtype=np.float32, spread=False):
     """Rows with random maps at (chrom, start); a fifth of the bases is unknown, many are zero."""
     rng = np.random.default_rng(seed)
     n = len(places)
     bases = rng.integers(0, 5, (n, length))
     maps = rng.normal(size=(n_targets, n, 4, length)).astype(dtype)
     maps[np.broadcast_to(rng.random((n_targets, n, 1, length)) < zero_share, maps.shape)] = 0
+    deviations = {
+        "score_sd": np.abs(rng.normal(size=(n_targets, n))),
+        "contribution_sd": np.abs(rng.normal(size=(n_targets, n, length)).astype(np.float32)),
+    }
     return ArchiveRows(
         windows=windows_at(places, length),
         one_hot=(bases[:, np.newaxis] == np.arange(4)[:, np.newaxis]).astype(np.uint8),
         hypothetical=maps,
         accounting={name: rng.normal(size=(n_targets, n)) for name in ACCOUNTING},
         n_unknown=(bases == 4).sum(axis=1),
+        spread=deviations if spread else None,
     )
 
 
@@ -54,7 +59,8 @@ def rows_of_contributions(places, contributions):
 def write_archive(path, rows, step=None, sizes=SIZES, manifest=None, dtype="float32"):
     """Write rows to an archive, `step` at a time."""
     names = [f"task/{t}" for t in range(rows.n_targets)]
-    with ArchiveWriter(path, window_length=rows.one_hot.shape[2], target_names=names, dtype=dtype) as writer:
+    length, spread = rows.one_hot.shape[2], rows.spread is not None
+    with ArchiveWriter(path, window_length=length, target_names=names, dtype=dtype, spread=spread) as writer:
         for start in range(0, len(rows), step or max(1, len(rows))):
             writer.append(rows[start : start + (step or len(rows))])
         writer.finish(sizes, manifest or {"schema_version": 1})

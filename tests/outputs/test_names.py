@@ -71,3 +71,8 @@ def test_a_field_keeps_what_is_safe():
     assert field("peak 7|β") == "peak 7|β"
     assert field("a\tb\nc") == "a_b_c"
     assert field("") == "."
+
+
+def test_a_file_name_is_not_taken_with_any_of_its_endings():
+    assert target_file_names(["x", "x.SD", "x.sd"], ("", ".sd")) == ["x", "x.SD_2", "x.sd_3"]
+    assert target_file_names(["x.sd", "x"], ("", ".sd")) == ["x.sd", "x_2"]
