@@ -30,3 +30,7 @@ class OutputError(SparselrpError):
 
 class ConservationError(SparselrpError):
     """Relevance isn't conserved within the bound the user set."""
+
+
+class CompositeError(SparselrpError):
+    """A composite that can't be read, or doesn't suit the model."""

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from sparselrp_cli import __version__
+from sparselrp_cli.composite_file import find_composite
 from sparselrp_cli.errors import ConservationError, InputError, ModelError, SparselrpError, TargetError
 from sparselrp_cli.manifest import ModelRecord, build_manifest, to_json, with_outputs
+from sparselrp_cli.model.ends import undo_ends
 from sparselrp_cli.model.loading import LoadedModel, ModelRequest, capture_model, load_model
 from sparselrp_cli.model.targets import Target, TargetParser
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
@@ -22,7 +24,6 @@ from sparselrp_cli.outputs.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 from sparselrp_cli.outputs.totals import Totals
 from sparselrp_cli.relevance.batching import automatic_batch_size, choose_device, prepare_device
-from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.ensemble import EnsembleExplainer
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
@@ -142,8 +143,14 @@ def _prepare(options: AttributeOptions, label: str, model: LoadedModel, device: 
     graph = capture_model(model)
     names = model.output_names(graph)
     targets = _targets(options.targets, TargetParser(graph.outputs, names))
+    graph, undone = undo_ends(graph)
+    for note in undone:
+        logger.info("%s: %s", label or model.name, note)
     graph = graph.to(device, DTYPES[options.dtype])
-    explainer = Explainer(graph, targets, names, PRESETS[options.composite], options.pruning)
+    explainer = Explainer(
+        graph, targets, names, find_composite(options.composite), options.pruning,
+        base_axis=model.layout.base_axis,
+    )  # fmt: skip
     windows = WindowExplainer(explainer, model.layout, average_strands=options.average_strands)
     return Member(label, model, explainer, windows)
 

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from sparselrp_cli.cli.options import (
-    COMPOSITES,
     BatchSize,
     Device,
     Proportion,
+    composite_option,
     log_options,
     model_options,
     pair_weights,
@@ -57,13 +57,7 @@ from sparselrp_cli.cli.options import (
     help="Where pruned mass goes: to all survivors of its sign in the layer (lambda), or to the survivors"
     " that feed the same neurons (m).",
 )
-@click.option(
-    "--composite",
-    type=click.Choice(COMPOSITES),
-    default=COMPOSITES[0],
-    show_default=True,
-    help="Which rule for which layer; `sparselrp inspect` lists them.",
-)
+@composite_option
 @click.option(
     "--reverse-complement", is_flag=True, help="Average with the reverse complement of each window."
 )
@@ -186,7 +180,13 @@ def _options(given: dict[str, Any]) -> Any:
     )
     models = tuple(
         ModelRequest(
-            model, weights, given["window"], given["alphabet"], given["layout"], given["trust_model"]
+            model,
+            weights,
+            given["window"],
+            given["alphabet"],
+            given["layout"],
+            given["trust_model"],
+            given["inputs"],
         )
         for model, weights in pair_weights(given["models"], given["weights"])
     )

@@ -5,25 +5,20 @@ from typing import Any
 
 import click
 
-from sparselrp_cli.cli.options import COMPOSITES, log_options, model_details, start_log
+from sparselrp_cli.cli.options import composite_option, log_options, model_details, start_log
 
 
 @click.command(short_help="What the model is, the rule each operation gets, what has none.")
 @click.argument("model")
 @model_details
-@click.option(
-    "--composite",
-    type=click.Choice(COMPOSITES),
-    default=COMPOSITES[0],
-    show_default=True,
-    help="Which rule for which layer.",
-)
+@composite_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @log_options
 @click.pass_context
 def inspect(
     context: click.Context, model: str, composite: str, as_json: bool, quiet: bool, weights: Path | None,
-    window: int | None, alphabet: str | None, layout: str | None, trust_model: bool,
+    window: int | None, alphabet: str | None, layout: str | None,
+    inputs: tuple[str, ...], trust_model: bool,
 ) -> None:  # fmt: skip
     """Trace MODEL and print its operations, the rule each gets, its targets, and the composites there are.
 
@@ -31,24 +26,25 @@ def inspect(
     An operation without a rule is named; `attribute` would stop at it (exit code 1 here, too).
     """
     start_log(context, quiet=quiet)
-    from sparselrp_cli.errors import UnsupportedOperationError
+    from sparselrp_cli.composite_file import find_composite
+    from sparselrp_cli.model.ends import undo_ends
     from sparselrp_cli.model.loading import ModelRequest, capture_model, load_model
     from sparselrp_cli.model.targets import TargetParser
-    from sparselrp_cli.relevance.audit import audit, shape_text
+    from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
     from sparselrp_cli.relevance.pruning import NONE
 
-    loaded = load_model(ModelRequest(model, weights, window, alphabet, layout, trust_model))
+    loaded = load_model(ModelRequest(model, weights, window, alphabet, layout, trust_model, inputs))
     graph = capture_model(loaded)
     names = loaded.output_names(graph)
-    parser = TargetParser(graph.outputs, names)
+    rules = find_composite(composite)
     explainer = None
+    explained, notes = undo_ends(graph)
     if not graph.unsupported():
-        explainer = Explainer(graph, [parser.any_target()], names, PRESETS[composite], NONE)
-    report = audit(
-        graph, loaded.module, PRESETS[composite], explainer, loaded.example(graph.fixed_batch or 4)
-    )
+        target = TargetParser(graph.outputs, names).any_target()
+        explainer = Explainer(explained, [target], names, rules, NONE, base_axis=loaded.layout.base_axis)
+    report = audit(graph, loaded.module, rules, explainer, loaded.example(4))
     document = {
         "model": loaded.name,
         "window": loaded.window,
@@ -58,14 +54,14 @@ def inspect(
             {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape)}
             for n, o in zip(names, graph.outputs, strict=True)
         ],
+        "ends": list(notes),
         "composite": composite,
         **report.as_dict(),
     }
     _print_json(document) if as_json else _print_tables(
         document, {p.name: p.summary for p in PRESETS.values()}
     )
-    if report.unsupported:
-        raise UnsupportedOperationError(f"no rule for {report.unsupported[0]}")
+    require_audited(report)
 
 
 def _print_json(document: dict[str, Any]) -> None:
@@ -82,13 +78,17 @@ def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
     for output in document["outputs"]:
         tasks = f", tasks {', '.join(output['tasks'])}" if output["tasks"] else ""
         click.echo(f"output {output['name']} {output['shape']}{tasks}")
-    table = pd.DataFrame(document["rows"]).rename(columns={"where": "comes from"})
+    for note in document["ends"]:
+        click.echo(note)
+    table = pd.DataFrame(document["rows"]).drop(columns="work").rename(columns={"where": "comes from"})
     table["pruned"] = table["pruned"].map({True: "yes", False: ""})
     click.echo("\n" + table.to_string(index=False, justify="left") + "\n")
+    for rule, share in document["work"].items():
+        click.echo(f"{100 * share:5.1f} % of the work: {rule}")
     if document["difference"] is not None:
         click.echo(f"graph against model: largest relative difference {document['difference']:.1e}")
     if document["conservation_error"] is not None:
         click.echo(f"conservation error, unpruned: {document['conservation_error']:.1e}")
     click.echo("\ncomposites:")
     for name, summary in presets.items():
-        click.echo(f"  {name:14} {summary}{' (in force)' if name == document['composite'] else ''}")
+        click.echo(f"  {name:22} {summary}{' (in force)' if name == document['composite'] else ''}")

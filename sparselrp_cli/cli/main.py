@@ -11,6 +11,7 @@ from sparselrp_cli import __version__
 from sparselrp_cli.cli.attribute import attribute
 from sparselrp_cli.cli.evaluate import evaluate
 from sparselrp_cli.cli.export import export
+from sparselrp_cli.cli.import_model import import_model
 from sparselrp_cli.cli.inspect import inspect
 from sparselrp_cli.errors import SparselrpError
 
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (attribute, inspect, export, evaluate):
+for command in (attribute, inspect, import_model, export, evaluate):
     cli.add_command(command)
 
 

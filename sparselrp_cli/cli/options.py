@@ -1,5 +1,6 @@
 """Options that several commands share, and types of their values."""
 
+import difflib
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "finemo")
 OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
-COMPOSITES = ("epsilon-plus", "epsilon", "epsilon-gamma", "zero")
+COMPOSITES = (
+    "epsilon-plus", "epsilon", "epsilon-gamma", "epsilon-alpha2-beta1", "epsilon-plus-flat", "epsilon-plus-box",
+    "epsilon-gamma-box", "epsilon-plus-w-square", "z-plus", "gamma", "zero",
+)  # fmt: skip
 
 
 class Proportion(click.ParamType[float | str]):
@@ -54,6 +58,27 @@ class FormatList(click.ParamType[tuple[str, ...]]):
         if not formats:
             self.fail(f"no format; choose among {', '.join(FORMATS)}", param, ctx)
         return formats
+
+
+class CompositeName(click.ParamType[str]):
+    """A preset's name, or a TOML file."""
+
+    name = "NAME|FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in COMPOSITES and not Path(value).is_file():
+            near = difflib.get_close_matches(str(value), COMPOSITES, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"the presets are {', '.join(COMPOSITES)}"
+            self.fail(f"'{value}' is neither a file nor a preset; {hint}", param, ctx)
+        return str(value)
+
+
+def composite_option(command: Command) -> Command:
+    """Add the choice of rules."""
+    return click.option(
+        "--composite", type=CompositeName(), default=COMPOSITES[0], show_default=True,
+        help="Which rule for which layer: a preset (listed by `sparselrp inspect`) or a TOML file.",
+    )(command)  # fmt: skip
 
 
 class BatchSize(click.ParamType[int | None]):
@@ -110,6 +135,11 @@ def model_details(command: Command, *, several: bool = False) -> Command:
         click.option(
             "--layout", type=click.Choice(["NCL", "NLC"]),
             help="The model's input axes: bases before (NCL) or after (NLC) positions.  [default: NCL]",
+        ),
+        click.option(
+            "--input", "inputs", multiple=True, metavar="NAME=SHAPE[:VALUE]",
+            help="Hold another input of the model constant, by its name in forward; such as control=2x2114:0."
+            " Repeatable.",
         ),
         click.option(
             "--trust-model", is_flag=True,

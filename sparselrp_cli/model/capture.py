@@ -17,12 +17,29 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.model.conversion import Alias, Call, NoRule, convert_call
+from sparselrp_cli.model.conversion import CONVERTERS, Alias, Call, Chain, NoRule, convert_call
 from sparselrp_cli.model.folding import fold_batch_norm
 from sparselrp_cli.model.graph import CanonicalGraph, GraphOutput, Node, Unsupported
-from sparselrp_cli.model.operations import BatchDim, Dim
+from sparselrp_cli.model.operations import (
+    Activation,
+    BatchDim,
+    Decision,
+    Dim,
+    Negate,
+    Operation,
+    Product,
+    Reshape,
+    Scale,
+    Shift,
+    map_tensors,
+    resolve,
+    sample_axis,
+    tracked,
+)
+from sparselrp_cli.model.operations.activations import GATES
+from sparselrp_cli.model.tracing import Traced
 
-_EXAMPLE_BATCH = 2
+logger = logging.getLogger("sparselrp")
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
 
 
@@ -33,8 +50,8 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     ----------
     module : nn.Module
         Takes one tensor. It is traced in evaluation mode and given back in the mode it came in.
-    example : Tensor, shape (2, ...)
-        An input of the shape that will be explained, with two samples.
+    example : Tensor, shape (N, ...)
+        An input of the shape that will be explained.
 
     Returns
     -------
@@ -46,6 +63,7 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     ModelError
         If `torch.export` can't trace the module, or the module doesn't take such an input.
     """
+    example = torch.cat([example, example])[:2]
     modes = {m: m.training for m in module.modules()}
     try:
         for submodule in modes:
@@ -54,25 +72,69 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     finally:
         for submodule, mode in modes.items():
             submodule.training = mode
-    return fold_batch_norm(_Converter(program, example).graph())
+    graph = _Converter(program, example).graph()
+    if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
+        graph = _Converter(simpler, example).graph()
+    return fold_batch_norm(graph)
 
 
-def _export(module: nn.Module, example: Tensor) -> ExportedProgram:
-    with torch.no_grad():
-        try:
+def _export(module: nn.Module, example: Tensor) -> Traced:
+    """Trace with a free number of samples, or else for two and for three samples."""
+    try:
+        with torch.no_grad():
             _call_quietly(module, example)
-        except Exception as error:
-            message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
-            raise ModelError(message) from error
-        for dynamic in ({0: ExportDim("N")}, None):
-            try:
-                return _traced(module, example, (dynamic,) if dynamic else None)
-            except Exception as error:  # noqa: BLE001 - torch.export raises many kinds
-                failure = error
-    raise ModelError(
-        f"torch.export can't trace the model: {_first_line(failure)}; wrap the part that computes the"
-        " output in a module whose forward has no branches that depend on data"
-    ) from failure
+    except Exception as error:
+        message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
+        if "missing" in str(error) and "argument" in str(error):
+            message += "; hold its other inputs constant with --input NAME=SHAPE:VALUE"
+        raise ModelError(message) from error
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad():
+            return _traced_any_way(module, example)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def _traced_any_way(module: nn.Module, example: Tensor) -> Traced:
+    try:
+        return Traced(_traced(module, example, ({0: ExportDim("N")},)))
+    except Exception:
+        logger.debug("torch.export refuses a free number of samples; tracing for 2 and 3", exc_info=True)
+    try:
+        larger = torch.cat([example, example[:1]])
+        return Traced(_traced(module, example, None), _traced(module, larger, None))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"torch.export can't trace the model: {_first_line(error)}; {_way_out(str(error))}"
+        ) from error
+
+
+_WAYS_OUT = (
+    (
+        "data-dependent|GuardOnDataDependent|Could not guard|Could not extract",
+        "its forward decides by the numbers it computes (an if, a loop or .item() on a tensor): write it with"
+        " torch.where, or wrap the part that computes the output in a module without such branches",
+    ),
+    ("numpy", "its forward uses numpy: write it with torch functions"),
+    (
+        "Expected .* but got|mutat|in-place",
+        "its forward changes its own state: keep counters and caches out of evaluation mode",
+    ),
+)
+
+
+def _way_out(message: str) -> str:
+    for pattern, advice in _WAYS_OUT:
+        if re.search(pattern, message, re.IGNORECASE):
+            return advice
+    return (
+        "wrap the part that computes the output in a module whose forward takes one tensor of this window"
+        " length and has no branches that depend on data; `-v` shows what torch.export says"
+    )
 
 
 def _call_quietly(module: Callable[[Tensor], Any], x: Tensor) -> Any:
@@ -103,22 +165,32 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:
+    """Give the ATen functions of a program that no converter knows."""
+    calls = [n.target for n in program.program.graph.nodes if n.op == "call_function"]
+    return [t for t in dict.fromkeys(calls) if t not in CONVERTERS and t is not operator.getitem]
+
+
 class _Converter:
     """Walks an exported program once and collects canonical nodes."""
 
-    def __init__(self, program: ExportedProgram, example: Tensor) -> None:
-        self.program = program
+    def __init__(self, traced: Traced, example: Tensor) -> None:
+        self.traced = traced
+        self.program = traced.program
         self.example = example
         self.constants = self._lifted_constants()
         self.user_inputs = [
-            spec.arg.name for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT
+            spec.arg.name
+            for spec in self.program.graph_signature.input_specs
+            if spec.kind == InputKind.USER_INPUT
         ]
         self.refs: dict[fx.Node, str] = {}  # activations: exported node -> canonical node or input
         self.values: dict[fx.Node, Any] = {}  # everything that doesn't depend on the sequence
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Dim, ...]] = {}
+        self.gates: set[str] = set()
+        self.decisions: set[str] = set()
         self.input = ""
-        self.fixed_batch: int | None = None
 
     def _lifted_constants(self) -> Mapping[str, Any]:
         tensors = {**self.program.state_dict, **self.program.constants}
@@ -139,50 +211,29 @@ class _Converter:
                 outputs = self._outputs(node)
             else:
                 raise ModelError(f"the traced model holds a node of kind '{node.op}', which isn't supported")
-        return CanonicalGraph(
+        graph = CanonicalGraph(
             input=self.input,
             input_shape=self.shapes[self.input],
             nodes=tuple(self.nodes),
             outputs=outputs,
-            fixed_batch=self.fixed_batch,
             dtype=self.example.dtype,
             device=self.example.device,
         )
+        return graph.restricted(tuple(range(len(outputs))))
 
     def _placeholder(self, node: fx.Node) -> None:
         if node.name in self.user_inputs:
             if self.input:
                 raise ModelError(
-                    "the model takes several inputs; wrap it in a module that takes the sequence alone"
+                    "the model takes several inputs; hold the others constant with --input NAME=SHAPE:VALUE, or wrap"
+                    " the model in a module that takes the sequence alone"
                 )
             self.input = node.name
-            if isinstance(node.meta["val"].shape[0], int):
-                self.fixed_batch = int(node.meta["val"].shape[0])
             self.refs[node] = node.name
-            self.shapes[node.name] = self._shape(node.meta["val"])
+            self.shapes[node.name] = self.traced.shape(node)
         elif node.name in self.constants:
             value = self.constants[node.name]
             self.values[node] = value.detach() if isinstance(value, Tensor) else value
-
-    def _shape(self, value: Any) -> tuple[Dim, ...]:
-        """Give the symbolic shape of a traced tensor.
-
-        Raises
-        ------
-        NoRule
-            If an axis other than the first depends on the number of samples, or the first doesn't.
-        """
-        dims = list(value.shape)
-        if self.fixed_batch is not None:
-            if not dims or dims[0] % self.fixed_batch:
-                raise NoRule("it mixes samples or drops the sample axis")
-            return (BatchDim(dims[0] // self.fixed_batch), *dims[1:])
-        if not dims or isinstance(dims[0], int) or not all(isinstance(d, int) for d in dims[1:]):
-            raise NoRule("it mixes samples or drops the sample axis")
-        multiple = _multiple_of_batch(dims[0])
-        if multiple is None:
-            raise NoRule("it takes part of the samples or mixes them")
-        return (BatchDim(multiple), *dims[1:])
 
     def _call(self, node: fx.Node) -> None:
         arguments = self._arguments(node)
@@ -207,13 +258,9 @@ class _Converter:
 
     def _evaluate(self, node: fx.Node) -> None:
         """Compute a node that doesn't depend on the sequence."""
-        value = node.meta.get("val")
-        if isinstance(value, torch.SymInt):
-            multiple = _multiple_of_batch(value)
-            self.values[node] = BatchDim(multiple) if multiple else value
-            return
-        if isinstance(value, (int, float, bool)):
-            self.values[node] = value
+        number = self.traced.number(node)
+        if number is not None:
+            self.values[node] = number
             return
         args = fx.map_arg(node.args, self._concrete)
         kwargs = fx.map_arg(node.kwargs, self._concrete)
@@ -221,14 +268,17 @@ class _Converter:
             raise ModelError(f"the traced model calls '{node.target}', which isn't a function")
         with torch.no_grad():
             result = node.target(*args, **kwargs)
-        self.values[node] = _one_row(result) if _has_batch_axis(value) else result
+        axis = self.traced.axis(node)
+        self.values[node] = result if axis is None else _one_row(result, axis)
 
     def _concrete(self, node: fx.Node) -> Any:
         value = self.values.get(node)
+        n = self.example.shape[0]
         if isinstance(value, BatchDim):
-            return value.multiple * self.example.shape[0]
-        if isinstance(value, Tensor) and _has_batch_axis(node.meta.get("val")):
-            return value.expand(self.example.shape[0], *value.shape[1:])
+            return value.multiple * n
+        axis = self.traced.axis(node)
+        if isinstance(value, Tensor) and axis is not None:
+            return value.expand(*value.shape[:axis], n, *value.shape[axis + 1 :])
         return value
 
     def _arguments(self, node: fx.Node) -> dict[str, Any]:
@@ -240,6 +290,7 @@ class _Converter:
         named.update(node.kwargs)
         for argument in schema.arguments:
             named.setdefault(argument.name, argument.default_value)
+        named.update(self.traced.differing(node, named))
         return {k: fx.map_arg(v, lambda n: self.values.get(n, n)) for k, v in named.items()}
 
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
@@ -247,42 +298,74 @@ class _Converter:
         if node.target is operator.getitem:
             origin, item = node.args[0], int(node.args[1])  # type: ignore[assignment,arg-type]
             arguments = self._arguments(origin)
-        shape = self._shape(node.meta["val"])
-        several = origin.meta["val"] if origin is not node else [node.meta["val"]]
+        shape = self.traced.shape(node)
         call = Call(
             arguments=arguments,
             item=item,
             output=shape,
-            output_shapes=tuple(_loose_shape(v) for v in several),
+            output_shapes=self.traced.shapes(origin),
             shape_of=lambda n: self.shapes[self.refs[n]],
             dtype=self.example.dtype,
+            function=origin.target,
+            is_gate=lambda n: self.refs[n] in self.gates,
+            is_decision=lambda n: self.refs[n] in self.decisions,
         )
         converted = convert_call(origin.target, call)
         if isinstance(converted, Alias):
             self.refs[node] = self.refs[converted.node]
             return
-        inputs = tuple(self.refs[n] for n in converted.inputs)
         called = f"{origin.name}.{item}" if item else origin.name
-        for i, operation in enumerate(converted.operations):
-            last = i == len(converted.operations) - 1
-            name = called if last else f"{called}:{i}"
-            self._add(node, name, operation, inputs, shape if last else ())
-            inputs = (name,)
+        steps = _steps(converted) if isinstance(converted, Chain) else converted.steps
+        names: list[str] = []
+        for i, (operation, sources) in enumerate(steps):
+            inputs = tuple(names[s] if isinstance(s, int) else self.refs[s] for s in sources)
+            last = i == len(steps) - 1
+            names.append(called if last else f"{called}:{i}")
+            self._add(
+                node, names[-1], operation, inputs, self._placed(operation, inputs, shape if last else None)
+            )
+
+    def _placed(
+        self, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...] | None
+    ) -> tuple[Dim, ...]:
+        """Give the shape of an operation's result, with how samples lie along their axis."""
+        sources = [self.shapes[i] for i in inputs]
+        if shape is None:
+            shape = _computed_shape(operation, sources)
+        axis = sample_axis(shape)
+        dim = shape[axis]
+        if not isinstance(dim, BatchDim) or dim.multiple == 1:
+            return shape
+        if isinstance(operation, Reshape):
+            try:
+                return tracked(shape, sources[0])
+            except ValueError as error:
+                raise NoRule("it mixes samples") from error
+        before = next(d for d in sources[0] if isinstance(d, BatchDim))
+        if before.multiple != dim.multiple:
+            raise NoRule("it mixes samples")
+        return (*shape[:axis], before, *shape[axis + 1 :])
 
     def _add(
-        self, node: fx.Node, name: str, operation: Any, inputs: tuple[str, ...], shape: tuple[Dim, ...]
+        self, node: fx.Node, name: str, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...]
     ) -> None:
         module, source = _place(node)
         self.nodes.append(Node(name, operation, inputs, shape, module, source))
         self.shapes[name] = shape
         self.refs[node] = name
+        if isinstance(operation, Decision) or (
+            operation.transport and any(i in self.decisions for i in inputs)
+        ):
+            self.decisions.add(name)
+        if name in self.decisions or _makes_gate(operation, [i in self.gates for i in inputs]):
+            self.gates.add(name)
 
     def _refuse(self, node: fx.Node, reason: str) -> None:
         origin = node.args[0] if node.target is operator.getitem else node
         name = str(getattr(origin, "target", origin)).removeprefix("aten.").split(".")[0]
         sources = origin.all_input_nodes if isinstance(origin, fx.Node) else []
         inputs = tuple(self.refs[n] for n in sources if n in self.refs)
-        shape = _loose_shape(node.meta.get("val"))
+        shape = self.traced.loose_shape(node)
         self._add(node, node.name, Unsupported(name, reason), inputs, shape)
 
     def _outputs(self, node: fx.Node) -> tuple[GraphOutput, ...]:
@@ -295,27 +378,30 @@ class _Converter:
         return tuple(outputs)
 
 
-def _multiple_of_batch(size: Any) -> int | None:
-    """Give k where a traced size is k times the number of samples."""
-    expression = size.node.expr
-    symbols = list(expression.free_symbols)
-    if len(symbols) != 1:
-        return None
-    multiple = expression / symbols[0]
-    return int(multiple) if multiple.is_Integer else None
+def _steps(chain: Chain) -> tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]:
+    """Write a chain as steps, each but the first reading the one before it."""
+    return tuple((o, (i - 1,) if i else chain.inputs) for i, o in enumerate(chain.operations))
 
 
-def _has_batch_axis(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.dim() > 0 and isinstance(value.shape[0], torch.SymInt)
+def _makes_gate(operation: Operation, gates: list[bool]) -> bool:
+    """Whether an operation's result is a scale for signals: a gate itself, or made of gates only."""
+    if isinstance(operation, Activation):
+        negative = operation.function == "power" and operation.arguments[0] < 0
+        return operation.function in GATES or negative or (operation.function == "hardtanh" and all(gates))
+    made_of = operation.transport or isinstance(operation, (Scale, Shift, Negate, Product))
+    return made_of and bool(gates) and all(gates)
 
 
-def _loose_shape(value: Any) -> tuple[Dim, ...]:
-    """Give a shape for a table or a split, without asking where the samples are."""
-    dims = value.shape if isinstance(value, Tensor) else ()
-    return tuple(d if isinstance(d, int) else BatchDim() for d in dims)
+def _computed_shape(operation: Operation, sources: list[tuple[Dim, ...]]) -> tuple[Dim, ...]:
+    """Find the shape of a result by trying two and three samples without data."""
+    trial = map_tensors(operation, lambda t: t.to("meta"))
+    two, three = (
+        trial.forward(*[torch.empty(resolve(s, n), device="meta") for s in sources])[0].shape for n in (2, 3)
+    )
+    return tuple(a if a == b else BatchDim(b - a) for a, b in zip(two, three, strict=True))
 
 
-def _one_row(value: Tensor) -> Tensor:
+def _one_row(value: Tensor, axis: int) -> Tensor:
     """Keep one row of a constant that was made for every sample.
 
     Raises
@@ -323,9 +409,10 @@ def _one_row(value: Tensor) -> Tensor:
     ModelError
         If the rows differ, as random numbers do.
     """
-    if not torch.equal(value[:1].expand_as(value), value):
+    row = value.narrow(axis, 0, 1)
+    if not torch.equal(row.expand_as(value), value):
         raise ModelError("the model makes different numbers for each sample (random?); it can't be explained")
-    return value[:1].clone()
+    return row.clone()
 
 
 def _place(node: fx.Node) -> tuple[str, str]:

@@ -18,13 +18,14 @@ class Unsupported(Operation):
     operation: str
     reason: str
     kind: ClassVar[str] = "unsupported"
+    passes: ClassVar[str] = "NONE"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
 
     def describe(self) -> str:
@@ -85,8 +86,6 @@ class CanonicalGraph:
     nodes : tuple of Node
         In an order in which every node follows its inputs.
     outputs : tuple of GraphOutput
-    fixed_batch : int or None
-        The number of samples the graph was captured for, where the model allows no other.
     dtype : torch.dtype
     device : torch.device
     """
@@ -95,7 +94,6 @@ class CanonicalGraph:
     input_shape: tuple[Dim, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[GraphOutput, ...]
-    fixed_batch: int | None
     dtype: torch.dtype
     device: torch.device
 

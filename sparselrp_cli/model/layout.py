@@ -32,6 +32,11 @@ class InputLayout:
             raise ModelError(f"layout '{self.layout}': must be NCL or NLC")
 
     @property
+    def base_axis(self) -> int:
+        """The axis of the model's input that holds the bases."""
+        return 1 if self.layout == "NCL" else 2
+
+    @property
     def _order(self) -> list[int]:
         return ["ACGT".index(base) for base in self.alphabet.upper()]
 

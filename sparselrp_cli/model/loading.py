@@ -18,6 +18,7 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.capture import capture, check_against_module
 from sparselrp_cli.model.folder import build, read_spec
 from sparselrp_cli.model.graph import CanonicalGraph
+from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.targets import OutputNames
 from sparselrp_cli.model.weights import load_weights, put_weights
@@ -42,6 +43,8 @@ class ModelRequest:
         Where they differ from the model's own, or A C G T and NCL.
     trust : bool
         Whether files that can run code may be loaded.
+    inputs : tuple of str
+        Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``.
     """
 
     reference: str
@@ -50,6 +53,7 @@ class ModelRequest:
     alphabet: str | None = None
     layout: str | None = None
     trust: bool = False
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,8 @@ def load_model(request: ModelRequest) -> LoadedModel:
     window = request.window or model.window
     if not window:
         raise ModelError(f"model '{model.name}' doesn't say its window length; give it with --window")
-    return replace(model, layout=layout, window=window)
+    module = hold_inputs(model.module, request.inputs, module_dtype(model.module))
+    return replace(model, module=module, layout=layout, window=window)
 
 
 def _load(request: ModelRequest) -> LoadedModel:

@@ -1,19 +1,20 @@
 """Targets: which number of a model's output is explained.
 
 A target is a linear functional of one output tensor, written as users type it: ``TASK``, ``OUTPUT/TASK``,
-``@POSITION``, ``@START:END``, and ``A-B`` for a contrast.
+``@POSITION``, ``@START:END``, ``@profile``, and ``A-B`` for a contrast.
 """
 
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.model.graph import GraphOutput
+from sparselrp_cli.model.operations import Samples, sample_axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,17 @@ class OutputNames:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A share of a target: the mean over `positions` of one task of one output, times `sign`."""
+    """A share of a target: the mean over `positions` of one task of one output, times `sign`.
+
+    With `profile` it is the shape of a profile of logits instead (Avsec et al. 2021): the sum of the logits
+    weighed by their softmax, held constant, less their mean; over all tasks together where `task` is None.
+    """
 
     output: int
     task: int | None
     positions: tuple[int, int] | None
     sign: int = 1
+    profile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Target:
             if term.positions is not None:
                 length = _axis_length(outputs[term.output], names[term.output], "P")
                 start, end = term.positions
-                term = Term(term.output, term.task, (length - end, length - start), term.sign)
+                term = replace(term, positions=(length - end, length - start))
             terms.append(term)
         return Target(self.name, tuple(terms))
 
@@ -72,9 +78,19 @@ class Target:
             y = values[output.node]
             seed = seeds.setdefault(output.node, torch.zeros_like(y))
             index = _index(y.dim(), names[term.output], term)
-            chosen = seed[index]
-            seed[index] = chosen + term.sign / max(chosen.numel() // y.shape[0], 1)
+            samples = Samples.of(output.shape, y.shape[sample_axis(output.shape)])
+            seed[index] = seed[index] + term.sign * _weights(y, index, term, samples)
         return seeds
+
+
+def _weights(y: Tensor, index: tuple[slice | int, ...], term: Term, samples: Samples) -> Tensor | float:
+    """Give the weights of the chosen entries: equal ones, or those of a profile."""
+    chosen = y[index]
+    count = max(chosen.numel() // samples.n, 1)
+    if not term.profile:
+        return 1 / count
+    flat = chosen.reshape(samples.n, -1)
+    return (flat.softmax(1) - 1 / count).reshape(chosen.shape)
 
 
 def _index(n_axes: int, names: OutputNames, term: Term) -> tuple[slice | int, ...]:
@@ -157,28 +173,33 @@ class TargetParser:
                 first, second = self._term(text[:i]), self._term(text[i + 1 :])
             except TargetError:
                 continue
-            return Target(text, (first, Term(second.output, second.task, second.positions, -1)))
+            return Target(text, (first, replace(second, sign=-1)))
         raise failure
 
     def _term(self, text: str) -> Term:
         what, at, where = text.partition("@")
-        output, task = self._output_and_task(what.strip(), text)
+        profile = at == "@" and where.strip() == "profile"
+        output, task = self._output_and_task(what.strip(), text, all_tasks=profile)
         axes = _axes(len(self.outputs[output].shape), self.names[output])
         if not at:
             return Term(output, task, None)
         if "P" not in axes:
             raise TargetError(f"target '{text}': output '{self.names[output].name}' has no positions")
+        if profile:
+            return Term(output, task, None, profile=True)
         length = _axis_length(self.outputs[output], self.names[output], "P")
         return Term(output, task, _positions(where, length, text))
 
-    def _output_and_task(self, what: str, text: str) -> tuple[int, int | None]:
+    def _output_and_task(self, what: str, text: str, *, all_tasks: bool) -> tuple[int, int | None]:
         prefix, slash, rest = what.rpartition("/")
         if slash and (output := self._output(prefix)) is not None:
             return output, self._task(output, rest, text)
         if (output := self._output(what)) is not None and len(self.outputs) > 1:
-            return output, self._only_task(output, text)
+            return output, self._only_task(output, text, all_tasks=all_tasks)
         if len(self.outputs) == 1:
-            return 0, (self._task(0, what, text) if what else self._only_task(0, text))
+            if what and (output is None or what in self.names[0].tasks):
+                return 0, self._task(0, what, text)
+            return 0, self._only_task(0, text, all_tasks=all_tasks)
         found = [(i, names.tasks.index(what)) for i, names in enumerate(self.names) if what in names.tasks]
         if len(found) == 1:
             return found[0]
@@ -192,9 +213,9 @@ class TargetParser:
                 return i
         return None
 
-    def _only_task(self, output: int, text: str) -> int | None:
+    def _only_task(self, output: int, text: str, *, all_tasks: bool) -> int | None:
         axes = _axes(len(self.outputs[output].shape), self.names[output])
-        if "T" not in axes:
+        if "T" not in axes or all_tasks:
             return None
         if _axis_length(self.outputs[output], self.names[output], "T") == 1:
             return 0
@@ -235,7 +256,7 @@ class TargetParser:
 def _positions(where: str, length: int, text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)(?::(\d+))?", where, re.ASCII)
     if not match:
-        raise TargetError(f"target '{text}': a position is written @POSITION or @START:END")
+        raise TargetError(f"target '{text}': a position is written @POSITION, @START:END or @profile")
     start = int(match[1])
     end = int(match[2]) if match[2] else start + 1
     if not start < end <= length:

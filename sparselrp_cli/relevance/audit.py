@@ -5,26 +5,22 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from sparselrp_cli.errors import UnsupportedOperationError
 from sparselrp_cli.model.capture import check_against_module
-from sparselrp_cli.model.graph import CanonicalGraph, Node, Unsupported
-from sparselrp_cli.model.operations import (
-    AveragePool,
-    Dim,
-    Layer,
-    Maximum,
-    MaxPool,
-)
-from sparselrp_cli.relevance.composites import Composite
+from sparselrp_cli.model.graph import CanonicalGraph, Node
+from sparselrp_cli.model.operations import Dim, Layer
+from sparselrp_cli.relevance.composites import Assignment, Composite
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.plan import plan_pruning
 from sparselrp_cli.relevance.signs import non_negative_tensors
 
-_WINNER = (MaxPool, Maximum)
-
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One operation: what it is, how relevance passes it, and whether its output is pruned."""
+    """One operation: what it is, how relevance passes it, and whether its output is pruned.
+
+    `work` counts its multiply-adds for one sample.
+    """
 
     node: str
     operation: str
@@ -32,6 +28,7 @@ class AuditRow:
     shape: str
     rule: str
     pruned: bool
+    work: int
     where: str
 
 
@@ -41,6 +38,10 @@ class Audit:
 
     Attributes
     ----------
+    rows : tuple of AuditRow
+    work : dict of str to float
+        How relevance passes, and the share of the network's multiply-adds it concerns, the largest first.
+    unsupported : tuple of str
     difference : float or None
         Largest difference of the graph's outputs from the model's, relative to the largest value; None where
         an operation has no rule.
@@ -49,6 +50,7 @@ class Audit:
     """
 
     rows: tuple[AuditRow, ...]
+    work: dict[str, float]
     unsupported: tuple[str, ...]
     difference: float | None
     conservation_error: float | None
@@ -73,24 +75,31 @@ def audit(
 
     Parameters
     ----------
+    graph : CanonicalGraph
+        As captured, with its ends.
     explainer : Explainer or None
         For the conservation error; None where an operation has no rule or no target was chosen.
     example : Tensor
         Random input as the model takes it.
     """
+    assignment = composite.resolve(graph)
     signs = non_negative_tensors(graph)
     pruned = plan_pruning(graph).tensors
+    shapes = {graph.input: graph.input_shape, **{n.name: n.shape for n in graph.nodes}}
     rows = tuple(
         AuditRow(
             node=node.name,
             operation=node.operation.kind,
             details=node.operation.describe(),
             shape=shape_text(node.shape),
-            rule=_rule(node, composite, signs),
+            rule=_passage(node, assignment, signs),
             pruned=node.name in pruned,
+            work=0
+            if node.operation.transport
+            else node.operation.work([shapes[i] for i in node.inputs], node.shape),
             where=node.where,
         )
-        for node in graph.nodes
+        for node in assignment.applied(graph).nodes
     )
     unsupported = tuple(f"{n.operation.describe()} at {n.where}" for n in graph.unsupported())
     difference = (
@@ -99,25 +108,34 @@ def audit(
     error = None
     if explainer is not None:
         error = float(torch.stack([e.conservation_error for e in explainer.explain(example)]).max())
-    return Audit(rows, unsupported, difference, error)
+    return Audit(rows, _work_shares(rows), unsupported, difference, error)
 
 
-def _rule(node: Node, composite: Composite, signs: frozenset[str]) -> str:
+def _work_shares(rows: tuple[AuditRow, ...]) -> dict[str, float]:
+    total = sum(row.work for row in rows) or 1
+    shares: dict[str, float] = {}
+    for row in rows:
+        if row.work:
+            shares[row.rule] = shares.get(row.rule, 0.0) + row.work / total
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _passage(node: Node, assignment: Assignment, signs: frozenset[str]) -> str:
     """Say in words how relevance passes an operation."""
-    operation = node.operation
-    if isinstance(operation, Unsupported):
-        return "NONE"
-    if isinstance(operation, Layer):
-        signed = "" if node.inputs[0] in signs else ", inputs of both signs"
-        return composite.rule_for(operation.kind).describe() + signed
-    if isinstance(operation, _WINNER) or (
-        operation.kind == "adaptive-pool" and getattr(operation, "maximum", False)
-    ):
-        return "winner takes all"
-    if operation.transport:
-        return "moved"
-    if operation.kind == "activation":
-        return "passed on"
-    if operation.kind in ("add", "subtract", "sum", "mean") or isinstance(operation, AveragePool):
-        return "in proportion to the terms"
-    return "in proportion; constants absorb"
+    if not isinstance(node.operation, Layer):
+        return node.operation.passes
+    rule = assignment.rules[node.name].describe()
+    own = assignment.prunings.get(node.name)
+    prune = "" if own is None else f", p={own[0]:g}"
+    return rule + prune + ("" if node.inputs[0] in signs else ", inputs of both signs")
+
+
+def require_audited(report: Audit) -> None:
+    """Stop at the first operation without a rule.
+
+    Raises
+    ------
+    UnsupportedOperationError
+    """
+    if report.unsupported:
+        raise UnsupportedOperationError(f"no rule for {report.unsupported[0]}")

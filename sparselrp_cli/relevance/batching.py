@@ -1,7 +1,6 @@
 """Devices and batch sizes: how much is explained at once, and where."""
 
 import logging
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,7 +8,7 @@ import torch
 
 from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.operations import BatchDim
+from sparselrp_cli.model.operations import numbers
 
 logger = logging.getLogger("sparselrp")
 
@@ -60,19 +59,13 @@ def automatic_batch_size(graph: CanonicalGraph) -> int:
 
     On the CPU the choice depends on the graph alone, so that equal runs give equal bytes.
     """
-    if graph.fixed_batch is not None:
-        return graph.fixed_batch
-    per_sample = sum(_numbers(node.shape) for node in graph.nodes) * graph.dtype.itemsize * _COPIES
+    per_sample = sum(numbers(node.shape) for node in graph.nodes) * graph.dtype.itemsize * _COPIES
     budget = _CPU_BUDGET
     if graph.device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(graph.device)
         budget = int(free * _GPU_SHARE)
     size = max(1, min(_LARGEST, budget // max(per_sample, 1)))
     return 1 << (size.bit_length() - 1)
-
-
-def _numbers(shape: tuple[int | BatchDim, ...]) -> int:
-    return math.prod(d.multiple if isinstance(d, BatchDim) else d for d in shape)
 
 
 def halving(size: int, work: Callable[[int, int], Result]) -> list[Result]:

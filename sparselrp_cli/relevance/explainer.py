@@ -1,8 +1,7 @@
 """Explain batches: one forward pass, then one backward walk for each target."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -66,6 +65,8 @@ class Explainer:
     targets : sequence of Target
     input_non_negative : bool
         Whether inputs never hold negative values, as one-hot sequences don't.
+    base_axis : int
+        The axis of the input that holds the four bases.
 
     Raises
     ------
@@ -84,6 +85,7 @@ class Explainer:
         pruning: Pruning = STANDARD,
         *,
         input_non_negative: bool = True,
+        base_axis: int = 1,
     ) -> None:
         explained = tuple(sorted({term.output for target in targets for term in target.terms}))
         for output in explained:
@@ -93,19 +95,31 @@ class Explainer:
         self.graph = graph
         self.targets = tuple(targets)
         self.names = tuple(names) if names else tuple(OutputNames(o.name) for o in graph.outputs)
-        self.rules: dict[str, Rule] = composite.resolve(graph)
-        self.program = self._prepare(graph, pruning, input_non_negative)
+        self.base_axis = base_axis
+        self.assignment = composite.resolve(graph)
+        self.program = self._prepare(self.assignment.applied(graph), pruning, input_non_negative)
+        self.graph = self.program.graph
+
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """The rule of each layer, by node name."""
+        return dict(self.assignment.rules)
 
     def _prepare(self, graph: CanonicalGraph, pruning: Pruning, input_non_negative: bool) -> Program:
         non_negative = non_negative_tensors(graph, input_non_negative)
         layers = {}
         for node in graph.nodes:
             if isinstance(node.operation, Layer):
-                rule = self.rules[node.name]
+                rule = self.assignment.rules[node.name]
                 layers[node.name] = PreparedLayer.prepare(
                     node.operation, rule, node.inputs[0] in non_negative
                 )
-        return Program(graph, layers, plan_pruning(graph), pruning)
+        plan = plan_pruning(graph)
+        per_tensor = {
+            tensor: self.assignment.pruning_of(readers, pruning) for tensor, readers in plan.tensors.items()
+        }
+        active = {tensor: p for tensor, p in per_tensor.items() if not p.is_identity}
+        return Program(graph, layers, plan, active)
 
     def explain(self, x: Tensor, *, mirrored: bool = False) -> list[Explanation]:
         """Explain a batch.
@@ -126,52 +140,38 @@ class Explainer:
         if mirrored:
             targets = tuple(t.mirrored(self.graph.outputs, self.names) for t in targets)
         with torch.inference_mode():
-            fixed = self.graph.fixed_batch
-            if fixed is None:
-                return self._explain(x, targets)
-            return self._explain_in_fixed_batches(x, targets, fixed)
-
-    def _explain(self, x: Tensor, targets: Sequence[Target]) -> list[Explanation]:
-        forward = ForwardPass.run(self.graph, x)
-        return [self._explain_target(forward, target) for target in targets]
+            forward = ForwardPass.run(self.graph, x)
+            return [self._explain_target(forward, target) for target in targets]
 
     def _explain_target(self, forward: ForwardPass, target: Target) -> Explanation:
         seeds = target.seeds(self.graph.outputs, self.names, forward.values)
-        score = sum(
-            (forward.values[name].double() * seed.double()).reshape(forward.n_samples, -1).sum(1)
+        scores = [
+            forward.samples[name].sums(forward.values[name].double() * seed.double())
             for name, seed in seeds.items()
-        )
-        hypothetical, ledger = walk(self.program, forward, seeds)
-        contributions = forward.values[self.graph.input] * hypothetical
+        ]
+        hypothetical, offset, ledger = walk(self.program, forward, seeds)
+        x, samples = forward.values[self.graph.input], forward.samples[self.graph.input]
+        if offset is not None:
+            hypothetical, outside = _onto_bases(hypothetical, offset, x, self.base_axis)
+            ledger.to_bias += samples.sums(outside)
+        contributions = x * hypothetical
         return Explanation(
             hypothetical=hypothetical,
             contributions=contributions,
-            score=torch.as_tensor(score),
-            relevance=contributions.reshape(forward.n_samples, -1).sum(1, dtype=torch.float64),
+            score=torch.stack(scores).sum(0),
+            relevance=samples.sums(contributions),
             absorbed=ledger.absorbed,
             lost=ledger.lost,
             ledger=ledger,
         )
 
-    def _explain_in_fixed_batches(self, x: Tensor, targets: Sequence[Target], size: int) -> list[Explanation]:
-        """Explain a model that takes only batches of one size: the last is filled up with zeros."""
-        parts = []
-        for start in range(0, x.shape[0], size):
-            part = x[start : start + size]
-            filled = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
-            explained = self._explain(filled, targets)
-            parts.append([_first(e, len(part)) for e in explained])
-        return [_joined(list(column)) for column in zip(*parts, strict=True)]
 
+def _onto_bases(multiplier: Tensor, offset: Tensor, x: Tensor, base_axis: int) -> tuple[Tensor, Tensor]:
+    """Put relevance that all four bases of a position got onto the base that is there [ours].
 
-_PER_SAMPLE = ("hypothetical", "contributions", "score", "relevance", "absorbed", "lost")
-
-
-def _first(explanation: Explanation, n: int) -> Explanation:
-    return replace(explanation, **{name: getattr(explanation, name)[:n] for name in _PER_SAMPLE})
-
-
-def _joined(parts: list[Explanation]) -> Explanation:
-    """Put explanations of consecutive samples together; the ledger is the first part's."""
-    together: dict[str, Any] = {name: torch.cat([getattr(p, name) for p in parts]) for name in _PER_SAMPLE}
-    return replace(parts[0], **together)
+    A position's relevance is the sum over its bases, whichever is observed. What lies at positions without a
+    base (N) is returned apart: it is absorbed.
+    """
+    at_position = offset.sum(base_axis, keepdim=True)
+    outside = (1 - x.sum(base_axis, keepdim=True)) * at_position
+    return multiplier + at_position, outside

@@ -47,11 +47,11 @@ def plan_pruning(graph: CanonicalGraph) -> PruningPlan:
         if not isinstance(node.operation, Layer):
             continue
         source, path = _origin(node.inputs[0], nodes)
-        if _only_moves_input(source, graph.input, nodes):
+        if only_moves_input(source, graph.input, nodes):
             continue
         origins = _parts(source, nodes, reads)
         for origin in origins:
-            if not _only_moves_input(origin, graph.input, nodes):
+            if not only_moves_input(origin, graph.input, nodes):
                 tensors[origin] = (*tensors.get(origin, ()), node.name)
         if origins == [source]:
             readings[node.name] = Reading(source, path, node)
@@ -83,13 +83,14 @@ def _parts(name: str, nodes: dict[str, Node], reads: dict[str, int]) -> list[str
     return [origin for part, _ in chains for origin in _parts(part, nodes, reads)]
 
 
-def _only_moves_input(name: str, graph_input: str, nodes: dict[str, Node]) -> bool:
+def only_moves_input(name: str, graph_input: str, nodes: dict[str, Node]) -> bool:
+    """Whether a tensor is the model's input, moved."""
     if name == graph_input:
         return True
     node = nodes.get(name)
     if node is None or not node.operation.transport:
         return False
-    return all(_only_moves_input(i, graph_input, nodes) for i in node.inputs)
+    return all(only_moves_input(i, graph_input, nodes) for i in node.inputs)
 
 
 def carry_mask(path: tuple[Node, ...], mask: Tensor) -> Tensor:

@@ -11,8 +11,10 @@ References: Bach et al. 2015 (PLoS ONE 10:e0130140); Montavon et al. 2019 (LNCS 
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 OutputSign = Literal["any", "non-negative", "negative"]
@@ -36,7 +38,11 @@ class Branch:
     own : bool
         Whether weights and bias are the layer's own, so that the denominator is its output.
     positive : bool
-        Whether no contribution can be negative, so that none can cancel.
+        Whether contributions have one sign, so that none can cancel.
+    factor : float
+        The share of the output's relevance that is given by this branch.
+    offset : Tensor or None
+        Weights of contributions that don't depend on the input, ``z_jk = a_j up_jk + offset_jk``.
     """
 
     output: OutputSign
@@ -45,6 +51,8 @@ class Branch:
     bias: Tensor | None
     own: bool = False
     positive: bool = False
+    factor: float = 1.0
+    offset: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class Rule(ABC):
     """A propagation rule with its parameters."""
 
     name: ClassVar[str]
+    input_only: ClassVar[bool] = False
+    """Whether the rule gives relevance to neurons that are 0, which only the model's input can take."""
     epsilon: float = EPSILON
 
     @abstractmethod
@@ -125,6 +135,98 @@ class Gamma(Rule):
             Branch("non-negative", more, less, more_bias),
             Branch("negative", less, more, less_bias),
         )
+
+
+@dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """LRP-alpha-beta (Bach et al. 2015, eq. 60): positive and negative contributions apart, alpha - beta = 1.
+
+    ``r_j = sum_k (alpha z_jk+ / z_k+ - beta z_jk- / z_k-) R_k``, by the sign of ``a_j w_jk`` for inputs of
+    both signs. An output neuron without contributions of one sign leaves that share to the stabiliser.
+
+    Raises
+    ------
+    ValueError
+        If alpha - beta isn't 1, or alpha is below 1.
+    """
+
+    name: ClassVar[str] = "alpha-beta"
+    alpha: float = 2.0
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if abs(self.alpha - self.beta - 1) > 1e-9 or self.beta < 0:
+            raise ValueError(
+                f"alpha-beta needs alpha - beta = 1 and beta >= 0, not {self.alpha:g}, {self.beta:g}"
+            )
+
+    def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
+        up, down = weight.clamp(min=0), weight.clamp(max=0)
+        bias_down = None if bias is None else bias.clamp(max=0)
+        below, above = (None, None) if non_negative else (down, up)
+        positive = Branch("any", up, below, _up(bias), positive=True, factor=self.alpha)
+        if self.beta == 0:
+            return (positive,)
+        return positive, Branch("any", down, above, bias_down, positive=True, factor=-self.beta)
+
+
+@dataclass(frozen=True)
+class WSquare(Rule):
+    """LRP-w² (Montavon et al. 2017, eq. 7): ``w_jk^2``, whatever the input; for the layer that reads it."""
+
+    name: ClassVar[str] = "w-square"
+    input_only: ClassVar[bool] = True
+
+    def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
+        offset = weight.square()
+        return (Branch("any", torch.zeros_like(weight), None, None, positive=True, offset=offset),)
+
+
+@dataclass(frozen=True)
+class Flat(Rule):
+    """LRP-flat (Lapuschkin et al. 2019, Nat. Commun. 10:1096): every input gets the same.
+
+    For the layer that reads the model's input.
+    """
+
+    name: ClassVar[str] = "flat"
+    input_only: ClassVar[bool] = True
+
+    def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
+        offset = torch.ones_like(weight)
+        return (Branch("any", torch.zeros_like(weight), None, None, positive=True, offset=offset),)
+
+
+@dataclass(frozen=True)
+class ZBox(Rule):
+    """LRP-z^B (Montavon et al. 2017, eq. 11): ``a_j w_jk - low w_jk+ - high w_jk-``, inputs in [low, high].
+
+    One-hot bases lie in [0, 1]. A base that isn't there then gets what its absence contributes.
+
+    Raises
+    ------
+    ValueError
+        If low isn't below high.
+    """
+
+    name: ClassVar[str] = "z-box"
+    input_only: ClassVar[bool] = True
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"z-box needs low < high, not {self.low:g}, {self.high:g}")
+
+    def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
+        offset = -self.low * weight.clamp(min=0) - self.high * weight.clamp(max=0)
+        return (Branch("any", weight, None, None, positive=True, offset=offset),)
+
+
+RULES = MappingProxyType(
+    {rule.name: rule for rule in (Zero, Epsilon, Gamma, AlphaBeta, ZPlus, WSquare, Flat, ZBox)}
+)
+"""All rules by name."""
 
 
 def _up(bias: Tensor | None) -> Tensor | None:

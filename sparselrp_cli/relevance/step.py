@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sparselrp_cli.model.operations import Layer
+from sparselrp_cli.model.operations import Layer, Samples
 from sparselrp_cli.relevance.rules import Branch, Rule
 
 TAU = 1e-2
@@ -31,7 +31,12 @@ class PreparedLayer:
 
     def denominator(self, branch: Branch, a: Tensor, z: Tensor) -> Tensor:
         """Compute ``z~`` with the bias, before stabilising."""
-        return z if branch.own else self._weigh(branch, a, branch.bias)
+        if branch.own:
+            return z
+        weighed = self._weigh(branch, a, branch.bias)
+        if branch.offset is None:
+            return weighed
+        return weighed + self.layer.apply(torch.ones_like(a), branch.offset, None)
 
     def _weigh(self, branch: Branch, a: Tensor, bias: Tensor | None) -> Tensor:
         if branch.down is None:
@@ -55,11 +60,15 @@ class PreparedLayer:
 
 @dataclass(slots=True)
 class StepResult:
-    """The multiplier at the layer's input and what didn't get there, per sample in float64."""
+    """The multiplier at the layer's input and what didn't get there, per sample in float64.
+
+    `offset` is relevance given to inputs whatever they are, shaped as the input: ``r = a c + offset``.
+    """
 
     multiplier: Tensor
     to_bias: Tensor
     to_stabiliser: Tensor
+    offset: Tensor | None = None
     fallback_columns: Tensor | None = None
     fallback_mass: Tensor | None = None
 
@@ -80,17 +89,16 @@ class Denominators:
         return self.known[key]
 
 
-def sample_sums(values: Tensor, n_samples: int) -> Tensor:
-    """Sum each sample's values in float64: a tensor of shape (N,)."""
-    return values.reshape(n_samples, -1).sum(1, dtype=torch.float64)
-
-
 def propagate(
-    prepared: PreparedLayer, name: str, a: Tensor, z: Tensor, c: Tensor, n_samples: int, cache: Denominators
+    prepared: PreparedLayer, name: str, a: Tensor, z: Tensor, c: Tensor, samples: Samples, cache: Denominators
 ) -> StepResult:
-    """Carry the multiplier `c` at a layer's output `z` to its input `a`."""
+    """Carry the multiplier `c` at a layer's output `z` to its input `a`.
+
+    `samples` says where samples lie in the output.
+    """
     multiplier: Tensor | None = None
-    to_bias = torch.zeros(n_samples, dtype=torch.float64, device=z.device)
+    offset: Tensor | None = None
+    to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
     to_stabiliser = to_bias.clone()
     for i, branch in enumerate(prepared.branches):
         relevance = _of_sign(c * z, z, branch)
@@ -98,16 +106,18 @@ def propagate(
         shares = _share(relevance, denominator, prepared.rule.epsilon)
         part = prepared._carry(branch, shares, a)
         multiplier = part if multiplier is None else multiplier + part
+        if branch.offset is not None:
+            offset = prepared.layer.transpose(shares, branch.offset, a)
         if branch.bias is not None:
-            to_bias += sample_sums(shares * prepared.layer.spread(branch.bias, z), n_samples)
-        to_stabiliser += _stabiliser_part(relevance, denominator, shares, prepared.rule.epsilon, n_samples)
+            to_bias += samples.sums(shares * prepared.layer.spread(branch.bias, z))
+        to_stabiliser += _stabiliser_part(relevance, denominator, shares, prepared.rule.epsilon, samples)
     if multiplier is None:
         raise ValueError("a rule without branches")
-    return StepResult(multiplier, to_bias, to_stabiliser)
+    return StepResult(multiplier, to_bias, to_stabiliser, offset)
 
 
 def propagate_masked(
-    prepared: PreparedLayer, name: str, a: Tensor, z: Tensor, c: Tensor, keep: Tensor, n_samples: int,
+    prepared: PreparedLayer, name: str, a: Tensor, z: Tensor, c: Tensor, keep: Tensor, samples: Samples,
     cache: Denominators, tau: float = TAU,
 ) -> StepResult:  # fmt: skip
     """Carry `c` to the input once more with the pruned neurons masked out (PLRP-M).
@@ -122,7 +132,7 @@ def propagate_masked(
         1 where the input neuron is kept, else 0.
     """
     multiplier = torch.zeros_like(a)
-    to_bias = torch.zeros(n_samples, dtype=torch.float64, device=z.device)
+    to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
     to_stabiliser, columns, mass = to_bias.clone(), to_bias.clone(), to_bias.clone()
     masked = a * keep
     for i, branch in enumerate(prepared.branches):
@@ -134,7 +144,7 @@ def propagate_masked(
         epsilon = prepared.rule.epsilon
         shares = _share(relevance.masked_fill(falls, 0), inner, epsilon)
         multiplier += keep * prepared._carry(branch, shares, a)
-        to_stabiliser += _stabiliser_part(relevance.masked_fill(falls, 0), inner, shares, epsilon, n_samples)
+        to_stabiliser += _stabiliser_part(relevance.masked_fill(falls, 0), inner, shares, epsilon, samples)
         falls = falls & (relevance != 0)
         if not bool(falls.any()):
             continue
@@ -143,14 +153,17 @@ def propagate_masked(
         shares = _share(fallen, outer, epsilon)
         multiplier += prepared._carry(branch, shares, a)
         if branch.bias is not None:
-            to_bias += sample_sums(shares * prepared.layer.spread(branch.bias, z), n_samples)
-        to_stabiliser += _stabiliser_part(fallen, outer, shares, epsilon, n_samples)
-        columns += sample_sums(falls, n_samples)
-        mass += sample_sums(fallen.abs(), n_samples)
-    return StepResult(multiplier, to_bias, to_stabiliser, columns, mass)
+            to_bias += samples.sums(shares * prepared.layer.spread(branch.bias, z))
+        to_stabiliser += _stabiliser_part(fallen, outer, shares, epsilon, samples)
+        columns += samples.sums(falls)
+        mass += samples.sums(fallen.abs())
+    return StepResult(multiplier, to_bias, to_stabiliser, None, columns, mass)
 
 
 def _of_sign(relevance: Tensor, z: Tensor, branch: Branch) -> Tensor:
+    """Give the relevance that a branch distributes."""
+    if branch.factor != 1:
+        return branch.factor * relevance
     if branch.output == "any":
         return relevance
     return relevance.masked_fill((z < 0) if branch.output == "non-negative" else (z >= 0), 0)
@@ -163,11 +176,11 @@ def _share(relevance: Tensor, denominator: Tensor, epsilon: float) -> Tensor:
 
 
 def _stabiliser_part(
-    relevance: Tensor, denominator: Tensor, shares: Tensor, epsilon: float, n_samples: int
+    relevance: Tensor, denominator: Tensor, shares: Tensor, epsilon: float, samples: Samples
 ) -> Tensor:
     """Sum what the stabiliser takes: ``R eps sign / stabilise(z~)``, and all of R where ``z~`` is 0."""
-    taken = sample_sums(relevance * (denominator == 0), n_samples)
+    taken = samples.sums(relevance * (denominator == 0))
     if epsilon == 0:
         return taken
     signed = torch.copysign(torch.full_like(denominator, epsilon), denominator)
-    return taken + sample_sums(shares * signed, n_samples)
+    return taken + samples.sums(shares * signed)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.model.graph import CanonicalGraph, Node
+from sparselrp_cli.model.operations import Samples
 from sparselrp_cli.relevance.ledger import Ledger, PrunedLayer
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask
 from sparselrp_cli.relevance.pruning import Pruning, survivors_scale
@@ -20,7 +21,6 @@ from sparselrp_cli.relevance.step import (
     StepResult,
     propagate,
     propagate_masked,
-    sample_sums,
 )
 
 
@@ -31,30 +31,34 @@ class Program:
     graph: CanonicalGraph
     layers: Mapping[str, PreparedLayer]
     plan: PruningPlan
-    pruning: Pruning
+    pruning: Mapping[str, Pruning]
+    """For each tensor of the plan that is pruned at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardPass:
     """Every tensor of one batch, and what operations remember."""
 
-    n_samples: int
+    samples: dict[str, Samples]
     values: dict[str, Tensor]
     memos: dict[str, Any]
     denominators: Denominators
 
     @classmethod
     def run(cls, graph: CanonicalGraph, x: Tensor) -> "ForwardPass":
-        values, memos = {graph.input: x}, {}
+        values, memos, n = {graph.input: x}, {}, x.shape[0]
+        samples = {graph.input: Samples(n), **{node.name: Samples.of(node.shape, n) for node in graph.nodes}}
         for node in graph.nodes:
             value, memo = node.operation.forward(*[values[i] for i in node.inputs])
             values[node.name] = value
             if memo is not None:
                 memos[node.name] = memo
-        return cls(x.shape[0], values, memos, Denominators())
+        return cls(samples, values, memos, Denominators())
 
 
-def walk(program: Program, forward: ForwardPass, seeds: Mapping[str, Tensor]) -> tuple[Tensor, Ledger]:
+def walk(
+    program: Program, forward: ForwardPass, seeds: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor | None, Ledger]:
     """Carry multipliers from the explained outputs to the input.
 
     Parameters
@@ -65,7 +69,9 @@ def walk(program: Program, forward: ForwardPass, seeds: Mapping[str, Tensor]) ->
     Returns
     -------
     multiplier : Tensor
-        At the input, shaped as it: the hypothetical contributions.
+        At the input, shaped as it.
+    offset : Tensor or None
+        Relevance at the input that doesn't depend on it (rules flat, w-square and z-box), shaped as it.
     ledger : Ledger
     """
     return _Walk(program, forward, seeds).run()
@@ -76,17 +82,19 @@ class _Walk:
         self.program = program
         self.forward = forward
         self.values = forward.values
-        self.n_samples = forward.n_samples
         self.multipliers: dict[str, Tensor] = dict(seeds)
-        self.ledger = Ledger.empty(forward.n_samples, self.values[program.graph.input].device)
-        self.masks_again = program.pruning.redistribute == "m" and not program.pruning.is_identity
+        self.offsets: dict[str, Tensor] = {}
+        x = self.values[program.graph.input]
+        self.ledger = Ledger.empty(x.shape[0], x.device)
         # PLRP-M: what layers gave to a tensor that will be pruned, and the multipliers they gave it from.
         self.from_layers: dict[str, Tensor] = {}
         self.to_repeat: dict[str, list[tuple[Reading, Tensor]]] = {}
 
-    def run(self) -> tuple[Tensor, Ledger]:
+    def run(self) -> tuple[Tensor, Tensor | None, Ledger]:
         graph = self.program.graph
         for node in reversed(graph.nodes):
+            if node.name in self.offsets:
+                self._move_offset(node, self.offsets.pop(node.name))
             c = self._complete(node.name)
             if c is None:
                 continue
@@ -95,15 +103,27 @@ class _Walk:
             else:
                 self._operation(node, c)
         at_input = self.multipliers.get(graph.input)
-        return (torch.zeros_like(self.values[graph.input]) if at_input is None else at_input), self.ledger
+        c = torch.zeros_like(self.values[graph.input]) if at_input is None else at_input
+        return c, self.offsets.get(graph.input), self.ledger
 
     def _complete(self, name: str) -> Tensor | None:
         """Give a tensor's multiplier once everything that reads it has contributed, pruned if it is to be."""
         c = self.multipliers.pop(name, None)
-        pruned = name in self.program.plan.tensors and not self.program.pruning.is_identity
+        pruned = name in self.program.pruning
         if not pruned or (c is None and name not in self.from_layers):
             return c
         return self._prune_masked(name, c) if name in self.from_layers else self._prune_lambda(name, c)
+
+    def _move_offset(self, node: Node, offset: Tensor) -> None:
+        """Carry relevance that doesn't depend on the input through an operation that moves it."""
+        memo = self.forward.memos.get(node.name)
+        pulled = node.operation.pull(offset, self._inputs(node), self.values[node.name], memo)
+        left = self.forward.samples[node.name].sums(offset)
+        for name, part in zip(node.inputs, pulled, strict=True):
+            if part is not None:
+                self.offsets[name] = self.offsets[name] + part if name in self.offsets else part
+                left = left - self.forward.samples[name].sums(part)
+        self.ledger.to_bias += left
 
     def _give(self, name: str, c: Tensor) -> None:
         known = self.multipliers.get(name)
@@ -117,31 +137,43 @@ class _Walk:
         self._book_constants(node, c, inputs)
         pulled = node.operation.pull(c, inputs, self.values[node.name], self.forward.memos.get(node.name))
         for name, part in zip(node.inputs, pulled, strict=True):
-            self._give(name, part)
+            if part is not None:
+                self._give(name, part)
 
     def _book_constants(self, node: Node, c: Tensor, inputs: tuple[Tensor, ...]) -> None:
-        absorbed = node.operation.absorbed(c, inputs)
+        output, memo = self.values[node.name], self.forward.memos.get(node.name)
+        absorbed = node.operation.absorbed(c, inputs, output, memo)
         if absorbed is not None:
-            self.ledger.to_bias += sample_sums(absorbed, self.n_samples)
+            self.ledger.to_bias += self.forward.samples[node.name].sums(absorbed)
 
     def _layer(self, node: Node, c: Tensor) -> None:
         result = self._step(node, c)
-        reading = self.program.plan.readings.get(node.name) if self.masks_again else None
+        reading = self._masked_reading(node)
         if reading is None:
             self._book(result)
             self._give(node.inputs[0], result.multiplier)
+            if result.offset is not None:
+                known = self.offsets.get(node.inputs[0])
+                self.offsets[node.inputs[0]] = result.offset if known is None else known + result.offset
             return
         given = self._pull_along(reading, result.multiplier, book=False)
         known = self.from_layers.get(reading.tensor)
         self.from_layers[reading.tensor] = given if known is None else known + given
         self.to_repeat.setdefault(reading.tensor, []).append((reading, c))
 
+    def _masked_reading(self, node: Node) -> Reading | None:
+        """Give the way a layer reads a tensor that is pruned by PLRP-M."""
+        reading = self.program.plan.readings.get(node.name)
+        if reading is None or reading.tensor not in self.program.pruning:
+            return None
+        return reading if self.program.pruning[reading.tensor].redistribute == "m" else None
+
     def _step(self, node: Node, c: Tensor, keep: Tensor | None = None) -> StepResult:
         prepared, a, z = self.program.layers[node.name], self.values[node.inputs[0]], self.values[node.name]
-        cache = self.forward.denominators
+        cache, samples = self.forward.denominators, self.forward.samples[node.name]
         if keep is None:
-            return propagate(prepared, node.name, a, z, c, self.n_samples, cache)
-        return propagate_masked(prepared, node.name, a, z, c, keep, self.n_samples, cache)
+            return propagate(prepared, node.name, a, z, c, samples, cache)
+        return propagate_masked(prepared, node.name, a, z, c, keep, samples, cache)
 
     def _book(self, result: StepResult) -> None:
         self.ledger.to_bias += result.to_bias
@@ -154,28 +186,31 @@ class _Walk:
             if book:
                 self._book_constants(node, c, inputs)
             memo = self.forward.memos.get(node.name)
-            (c,) = node.operation.pull(c, inputs, self.values[node.name], memo)
+            (pulled,) = node.operation.pull(c, inputs, self.values[node.name], memo)
+            if pulled is None:
+                raise ValueError(f"'{node.name}' moves neurons and must carry relevance")
+            c = pulled
         return c
 
     def _flat_relevance(self, name: str, c: Tensor) -> Tensor:
-        return (self.values[name] * c).reshape(self.n_samples, -1)
+        return self.forward.samples[name].rows(self.values[name] * c)
 
     def _prune_lambda(self, name: str, c: Tensor | None) -> Tensor:
         if c is None:
             raise ValueError(f"tensor '{name}' has no multiplier")
         relevance = self._flat_relevance(name, c)
-        keep = self.program.pruning.keep(relevance)
+        keep = self.program.pruning[name].keep(relevance)
         scale, unplaced = survivors_scale(relevance, keep)
         self.ledger.lost += unplaced
         self._record(name, relevance, keep, [])
-        return c * scale.reshape(c.shape)
+        return c * self.forward.samples[name].shaped(scale, c)
 
     def _prune_masked(self, name: str, others: Tensor | None) -> Tensor:
         """Prune by PLRP-M: layers share among the kept; what came another way is masked and scaled [ours]."""
         first = self.from_layers.pop(name)
         relevance = self._flat_relevance(name, first if others is None else first + others)
-        keep = self.program.pruning.keep(relevance)
-        mask = keep.reshape(first.shape).to(first.dtype)
+        keep = self.program.pruning[name].keep(relevance)
+        mask = self.forward.samples[name].shaped(keep, first).to(first.dtype)
         total = torch.zeros_like(first)
         results = []
         for reading, c in self.to_repeat.pop(name):
@@ -186,7 +221,7 @@ class _Walk:
         if others is not None:
             scale, unplaced = survivors_scale(self._flat_relevance(name, others), keep)
             self.ledger.lost += unplaced
-            total = total + others * scale.reshape(others.shape)
+            total = total + others * self.forward.samples[name].shaped(scale, others)
         self._record(name, relevance, keep, results)
         return total
 

@@ -15,7 +15,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-RULES = ("zero", "epsilon", "gamma", "z-plus")
+RULES = ("zero", "epsilon", "gamma", "z-plus", "alpha-beta", "w-square", "flat", "z-box")
+ALPHA, BETA = 2.0, 1.0
 
 
 class Step(NamedTuple):
@@ -45,13 +46,25 @@ def step(
     gamma: float = 0.25,
 ) -> Step:
     """Propagate the relevance `R` (K,) of a layer's outputs to its inputs `a` (J,)."""
-    z, bias = contributions(a, W, b, rule, nonnegative=nonnegative, gamma=gamma)
     relevance = np.zeros(len(a))
     absorbed = np.zeros(len(R))
-    for k in range(len(R)):
-        shares, absorbed[k] = _distribute(z[:, k], bias[k], R[k], 0.0 if rule == "zero" else eps)
-        relevance += shares
+    for z, bias, share in parts(a, W, b, rule, nonnegative=nonnegative, gamma=gamma):
+        for k in range(len(R)):
+            given, taken = _distribute(z[:, k], bias[k], share * R[k], 0.0 if rule == "zero" else eps)
+            relevance += given
+            absorbed[k] += taken
     return Step(relevance, absorbed)
+
+
+def parts(
+    a: Vector, W: Matrix, b: Vector, rule: str, *, nonnegative: bool, gamma: float = 0.25
+) -> list[tuple[Matrix, Vector, float]]:
+    """Contributions, bias, and the share of the output's relevance that goes by them."""
+    if rule != "alpha-beta":
+        return [(*contributions(a, W, b, rule, nonnegative=nonnegative, gamma=gamma), 1.0)]
+    z = a[:, None] * W
+    positive = (np.maximum(z, 0.0), np.maximum(b, 0.0), ALPHA)
+    return [positive, (np.minimum(z, 0.0), np.minimum(b, 0.0), -BETA)]
 
 
 def masked_step(
@@ -73,17 +86,19 @@ def masked_step(
     output); the bias is left out. Output k falls back to its unmasked column where nothing it received was
     kept, or where `|sum_j m_j z_jk| < tau sum_j |m_j z_jk|`.
     """
-    z, bias = contributions(a, W, b, rule, nonnegative=nonnegative, gamma=gamma)
     relevance = np.zeros(len(a))
     absorbed = np.zeros(len(R))
     fell_back = np.zeros(len(R), dtype=bool)
-    for k in range(len(R)):
-        masked = np.where(keep, z[:, k], 0.0)
-        size = np.abs(masked).sum()
-        fell_back[k] = size == 0 or abs(masked.sum()) < tau * size
-        column, b_k = (z[:, k], bias[k]) if fell_back[k] else (masked, 0.0)
-        shares, absorbed[k] = _distribute(column, b_k, R[k], 0.0 if rule == "zero" else eps)
-        relevance += shares
+    for z, bias, share in parts(a, W, b, rule, nonnegative=nonnegative, gamma=gamma):
+        for k in range(len(R)):
+            masked = np.where(keep, z[:, k], 0.0)
+            size = np.abs(masked).sum()
+            falls = size == 0 or abs(masked.sum()) < tau * size
+            fell_back[k] |= falls
+            column, b_k = (z[:, k], bias[k]) if falls else (masked, 0.0)
+            given, taken = _distribute(column, b_k, share * R[k], 0.0 if rule == "zero" else eps)
+            relevance += given
+            absorbed[k] += taken
     return MaskedStep(relevance, absorbed, fell_back)
 
 
@@ -113,6 +128,12 @@ def contributions(
         elif rule == "gamma":
             z[:, k] = up * (w + gamma * w_minus) + down * (w + gamma * w_plus)
             bias[k] = b[k] + gamma * min(b[k], 0.0)
+        elif rule == "w-square":
+            z[:, k], bias[k] = w**2, 0.0
+        elif rule == "flat":
+            z[:, k], bias[k] = w != 0, 0.0
+        elif rule == "z-box":
+            z[:, k], bias[k] = a * w - w_minus, 0.0
         else:
             raise ValueError(f"unknown rule {rule!r}; the rules are {', '.join(RULES)}")
     return z, bias

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+from torch import Tensor
+
 from sparselrp_cli.model.conversion.call import Call, Converted, NoRule, chain
 from sparselrp_cli.model.operations import Activation
 
@@ -23,8 +25,8 @@ def elu(call: Call) -> Converted:
 def clamp(call: Call) -> Converted:
     low = call.get("min", call.get("min_val", -math.inf))
     high = call.get("max", call.get("max_val", math.inf))
-    if not low <= 0 <= high:
-        raise NoRule(f"a clamp to {low}..{high} doesn't keep 0 and has no rule")
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        raise NoRule("clamps to tensors have no rule; use torch.minimum and torch.maximum")
     if low == 0 and high == math.inf:
         return chain(call, Activation("relu"))
     return chain(call, Activation("hardtanh", (float(low), float(high))))
@@ -39,5 +41,5 @@ def threshold(call: Call) -> Converted:
 def prelu(call: Call) -> Converted:
     slope = call.weight("weight")
     if slope.dim() == 1 and slope.numel() > 1:
-        slope = slope.reshape(-1, *[1] * (len(call.shape_of(call.activation("self"))) - 2))
+        slope = slope.reshape(-1, *[1] * (len(call.shape()) - 2))
     return chain(call, Activation("prelu", (), slope))

@@ -1,6 +1,6 @@
 """One exported operation as converters see it, and what they give back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,13 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """Operations that read one another: each with its inputs, activations or numbers of earlier steps."""
+
+    steps: tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One operation of the exported graph.
 
@@ -47,6 +54,10 @@ class Call:
         Gives the shape of an activation.
     dtype : torch.dtype
         The model's floating-point type.
+    function : callable
+        The ATen function itself.
+    is_gate, is_decision : callable
+        Whether an activation is a gate (a sigmoid, for example), or the outcome of a comparison.
     """
 
     arguments: Mapping[str, Any]
@@ -55,6 +66,9 @@ class Call:
     output_shapes: tuple[tuple[Dim, ...], ...]
     shape_of: Callable[[fx.Node], tuple[Dim, ...]]
     dtype: torch.dtype
+    function: Callable[..., Any]
+    is_gate: Callable[[fx.Node], bool]
+    is_decision: Callable[[fx.Node], bool]
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
@@ -87,8 +101,20 @@ class Call:
             raise NoRule(f"its argument '{name}' is missing")
         return value
 
+    def shape(self, name: str = "self") -> tuple[Dim, ...]:
+        """Give the shape of an argument that is an activation."""
+        return self.shape_of(self.activation(name))
 
-Converted = Chain | Alias
+    def activations(self) -> tuple[fx.Node, ...]:
+        """Give the arguments that are activations, in order, those in lists too."""
+        found: list[fx.Node] = []
+        for value in self.arguments.values():
+            parts = value if isinstance(value, (list, tuple)) else (value,)
+            found += [v for v in parts if isinstance(v, fx.Node)]
+        return tuple(found)
+
+
+Converted = Chain | Alias | Steps
 
 
 def chain(call: Call, *operations: Operation, name: str = "self") -> Chain:
@@ -102,6 +128,15 @@ def each(value: Any, count: int) -> tuple[int, ...]:
     return values * count if len(values) == 1 else values
 
 
-def axis_of(axis: int, n_axes: int) -> int:
-    """Count an axis from the front."""
-    return axis % n_axes
+def axis_of(axis: int, shape: Sequence[Dim]) -> int:
+    """Count an axis from the front.
+
+    Raises
+    ------
+    NoRule
+        If samples lie along it: what is done along it would mix them.
+    """
+    axis = axis % max(len(shape), 1)
+    if isinstance(shape[axis], BatchDim):
+        raise NoRule("it works along the samples, which must stay apart")
+    return axis

@@ -1,9 +1,23 @@
 """Convolutions, dense layers and batch normalisation."""
 
 import torch
+from torch import fx
 
-from sparselrp_cli.model.conversion.call import Call, Converted, NoRule, chain, each
-from sparselrp_cli.model.operations import ChannelAffine, Convolution, Dense, Operation, Pad
+from sparselrp_cli.model.conversion import normalisation
+from sparselrp_cli.model.conversion.call import Call, Chain, Converted, NoRule, chain, each
+from sparselrp_cli.model.conversion.generic import homogeneous
+from sparselrp_cli.model.operations import (
+    BatchDim,
+    ChannelAffine,
+    Contraction,
+    Convolution,
+    Dense,
+    MatrixProduct,
+    Operation,
+    Pad,
+    Permute,
+    TransposedConvolution,
+)
 
 
 def convolution(call: Call) -> Converted:
@@ -12,7 +26,7 @@ def convolution(call: Call) -> Converted:
     if spatial not in (1, 2):
         raise NoRule(f"convolutions over {spatial} axes have no rule")
     if call.get("transposed", False):
-        raise NoRule("transposed convolutions have no rule")
+        return transposed_convolution(call)
     stride, dilation = each(call.get("stride", 1), spatial), each(call.get("dilation", 1), spatial)
     padding = call.get("padding", 0)
     before: tuple[Operation, ...] = ()
@@ -28,6 +42,18 @@ def convolution(call: Call) -> Converted:
     return chain(call, *before, layer, name="input")
 
 
+def transposed_convolution(call: Call) -> Converted:
+    weight, bias = call.weight("weight"), call.constant("bias")
+    spatial = weight.dim() - 2
+    if spatial not in (1, 2):
+        raise NoRule(f"convolutions over {spatial} axes have no rule")
+    sizes = (
+        each(call.get(name, default), spatial)
+        for name, default in (("stride", 1), ("padding", 0), ("output_padding", 0), ("dilation", 1))
+    )
+    return chain(call, TransposedConvolution(weight, bias, *sizes, call.get("groups", 1)), name="input")
+
+
 def linear(call: Call) -> Converted:
     return chain(call, Dense(call.weight("weight"), call.constant("bias")), name="input")
 
@@ -41,10 +67,50 @@ def addmm(call: Call) -> Converted:
 
 def matmul(call: Call) -> Converted:
     second = "other" if "other" in call.arguments else "mat2"
-    weight = call.weight(second)
-    if weight.dim() != 2:
-        raise NoRule("only products with a constant matrix on the right have a rule")
-    return chain(call, Dense(weight.t().contiguous(), None))
+    x, y = call["self"], call[second]
+    if isinstance(x, fx.Node) and isinstance(y, fx.Node):
+        if not isinstance(call.output[-2], int) or not isinstance(call.output[-1], int):
+            raise NoRule("it mixes samples")
+        return Chain((MatrixProduct(),), (x, y))
+    if isinstance(x, fx.Node) and y.dim() == 2:
+        return chain(call, Dense(y.t().contiguous(), None))
+    if isinstance(y, fx.Node) and x.dim() == 2 and len(call.shape(second)) >= 2:
+        letters = "abcdefgh"[: len(call.shape(second))]
+        equation = f"{letters},z{letters[-2]}->{letters[:-2]}z{letters[-1]}"
+        return chain(call, Contraction(x, None, equation), name=second)
+    return homogeneous("matrix product with a constant")(call)
+
+
+def einsum(call: Call) -> Converted:
+    operands = list(call["tensors"])
+    activations = [o for o in operands if isinstance(o, fx.Node)]
+    equation = str(call["equation"]).replace(" ", "")
+    if len(operands) == 2 and len(activations) == 1 and "->" in equation and "." not in equation:
+        given, result = equation.split("->")
+        parts = given.split(",")
+        first, second = parts if isinstance(operands[0], fx.Node) else parts[::-1]
+        weight = operands[1] if isinstance(operands[0], fx.Node) else operands[0]
+        if len(set(first)) == len(first) and set(first) <= set(second) | set(result):
+            layer = Contraction(weight, None, f"{first},{second}->{result}")
+            return Chain((layer,), (activations[0],))
+    return homogeneous(f"sum {equation}", degree=float(len(activations)), sign=False)(call)
+
+
+def embedding(call: Call) -> Converted:
+    """Convert a look-up of tokens that are the argmax of one-hot bases: a dense layer without bias."""
+    indices = call["indices"]
+    if not isinstance(indices, fx.Node) or indices.target is not torch.ops.aten.argmax.default:
+        raise NoRule("only embeddings of x.argmax(axis), for one-hot x, have a rule")
+    source, axis = indices.args[0], (*indices.args, None)[1]
+    if not isinstance(source, fx.Node) or not isinstance(axis, int) or (*indices.args, False, False)[2]:
+        raise NoRule("only embeddings of x.argmax(axis), for one-hot x, have a rule")
+    shape = call.shape_of(source)
+    axis %= len(shape)
+    if isinstance(shape[axis], BatchDim):
+        raise NoRule("it works along the samples, which must stay apart")
+    order = (*[a for a in range(len(shape)) if a != axis], axis)
+    table = call.weight("weight")[: int(str(shape[axis]))]
+    return Chain((Permute(order), Dense(table.t().contiguous(), None)), (source,))
 
 
 def batch_norm(call: Call) -> Converted:
@@ -56,3 +122,9 @@ def batch_norm(call: Call) -> Converted:
     if (bias := call.constant("bias")) is not None:
         shift = shift + bias.double()
     return chain(call, ChannelAffine(scale.to(call.dtype), shift.to(call.dtype)), name="input")
+
+
+def instance_norm(call: Call) -> Converted:
+    if not call["use_input_stats"]:
+        return batch_norm(call)
+    return normalisation.instance_norm(call)

@@ -45,10 +45,10 @@ def reduction(kind: type[Sum] | type[Mean] | type[Maximum]) -> Callable[[Call], 
     def convert(call: Call) -> Converted:
         if call.item:
             raise NoRule("the indices of a maximum carry no relevance")
-        n_axes = len(call.shape_of(call.activation("self")))
+        shape = call.shape()
         axes = call.get("dim", ())
-        axes = (axes,) if isinstance(axes, int) else tuple(axes) or tuple(range(n_axes))
-        axes = tuple(axis_of(a, n_axes) for a in axes)
+        axes = (axes,) if isinstance(axes, int) else tuple(axes) or tuple(range(len(shape)))
+        axes = tuple(axis_of(a, shape) for a in axes)
         return chain(call, kind(axes, bool(call.get("keepdim", False))))
 
     return convert

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, fx
 
 from sparselrp_cli.model.conversion.call import Alias, Call, Chain, Converted, NoRule, axis_of, chain
+from sparselrp_cli.model.conversion.generic import decision, homogeneous
 from sparselrp_cli.model.operations import (
     BatchDim,
     Concatenate,
@@ -14,7 +15,9 @@ from sparselrp_cli.model.operations import (
     Permute,
     Reshape,
     Slice,
+    Where,
 )
+from sparselrp_cli.model.operations.base import sample_axis
 
 
 def alias(call: Call) -> Converted:
@@ -24,7 +27,7 @@ def alias(call: Call) -> Converted:
 def cast(call: Call) -> Converted:
     dtype = call.get("dtype")
     if dtype is not None and not dtype.is_floating_point:
-        raise NoRule(f"a cast to {dtype} carries no relevance")
+        return decision("cast")(call)
     return alias(call)
 
 
@@ -36,21 +39,15 @@ def reshape(call: Call) -> Converted:
 
 
 def permute(call: Call) -> Converted:
-    n_axes = len(call.shape_of(call.activation("self")))
-    return _ordered(call, [axis_of(a, n_axes) for a in call["dims"]])
+    n_axes = len(call.shape())
+    return chain(call, Permute(tuple(a % n_axes for a in call["dims"])))
 
 
 def transpose(call: Call) -> Converted:
-    n_axes = len(call.shape_of(call.activation("self")))
-    first, second = axis_of(call.get("dim0", 0), n_axes), axis_of(call.get("dim1", n_axes - 1), n_axes)
+    n_axes = len(call.shape())
     order = list(range(n_axes))
+    first, second = call.get("dim0", 0) % n_axes, call.get("dim1", n_axes - 1) % n_axes
     order[first], order[second] = order[second], order[first]
-    return _ordered(call, order)
-
-
-def _ordered(call: Call, order: list[int]) -> Converted:
-    if order[0] != 0:
-        raise NoRule("it moves the sample axis; keep samples first")
     return chain(call, Permute(tuple(order)))
 
 
@@ -59,7 +56,7 @@ def slice_axis(call: Call) -> Converted:
     shape = call.shape_of(node)
     if shape == call.output:
         return Alias(node)
-    axis = axis_of(call.get("dim", 0), len(shape))
+    axis = call.get("dim", 0) % len(shape)
     length = shape[axis]
     if isinstance(length, BatchDim):
         raise NoRule("it takes part of the samples; keep them all")
@@ -69,7 +66,7 @@ def slice_axis(call: Call) -> Converted:
 
 def select(call: Call) -> Converted:
     shape = call.shape_of(call.activation("self"))
-    axis = axis_of(call["dim"], len(shape))
+    axis = call["dim"] % len(shape)
     length = shape[axis]
     if isinstance(length, BatchDim):
         raise NoRule("it takes one of the samples; keep them all")
@@ -78,45 +75,37 @@ def select(call: Call) -> Converted:
 
 
 def split(call: Call) -> Converted:
-    axis = axis_of(call.get("dim", 0), len(call.output))
+    axis = axis_of(call.get("dim", 0), call.shape())
     lengths = [shape[axis] for shape in call.output_shapes]
-    if not all(isinstance(n, int) for n in lengths):
-        raise NoRule("it splits the samples; keep them together")
     start = sum(n for n in lengths[: call.item] if isinstance(n, int))
     stop = start + int(str(lengths[call.item]))
     return chain(call, Slice(axis, start, stop))
 
 
 def unbind(call: Call) -> Converted:
-    axis = axis_of(call.get("dim", 0), len(call.shape_of(call.activation("self"))))
+    axis = axis_of(call.get("dim", 0), call.shape())
     return chain(call, Slice(axis, call.item, call.item + 1, drop=True))
 
 
 def flip(call: Call) -> Converted:
-    n_axes = len(call.output)
-    axes = tuple(axis_of(a, n_axes) for a in call["dims"])
-    if 0 in axes:
-        raise NoRule("it reverses the order of the samples")
+    axes = tuple(axis_of(a, call.output) for a in call["dims"])
     return chain(call, Flip(axes))
 
 
 def index_select(call: Call) -> Converted:
-    axis = axis_of(call["dim"], len(call.output))
-    if axis == 0:
-        raise NoRule("it chooses among the samples")
-    return chain(call, IndexSelect(axis, call.weight("index")))
+    return chain(call, IndexSelect(axis_of(call["dim"], call.shape()), call.weight("index")))
 
 
 def index(call: Call) -> Converted:
     indices = call["indices"]
     used = [i for i, index in enumerate(indices) if index is not None]
-    if len(used) != 1 or used[0] == 0 or not isinstance(indices[used[0]], Tensor):
+    if len(used) != 1 or not isinstance(indices[used[0]], Tensor):
         raise NoRule("only a constant list of indices along one axis has a rule")
     index = indices[used[0]]
     if index.dim() != 1 or index.dtype == torch.bool:
         raise NoRule("only a constant list of indices along one axis has a rule")
-    shape = call.shape_of(call.activation("self"))
-    return chain(call, IndexSelect(used[0], index % int(str(shape[used[0]]))))
+    axis = axis_of(used[0], call.shape())
+    return chain(call, IndexSelect(axis, index % int(str(call.shape()[axis]))))
 
 
 def expand(call: Call) -> Converted:
@@ -124,15 +113,40 @@ def expand(call: Call) -> Converted:
 
 
 def pad(call: Call) -> Converted:
+    amounts = tuple(call["pad"])
+    for i in range(0, len(amounts), 2):
+        if any(amounts[i : i + 2]):
+            axis_of(-1 - i // 2, call.shape())
     if call.get("mode", "constant") != "constant":
-        raise NoRule(f"padding mode '{call['mode']}' has no rule; only constant padding has")
-    return chain(call, Pad(tuple(call["pad"]), float(call.get("value", 0.0))))
+        return homogeneous(f"{call['mode']} padding")(call)
+    return chain(call, Pad(amounts, float(call.get("value") or 0.0)))
 
 
 def concatenate(call: Call) -> Converted:
     pieces = list(call["tensors"])
-    axis = axis_of(call.get("dim", 0), len(call.output))
     parts = tuple(None if isinstance(p, fx.Node) else p for p in pieces)
     inputs = tuple(p for p in pieces if isinstance(p, fx.Node))
-    stacked = len(call.output) > len(call.shape_of(inputs[0]))
-    return Chain((Concatenate(axis, parts, stacked),), inputs)
+    axis = axis_of(call.get("dim", 0), call.output)
+    shape = call.shape_of(inputs[0])
+    stacked = len(call.output) > len(shape)
+    return Chain((Concatenate(axis, parts, stacked, sample_axis(shape)),), inputs)
+
+
+def where(call: Call) -> Converted:
+    names = ("condition", "self", "other")
+    parts = tuple(None if isinstance(call[n], fx.Node) else call.weight(n) for n in names)
+    inputs = tuple(call[n] for n in names if isinstance(call[n], fx.Node))
+    if isinstance(call["condition"], fx.Node) and not call.is_decision(call["condition"]):
+        raise NoRule("its condition isn't a comparison")
+    return Chain((Where((parts[0], parts[1], parts[2])),), inputs)
+
+
+def masked_fill(call: Call) -> Converted:
+    mask, value, source = call["mask"], call.constant("value"), call["self"]
+    if value is None:
+        raise NoRule("its value is missing")
+    values = (mask, value.to(call.dtype), source)
+    parts = tuple(None if isinstance(v, fx.Node) else v for v in values)
+    if isinstance(mask, fx.Node) and not call.is_decision(mask):
+        raise NoRule("its mask isn't a comparison")
+    return Chain((Where((parts[0], parts[1], parts[2])),), tuple(v for v in values if isinstance(v, fx.Node)))

@@ -6,9 +6,30 @@ relevance multiplier from the output back to the inputs. Relevance is ``activati
 
 from sparselrp_cli.model.operations.activations import Activation
 from sparselrp_cli.model.operations.arithmetic import Add, ChannelAffine, Negate, Scale, Shift, Subtract
-from sparselrp_cli.model.operations.base import BatchDim, Dim, Operation, map_tensors, per_sample, resolve
-from sparselrp_cli.model.operations.layers import Convolution, Dense, Layer
+from sparselrp_cli.model.operations.attention import Attention, LogSumExp, MatrixProduct, Softmax
+from sparselrp_cli.model.operations.base import (
+    BatchDim,
+    Dim,
+    Operation,
+    Samples,
+    map_tensors,
+    numbers,
+    resolve,
+    sample_axis,
+    tracked,
+)
+from sparselrp_cli.model.operations.functions import Decision, Homogeneous, Place
+from sparselrp_cli.model.operations.layers import (
+    Contraction,
+    Convolution,
+    Dense,
+    Layer,
+    TransposedConvolution,
+)
+from sparselrp_cli.model.operations.normalisation import Normalise
 from sparselrp_cli.model.operations.pooling import AdaptivePool, AveragePool, Maximum, MaxPool, Mean, Sum
+from sparselrp_cli.model.operations.products import GatedLinear, Product, Quotient, Where
+from sparselrp_cli.model.operations.recurrent import Recurrent
 from sparselrp_cli.model.operations.transport import (
     Concatenate,
     Expand,
@@ -24,31 +45,49 @@ __all__ = [
     "Activation",
     "AdaptivePool",
     "Add",
+    "Attention",
     "AveragePool",
     "BatchDim",
     "ChannelAffine",
     "Concatenate",
+    "Contraction",
     "Convolution",
+    "Decision",
     "Dense",
     "Dim",
     "Expand",
     "Flip",
+    "GatedLinear",
+    "Homogeneous",
     "IndexSelect",
     "Layer",
+    "LogSumExp",
+    "MatrixProduct",
     "MaxPool",
     "Maximum",
     "Mean",
     "Negate",
+    "Normalise",
     "Operation",
     "Pad",
     "Permute",
+    "Place",
+    "Product",
+    "Quotient",
+    "Recurrent",
     "Reshape",
+    "Samples",
     "Scale",
     "Shift",
     "Slice",
+    "Softmax",
     "Subtract",
     "Sum",
+    "TransposedConvolution",
+    "Where",
     "map_tensors",
-    "per_sample",
+    "numbers",
     "resolve",
+    "sample_axis",
+    "tracked",
 ]

@@ -12,12 +12,18 @@ from torch import Tensor
 from sparselrp_cli.model.operations.base import Operation
 
 
+def finite(constant: Tensor) -> Tensor:
+    """Replace the infinities of a mask, whose entries get no relevance, so that they stay out of sums."""
+    return constant.masked_fill(constant.isinf(), 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Add(Operation):
     """``x + alpha * y`` of two activations (residual additions, skip connections)."""
 
     alpha: float = 1.0
     kind: ClassVar[str] = "add"
+    passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         x, y = inputs
@@ -25,7 +31,7 @@ class Add(Operation):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         x, y = inputs
         scaled = multiplier if self.alpha == 1 else self.alpha * multiplier
         return multiplier.sum_to_size(x.shape), scaled.sum_to_size(y.shape)
@@ -39,13 +45,14 @@ class Subtract(Operation):
     """``x - y`` of two activations."""
 
     kind: ClassVar[str] = "subtract"
+    passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] - inputs[1], None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return multiplier.sum_to_size(inputs[0].shape), -multiplier.sum_to_size(inputs[1].shape)
 
 
@@ -54,13 +61,14 @@ class Negate(Operation):
     """``-x``."""
 
     kind: ClassVar[str] = "negate"
+    passes: ClassVar[str] = "passed on"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return -inputs[0], None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (-multiplier,)
 
 
@@ -70,13 +78,14 @@ class Scale(Operation):
 
     factor: Tensor
     kind: ClassVar[str] = "scale"
+    passes: ClassVar[str] = "passed on"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] * self.factor, None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return ((multiplier * self.factor).sum_to_size(inputs[0].shape),)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
@@ -95,11 +104,13 @@ class Shift(Operation):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (multiplier.sum_to_size(inputs[0].shape),)
 
-    def absorbed(self, multiplier: Tensor, inputs: tuple[Tensor, ...]) -> Tensor | None:
-        return multiplier * self.constant
+    def absorbed(
+        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
+    ) -> Tensor | None:
+        return multiplier * finite(self.constant)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0] and bool((self.constant >= 0).all())
@@ -125,10 +136,12 @@ class ChannelAffine(Operation):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (multiplier * self._spread(self.scale, multiplier),)
 
-    def absorbed(self, multiplier: Tensor, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    def absorbed(
+        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
+    ) -> Tensor | None:
         return multiplier * self._spread(self.shift, multiplier)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:

@@ -1,6 +1,8 @@
 """Layers: the affine operations with trained weights, which get a propagation rule."""
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.model.operations.base import Operation
+from sparselrp_cli.model.operations.base import Dim, Operation, numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +22,9 @@ class Layer(Operation):
 
     weight: Tensor
     bias: Tensor | None
+
+    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
+        return numbers(output) * (self.weight.numel() // self.weight.shape[0])
 
     @abstractmethod
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -38,7 +43,7 @@ class Layer(Operation):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         """Carry the plain gradient; a composite's rule takes the place of this."""
         return (self.transpose(multiplier, self.weight, inputs[0]),)
 
@@ -77,6 +82,71 @@ class Convolution(Layer):
         if self.groups > 1:
             words.append(f"groups {self.groups}")
         return ", ".join(words)
+
+
+@dataclass(frozen=True, eq=False)
+class TransposedConvolution(Layer):
+    """A transposed convolution over one or two axes; weight (C_in, C_out / groups, *width)."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    kind: ClassVar[str] = "convolution"
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        convolve = functional.conv_transpose1d if weight.dim() == 3 else functional.conv_transpose2d
+        return convolve(
+            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
+
+    def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        convolve = functional.conv1d if weight.dim() == 3 else functional.conv2d
+        pulled = convolve(values, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        return pulled[(..., *[slice(n) for n in like.shape[2:]])]
+
+    def spread(self, bias: Tensor, z: Tensor) -> Tensor:
+        return bias.reshape(-1, *[1] * len(self.stride))
+
+    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
+        return numbers(inputs[0]) * (self.weight.numel() // self.weight.shape[0])
+
+    def describe(self) -> str:
+        c_in, c_out, *width = self.weight.shape
+        return f"transposed, {c_in} -> {c_out * self.groups}, width {'x'.join(map(str, width))}"
+
+
+@dataclass(frozen=True, eq=False)
+class Contraction(Layer):
+    """An Einstein sum of an activation with a constant, such as ``nld,hdk->nhlk``; no bias."""
+
+    equation: str
+    kind: ClassVar[str] = "dense"
+
+    @property
+    def _indices(self) -> tuple[str, str, str]:
+        given, result = self.equation.split("->")
+        first, second = given.split(",")
+        return first, second, result
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return torch.einsum(self.equation, x, weight)
+
+    def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        first, second, result = self._indices
+        return torch.einsum(f"{result},{second}->{first}", values, weight)
+
+    def spread(self, bias: Tensor, z: Tensor) -> Tensor:
+        return bias
+
+    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
+        _, second, result = self._indices
+        summed = [size for name, size in zip(second, self.weight.shape, strict=True) if name not in result]
+        return numbers(output) * math.prod(summed)
+
+    def describe(self) -> str:
+        return self.equation
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,6 +48,7 @@ class MaxPool(_WindowedPool):
 
     dilation: tuple[int, ...]
     kind: ClassVar[str] = "max-pool"
+    passes: ClassVar[str] = "winner takes all"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         spatial = len(self.width)
@@ -63,7 +64,7 @@ class MaxPool(_WindowedPool):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         spatial = len(self.width)
         grad = aten.max_pool2d_with_indices_backward(
             _as_2d(multiplier, spatial), _as_2d(inputs[0], spatial), *self._sizes(), memo
@@ -78,6 +79,7 @@ class AveragePool(_WindowedPool):
     count_include_pad: bool
     divisor: int | None = None
     kind: ClassVar[str] = "average-pool"
+    passes: ClassVar[str] = "in proportion to the terms"
 
     def _sizes(self) -> tuple[Any, ...]:
         return (
@@ -91,7 +93,7 @@ class AveragePool(_WindowedPool):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         spatial = len(self.width)
         grad = aten.avg_pool2d_backward(
             _as_2d(multiplier, spatial), _as_2d(inputs[0], spatial), *self._sizes()
@@ -118,7 +120,7 @@ class AdaptivePool(Operation):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         spatial = len(self.size)
         c, x = _as_2d(multiplier, spatial).contiguous(), _as_2d(inputs[0], spatial)
         if self.maximum:
@@ -162,13 +164,14 @@ class Sum(_Reduction):
     """The sum over axes."""
 
     kind: ClassVar[str] = "sum"
+    passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].sum(self.axes, keepdim=self.keepdim), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (self._back(multiplier, inputs[0]).expand_as(inputs[0]),)
 
 
@@ -177,13 +180,14 @@ class Mean(_Reduction):
     """The mean over axes (global average pooling)."""
 
     kind: ClassVar[str] = "mean"
+    passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].mean(self.axes, keepdim=self.keepdim), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         terms = inputs[0].numel() // max(output.numel(), 1)
         return ((self._back(multiplier, inputs[0]) / terms).expand_as(inputs[0]),)
 
@@ -193,6 +197,7 @@ class Maximum(_Reduction):
     """The maximum over axes (global max pooling): the first of equal winners takes all."""
 
     kind: ClassVar[str] = "max"
+    passes: ClassVar[str] = "winner takes all"
 
     def _rows(self, x: Tensor) -> tuple[Tensor, list[int]]:
         """Move the reduced axes last and merge them; also give the order of axes used."""
@@ -208,7 +213,7 @@ class Maximum(_Reduction):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         x = inputs[0]
         rows, order = self._rows(x)
         grad = torch.zeros_like(rows).scatter_(-1, memo, multiplier.reshape(memo.shape))

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.model.operations.base import BatchDim, Dim, Operation, resolve
+from sparselrp_cli.model.operations.base import BatchDim, Dim, Operation, resolve, sample_axis
 
 
 @dataclass(frozen=True, eq=False)
 class _Transport(Operation):
     transport: ClassVar[bool] = True
+    passes: ClassVar[str] = "moved"
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
@@ -29,13 +30,14 @@ class Reshape(_Transport):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         (x,) = inputs
-        samples = self.shape_in[0]
-        n_samples = x.shape[0] // (samples.multiple if isinstance(samples, BatchDim) else 1)
+        axis = sample_axis(self.shape_in)
+        samples = self.shape_in[axis]
+        n_samples = x.shape[axis] // (samples.multiple if isinstance(samples, BatchDim) else 1)
         return x.reshape(resolve(self.shape_out, n_samples)), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (multiplier.reshape(inputs[0].shape),)
 
     def describe(self) -> str:
@@ -44,7 +46,7 @@ class Reshape(_Transport):
 
 @dataclass(frozen=True, eq=False)
 class Permute(_Transport):
-    """A change of the order of axes (the sample axis stays first)."""
+    """A change of the order of axes."""
 
     order: tuple[int, ...]
     kind: ClassVar[str] = "permute"
@@ -54,7 +56,7 @@ class Permute(_Transport):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (multiplier.permute([self.order.index(a) for a in range(len(self.order))]),)
 
     def describe(self) -> str:
@@ -83,7 +85,7 @@ class Slice(_Transport):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         grad = torch.zeros_like(inputs[0])
         grad[self._index(grad)] = multiplier.unsqueeze(self.axis) if self.drop else multiplier
         return (grad,)
@@ -105,7 +107,7 @@ class Flip(_Transport):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (multiplier.flip(self.axes),)
 
 
@@ -122,7 +124,7 @@ class IndexSelect(_Transport):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (torch.zeros_like(inputs[0]).index_add_(self.axis, self.index, multiplier),)
 
 
@@ -135,11 +137,11 @@ class Expand(_Transport):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         (x,) = inputs
-        return x.expand(*[d if isinstance(d, int) else x.shape[0] for d in self.shape_out]), None
+        return x.expand(*[d if isinstance(d, int) else -1 for d in self.shape_out]), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (multiplier.sum_to_size(inputs[0].shape),)
 
 
@@ -156,10 +158,12 @@ class Pad(_Transport):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         return (functional.pad(multiplier, [-a for a in self.amounts]),)
 
-    def absorbed(self, multiplier: Tensor, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    def absorbed(
+        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
+    ) -> Tensor | None:
         if self.value == 0:
             return None
         border_only, _ = self.forward(torch.zeros_like(inputs[0]))
@@ -176,19 +180,25 @@ class Pad(_Transport):
 class Concatenate(_Transport):
     """Tensors side by side along one axis, or stacked along a new one.
 
-    `parts` says for each piece whether it is an activation (None) or a constant (a tensor with one row,
-    the same for every sample), which absorbs its relevance.
+    `parts` says for each piece whether it is an activation (None) or a constant, which absorbs its relevance;
+    constants have length 1 along `samples`, the sample axis, and are the same for every sample.
     """
 
     axis: int
     parts: tuple[Tensor | None, ...]
     stack: bool = False
+    samples: int = 0
     kind: ClassVar[str] = "concatenate"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         activations = iter(inputs)
-        rows = inputs[0].shape[0]
-        pieces = [next(activations) if p is None else p.expand(rows, *p.shape[1:]) for p in self.parts]
+        n = inputs[0].shape[self.samples]
+        pieces = [
+            next(activations)
+            if p is None
+            else p.expand(*p.shape[: self.samples], n, *p.shape[self.samples + 1 :])
+            for p in self.parts
+        ]
         return (torch.stack(pieces, self.axis) if self.stack else torch.cat(pieces, self.axis)), None
 
     def _split(self, values: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor]:
@@ -200,11 +210,13 @@ class Concatenate(_Transport):
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         pieces = self._split(multiplier, inputs)
         return tuple(piece for piece, part in zip(pieces, self.parts, strict=True) if part is None)
 
-    def absorbed(self, multiplier: Tensor, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    def absorbed(
+        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
+    ) -> Tensor | None:
         if all(part is None for part in self.parts):
             return None
         constants_only, _ = self.forward(*[torch.zeros_like(x) for x in inputs])

@@ -1,0 +1,76 @@
+"""`sparselrp import`: a model folder from a published checkpoint."""
+
+from pathlib import Path
+
+import click
+
+from sparselrp_cli.cli.options import log_options, start_log
+
+KINDS = ("auto", "keras", "bpnet-lite", "cispliceai")
+PARTS = ("accessibility", "bias")
+
+
+@click.command("import", short_help="A model folder from a published checkpoint, without running its code.")
+@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The model folder to write; several networks go to FOLDER/1, FOLDER/2 and so on.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(KINDS),
+    default=KINDS[0],
+    show_default=True,
+    help="What wrote FILE: Keras (.h5), bpnet-lite (.torch) or CI-SpliceAI (.pb).",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(1, 10_000_000),
+    metavar="BP",
+    help="Window length in bp, where FILE leaves it open.",
+)
+@click.option(
+    "--part", type=click.Choice(PARTS), help="Which network of a ChromBPNet.  [default: accessibility]"
+)
+@click.option("--name", metavar="NAME", help="What to call the model.  [default: from FILE]")
+@click.option("--force", is_flag=True, help="Replace a model folder that is there.")
+@log_options
+@click.pass_context
+def import_model(
+    context: click.Context, checkpoint: Path, folder: Path, kind: str, window: int | None, part: str | None,
+    name: str | None, force: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Turn FILE, a published checkpoint, into a model folder that every command takes with -m.
+
+    FILE is read as data: no code in it runs, and neither Keras nor TensorFlow is needed. The folder is loaded
+    again and compared before it gets its name.
+
+    \b
+    Example:
+      sparselrp import chrombpnet_nobias.h5 -o models/k562
+    """
+    start_log(context, quiet=quiet)
+    import logging
+
+    from sparselrp_cli.model import importing
+    from sparselrp_cli.outputs.atomic import reported
+
+    importing.refuse_existing(folder, force=force)
+    request = importing.ImportRequest(window, part, name)
+    models = importing.import_model(checkpoint, kind, request)
+    log = logging.getLogger("sparselrp")
+    for note in dict.fromkeys(note for model in models for note in model.notes):
+        log.info("%s: %s", checkpoint, note)
+    with reported(folder):
+        written = importing.write_folders(models, folder, str(checkpoint), force=force)
+    for model, (place, shapes) in zip(models, written, strict=True):
+        outputs = ", ".join(f"{n} ({', '.join(map(str, shape))})" for n, shape in shapes.items())
+        click.echo(
+            f"{place}: windows of {model.window} bp, output {outputs}; next: sparselrp inspect {place}"
+        )

@@ -1,0 +1,62 @@
+"""The weights of a Keras file, by layer."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.importing.keras.config import KerasLayer
+
+Arrays = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
+
+
+class LayerWeights:
+    """Finds the arrays of a layer.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        ``model_weights``.
+    place : str
+        The file, for messages.
+    """
+
+    def __init__(self, group: h5py.Group, place: str) -> None:
+        self.group = group
+        self.place = place
+
+    def of(self, layer: KerasLayer) -> list[tuple[str, Any]]:
+        """Give the arrays of a layer in Keras's order, each as ``kernel``, ``bias`` and so on."""
+        outer = layer.path[0]
+        if outer not in self.group:
+            return []
+        names = _names(self.group[outer].attrs)
+        if len(layer.path) > 1:
+            names = [name for name in names if layer.path[-1] in name.split("/")[:-1]]
+        return [(_role(name), self._array(outer, name)) for name in names]
+
+    def _array(self, outer: str, name: str) -> Any:
+        try:
+            array = np.asarray(self.group[outer][name][()], dtype=np.float32)
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise ModelError(f"{self.place}: weights '{outer}/{name}' are missing or damaged") from error
+        if not np.isfinite(array).all():
+            raise ModelError(f"{self.place}: weights '{outer}/{name}' aren't finite; get the file again")
+        return array
+
+
+def _names(attributes: Any) -> list[str]:
+    """Read `weight_names`, which Keras splits over several attributes where it is long."""
+    found = list(attributes["weight_names"]) if "weight_names" in attributes else []
+    part = 0
+    while f"weight_names{part}" in attributes:
+        found += list(attributes[f"weight_names{part}"])
+        part += 1
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in found]
+
+
+def _role(name: str) -> str:
+    return re.sub(r"_\d+$", "", name.rsplit("/", 1)[-1].removesuffix(":0"))

@@ -1,0 +1,137 @@
+"""Model folders on disk: complete or not there at all."""
+
+import json
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.folder import SCHEMA_VERSION, file_sha256
+from sparselrp_cli.model.importing.imported import ImportedModel, random_windows
+from sparselrp_cli.model.loading import ModelRequest, load_model
+
+SPEC, WEIGHTS = "model.json", "weights.safetensors"
+_OWN_FILES = (SPEC, WEIGHTS)
+_TOLERANCE = 1e-6
+
+
+def write_folders(
+    models: Sequence[ImportedModel], folder: Path, place: str, *, force: bool
+) -> list[tuple[Path, dict[str, tuple[int, ...]]]]:
+    """Write models, load each again, compare, and only then give the folder its name.
+
+    Parameters
+    ----------
+    models : sequence of ImportedModel
+    folder : Path
+    place : str
+        The checkpoint, for messages.
+    force : bool
+        Replace a folder that is there.
+
+    Returns
+    -------
+    list of (Path, dict)
+        Folder of each model, and the shapes of its outputs for one window.
+
+    Raises
+    ------
+    ModelError
+        If the folder exists, or a model read back computes something else.
+    """
+    refuse_existing(folder, force=force)
+    hidden = folder.absolute().parent / f".{folder.name}.{secrets.token_hex(4)}.part"
+    try:
+        written = []
+        for model in models:
+            _write(model, hidden / model.subfolder)
+            written.append((folder / model.subfolder, _compare(model, hidden / model.subfolder, place)))
+        _exchange(hidden, folder)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return written
+
+
+def refuse_existing(folder: Path, *, force: bool) -> None:
+    """Refuse a folder that may not be replaced.
+
+    Raises
+    ------
+    ModelError
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not force:
+        raise ModelError(f"{folder}: exists already; name another folder, or replace it with --force")
+    if folder.is_symlink() or not folder.is_dir():
+        raise ModelError(f"{folder}: not a folder, so --force doesn't replace it; remove it yourself")
+    foreign = [
+        p for p in sorted(folder.rglob("*")) if p.is_symlink() or (p.is_file() and p.name not in _OWN_FILES)
+    ]
+    if foreign:
+        message = (
+            f"{folder}: holds '{foreign[0].relative_to(folder)}', which no import wrote, so --force doesn't"
+        )
+        raise ModelError(f"{message} replace it; name another folder")
+
+
+def spec_document(model: ImportedModel, weights: Path) -> dict[str, Any]:
+    """Give the contents of `model.json`."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "name": model.name,
+        "description": model.description,
+        "architecture": {"name": model.architecture, "arguments": dict(model.arguments)},
+        "weights": weights.name,
+        "weights_sha256": file_sha256(weights),
+        "window": model.window,
+        "alphabet": "ACGT",
+        "layout": "NCL",
+        "outputs": [{"name": o.name, "tasks": list(o.tasks), "axes": o.axes} for o in model.outputs],
+        "license": model.licence,
+        "source": model.source,
+    }
+    return {key: value for key, value in document.items() if value != ""}
+
+
+def _write(model: ImportedModel, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    weights = folder / WEIGHTS
+    save_file({name: tensor.contiguous() for name, tensor in model.weights.items()}, weights)
+    (folder / SPEC).write_text(json.dumps(spec_document(model, weights), indent=1) + "\n", encoding="utf-8")
+
+
+def _compare(model: ImportedModel, folder: Path, place: str) -> dict[str, tuple[int, ...]]:
+    """Load a folder again and compare it with the network in memory."""
+    expected = model.run(model.build(place), place)
+    loaded = load_model(ModelRequest(str(folder)))
+    with torch.no_grad():
+        outputs = loaded.module(random_windows(loaded.window))
+    found = outputs if isinstance(outputs, dict) else {model.outputs[0].name: outputs}
+    for name, value in expected.items():
+        difference = float((found[name] - value).abs().max())
+        if not difference <= _TOLERANCE * max(1.0, float(value.abs().max())):
+            raise ModelError(
+                f"{place}: output '{name}' of the written folder differs by {difference:.1e}; this is a fault"
+                " of sparselrp, please report it"
+            )
+    return {name: tuple(value.shape[1:]) for name, value in expected.items()}
+
+
+def _exchange(hidden: Path, folder: Path) -> None:
+    """Give the complete folder its name; the one it replaces, if any, goes last."""
+    old = hidden.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        hidden.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Small versions of the published architectures of sequence models, with random weights."""

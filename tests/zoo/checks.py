@@ -1,0 +1,109 @@
+"""What must hold for every network: one function a law."""
+
+import copy
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor, nn
+
+from sparselrp_cli.model.capture import capture, check_against_module
+from sparselrp_cli.model.graph import CanonicalGraph
+from sparselrp_cli.model.targets import OutputNames, Target, TargetParser
+from sparselrp_cli.relevance.audit import audit
+from sparselrp_cli.relevance.composites import PRESETS
+from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.pruning import Pruning
+
+PRUNINGS = {
+    "none": Pruning(0.0),
+    "lambda": Pruning(0.25),
+    "m": Pruning(0.25, redistribute="m"),
+    "automatic": Pruning(automatic=True),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, traced once for all tests.
+
+    Attributes
+    ----------
+    module : nn.Module
+    windows : Tensor, shape (3, 4, L)
+    state : dict of str to Tensor
+        The module's state before it was traced.
+    graph : CanonicalGraph
+        As captured.
+    explained : CanonicalGraph
+        With the ends undone, as it is explained.
+    names : list of OutputNames
+    targets : list of Target
+    """
+
+    module: nn.Module
+    windows: Tensor
+    state: dict[str, Tensor]
+    graph: CanonicalGraph
+    explained: CanonicalGraph
+    names: list[OutputNames]
+    targets: list[Target]
+
+    @classmethod
+    def of(cls, module: nn.Module, windows: Tensor, targets: str, axes: str = "NTP") -> "Case":
+        """Trace a module; a float32 one is explained in float64 all the same."""
+        state = copy.deepcopy(module.state_dict())
+        graph = capture(module, windows[:2])
+        explained = without_ends(graph).to(windows.device, torch.float64)
+        names = [OutputNames(output.name, (), axes) for output in explained.outputs]
+        parser = TargetParser(explained.outputs, names)
+        parsed = [parser.parse(text) for text in targets.split()]
+        return cls(module, windows, state, graph, explained, names, parsed)
+
+    def explainer(self, composite: str, pruning: Pruning) -> Explainer:
+        return Explainer(
+            self.explained, self.targets, self.names, composite=PRESETS[composite], pruning=pruning
+        )
+
+    def explain(self, composite: str, pruning: Pruning) -> list[Explanation]:
+        return self.explainer(composite, pruning).explain(self.windows.double())
+
+
+def without_ends(graph: CanonicalGraph) -> CanonicalGraph:
+    """Leave out the function that a network ends in, such as a sigmoid, as a run does."""
+    if find_spec("sparselrp_cli.model.ends") is None:
+        return graph
+    return import_module("sparselrp_cli.model.ends").undo_ends(graph)[0]
+
+
+def check_graph(case: Case) -> None:
+    """The canonical graph computes what the module computes."""
+    differences = check_against_module(case.graph, case.module, case.windows)
+    assert set(differences) == {output.name for output in case.graph.outputs}
+    assert max(differences.values()) < (1e-9 if case.windows.dtype == torch.float64 else 1e-4)
+
+
+def check_rules(case: Case) -> None:
+    """Every operation has a rule."""
+    assert [node.operation.describe() for node in case.explained.unsupported()] == []
+    for composite in PRESETS.values():
+        rows = audit(without_ends(case.graph), case.module, composite, None, case.windows).rows
+        assert [row for row in rows if not row.rule or row.rule.startswith("NONE")] == []
+
+
+def check_accounts(explanation: Explanation) -> None:
+    """Everything is finite, something reaches the input, and the books balance.
+
+    Signed rules let positive and negative relevance grow against each other, and rounding grows with them:
+    the gap may be a billionth of what was moved, or a millionth of the score.
+    """
+    score, relevance = explanation.score, explanation.relevance
+    for tensor in (explanation.hypothetical, score, relevance, explanation.absorbed, explanation.lost):
+        assert bool(torch.isfinite(tensor).all())
+    magnitude = explanation.contributions.abs().flatten(1).sum(1)
+    assert bool((magnitude > 0).all())
+    gap = (score - relevance - explanation.absorbed - explanation.lost).abs()
+    turnover = magnitude + explanation.absorbed.abs() + score.abs()
+    allowed = torch.maximum(1e-9 * turnover, 1e-6 * score.abs().clamp(min=0.1))
+    assert bool((gap <= allowed).all()), f"gap {gap.tolist()} with a turnover of {turnover.tolist()}"

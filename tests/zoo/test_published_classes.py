@@ -1,0 +1,120 @@
+"""The engine on classes that others publish, in small configurations with random weights."""
+
+import functools
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparselrp_cli.relevance.composites import PRESETS
+from zoo.checks import PRUNINGS, Case, check_accounts, check_graph, check_rules
+from zoo.entry import Entry
+
+MISSING = "comes with the package of its authors, which isn't installed"
+
+
+def published(name: str) -> Any:
+    """Import a package; the warnings of its imports are no affair of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip(name, reason=f"{name} {MISSING}", exc_type=ImportError)
+
+
+def bpnet(**options: int) -> nn.Module:
+    package = published("bpnetlite")
+    return package.BPNet(n_filters=6, n_layers=2, n_outputs=2, trimming=20, verbose=False, **options)
+
+
+def bpnet_without_control() -> nn.Module:
+    return bpnet(n_control_tracks=0)
+
+
+def bpnet_with_control() -> nn.Module:
+    """The tracks of the control experiment are zeros, as users set them to look at the sequence alone."""
+    return published("bpnetlite.bpnet").ControlWrapper(bpnet(n_control_tracks=2))
+
+
+def bpnet_counts() -> nn.Module:
+    return published("bpnetlite.bpnet").CountWrapper(bpnet_without_control())
+
+
+def bpnet_profile() -> nn.Module:
+    """The mean of the profile logits, each weighted by its softmax."""
+    return published("bpnetlite.bpnet").ProfileWrapper(bpnet_without_control())
+
+
+def chrombpnet() -> nn.Module:
+    package = published("bpnetlite")
+    options = {"n_outputs": 1, "n_control_tracks": 0, "verbose": False}
+    bias = package.BPNet(n_filters=4, n_layers=1, trimming=10, **options)
+    return package.ChromBPNet(bias, package.BPNet(n_filters=6, n_layers=2, trimming=20, **options))
+
+
+class PositionsFirst(nn.Module):
+    """Windows (N, 4, L) for a model that takes (N, L, 4)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self.model(x.transpose(1, 2))
+
+
+def enformer() -> nn.Module:
+    package = published("enformer_pytorch")
+    model = package.Enformer.from_hparams(
+        dim=24, depth=1, heads=2, output_heads={"human": 3, "mouse": 2}, target_length=6, attn_dim_key=4,
+        num_downsamples=3, dim_divisible_by=4,
+    )  # fmt: skip
+    return PositionsFirst(model)
+
+
+def borzoi() -> nn.Module:
+    """Its channels before the attention and its 7611 tracks are fixed in the class; three tracks are kept."""
+    package = published("borzoi_pytorch")
+    model = package.Borzoi.from_hparams(
+        dim=32, depth=1, heads=2, attn_dim_key=4, attn_dim_value=4, bins_to_return=12
+    )
+    model.human_head = nn.Conv1d(model.human_head.in_channels, 3, 1)
+    return model
+
+
+# Borzoi's heads cast to float32 themselves, so a float64 copy of it can't run.
+PUBLISHED = (
+    (Entry("bpnet-lite", bpnet_without_control, 96, "output0/1@10:20 output1"), torch.float64),
+    (Entry("bpnet-lite-control", bpnet_with_control, 96, "output0/0 output1"), torch.float64),
+    (Entry("bpnet-lite-counts", bpnet_counts, 96, "0"), torch.float64),
+    (Entry("bpnet-lite-profile", bpnet_profile, 96, "0"), torch.float64),
+    (Entry("bpnet-lite-chrombpnet", chrombpnet, 96, "output0/0@20:30 output1"), torch.float64),
+    (Entry("enformer-pytorch", enformer, 64, "human/1@2:5 mouse/0", axes="NPT"), torch.float64),
+    (Entry("borzoi-pytorch", borzoi, 512, "1@3:6"), torch.float32),
+)
+every_class = pytest.mark.parametrize(
+    ("entry", "dtype"), PUBLISHED, ids=[entry.name for entry, _ in PUBLISHED]
+)
+
+
+@functools.cache
+def case(entry: Entry, dtype: torch.dtype) -> Case:
+    return Case.of(entry.build().to(dtype), entry.windows(2).to(dtype), entry.targets, entry.axes)
+
+
+@every_class
+def test_the_canonical_graph_computes_what_the_class_computes(entry, dtype):
+    check_graph(case(entry, dtype))
+
+
+@every_class
+def test_every_operation_of_the_class_has_a_rule(entry, dtype):
+    check_rules(case(entry, dtype))
+
+
+@pytest.mark.parametrize("pruning", PRUNINGS.values(), ids=PRUNINGS.keys())
+@pytest.mark.parametrize("composite", PRESETS)
+@every_class
+def test_relevance_of_the_class_is_conserved_to_the_accounting(entry, dtype, composite, pruning):
+    for explanation in case(entry, dtype).explain(composite, pruning):
+        check_accounts(explanation)

@@ -1,0 +1,92 @@
+"""The engine on the zoo: every architecture is traced, audited, explained and conserved."""
+
+import functools
+
+import pytest
+import torch
+
+from sparselrp_cli.relevance.composites import PRESETS
+from sparselrp_cli.relevance.pruning import Pruning
+from zoo.architectures import ZOO
+from zoo.checks import PRUNINGS, Case, check_accounts, check_graph, check_rules
+from zoo.entry import Entry
+
+every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name)
+piecewise_linear = pytest.mark.parametrize(
+    "entry", [entry for entry in ZOO if entry.piecewise_linear], ids=lambda entry: entry.name
+)
+
+
+@functools.cache
+def case(entry: Entry) -> Case:
+    return Case.of(entry.build(), entry.windows(3), entry.targets, entry.axes)
+
+
+def test_every_entry_has_a_name_of_its_own_and_takes_windows_as_documented():
+    assert len({entry.name for entry in ZOO}) == len(ZOO)
+    for entry in ZOO:
+        assert entry.layout == "NCL"
+        assert entry.windows(3).shape == (3, 4, entry.window)
+
+
+@every_entry
+def test_building_an_entry_twice_gives_the_same_weights(entry):
+    first, second = entry.build().state_dict(), entry.build().state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@every_entry
+def test_the_canonical_graph_computes_what_the_module_computes(entry):
+    check_graph(case(entry))
+
+
+@every_entry
+def test_every_operation_has_a_rule(entry):
+    check_rules(case(entry))
+
+
+@pytest.mark.parametrize("pruning", PRUNINGS.values(), ids=PRUNINGS.keys())
+@pytest.mark.parametrize("composite", PRESETS)
+@every_entry
+def test_relevance_is_conserved_to_the_accounting(entry, composite, pruning):
+    for explanation in case(entry).explain(composite, pruning):
+        check_accounts(explanation)
+
+
+@pytest.mark.parametrize("pruning", [Pruning(0.0), Pruning(0.25)], ids=str)
+@every_entry
+def test_windows_are_explained_together_as_one_by_one(entry, pruning):
+    explainer, x = case(entry).explainer("epsilon-plus", pruning), case(entry).windows
+    together, alone = explainer.explain(x)[-1], [explainer.explain(row[None])[-1] for row in x]
+    one_by_one = torch.cat([explanation.hypothetical for explanation in alone])
+    scale = float(together.hypothetical.abs().max())
+    torch.testing.assert_close(one_by_one, together.hypothetical, rtol=1e-9, atol=1e-9 * scale)
+
+
+@every_entry
+def test_the_users_module_is_left_as_it_was(entry):
+    traced = case(entry)
+    traced.explain("epsilon-plus", Pruning(0.25))
+    after = traced.module.state_dict()
+    assert after.keys() == traced.state.keys()
+    assert all(torch.equal(after[key], value) for key, value in traced.state.items())
+    assert not traced.module.training
+    assert not any(m._forward_hooks or m._backward_hooks for m in traced.module.modules())
+
+
+@piecewise_linear
+def test_rule_zero_is_gradient_times_input(entry):
+    traced = case(entry)
+    leaf = traced.windows.clone().requires_grad_()
+    answers = torch.utils._pytree.tree_leaves(traced.module(leaf))
+    outputs = traced.explained.outputs
+    values = {output.node: y for output, y in zip(outputs, answers, strict=True)}
+    fixed = {name: y.detach() for name, y in values.items()}
+    explanations = traced.explain("zero", Pruning(0.0))
+    for target, explanation in zip(traced.targets, explanations, strict=True):
+        seeds = target.seeds(outputs, traced.names, fixed)
+        score = sum((values[name] * seed).sum() for name, seed in seeds.items())
+        (gradient,) = torch.autograd.grad(score, leaf, retain_graph=True)
+        expected = gradient * traced.windows
+        scale = float(expected.abs().max())
+        torch.testing.assert_close(explanation.contributions, expected, rtol=1e-8, atol=1e-8 * scale)
