@@ -171,6 +171,16 @@ def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:
     return [t for t in dict.fromkeys(calls) if t not in CONVERTERS and t is not operator.getitem]
 
 
+# Functions that ask an activation for its shape or type only; their results are constants.
+_READING_SHAPES = frozenset(
+    {
+        torch.ops.aten.sym_size.int, torch.ops.aten.full_like.default, torch.ops.aten.zeros_like.default,
+        torch.ops.aten.ones_like.default, torch.ops.aten.new_zeros.default, torch.ops.aten.new_ones.default,
+        torch.ops.aten.new_full.default,
+    }
+)  # fmt: skip
+
+
 class _Converter:
     """Walks an exported program once and collects canonical nodes."""
 
@@ -237,7 +247,12 @@ class _Converter:
 
     def _call(self, node: fx.Node) -> None:
         arguments = self._arguments(node)
-        if node.target is torch.ops.aten.sym_size.int or not self._depends(node):
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+            return
+        reads_type = node.target is torch.ops.aten.type_as.default and not isinstance(
+            arguments["self"], fx.Node
+        )
+        if node.target in _READING_SHAPES or reads_type or not self._depends(node):
             self._evaluate(node)
             return
         if isinstance(node.meta.get("val"), (tuple, list)):
@@ -272,8 +287,10 @@ class _Converter:
         self.values[node] = result if axis is None else _one_row(result, axis)
 
     def _concrete(self, node: fx.Node) -> Any:
-        value = self.values.get(node)
         n = self.example.shape[0]
+        if node in self.refs:
+            return torch.empty(resolve(self.shapes[self.refs[node]], n), dtype=self.example.dtype)
+        value = self.values.get(node)
         if isinstance(value, BatchDim):
             return value.multiple * n
         axis = self.traced.axis(node)
@@ -331,7 +348,7 @@ class _Converter:
         """Give the shape of an operation's result, with how samples lie along their axis."""
         sources = [self.shapes[i] for i in inputs]
         if shape is None:
-            shape = _computed_shape(operation, sources)
+            shape = _computed_shape(operation, sources, self.example.dtype)
         axis = sample_axis(shape)
         dim = shape[axis]
         if not isinstance(dim, BatchDim) or dim.multiple == 1:
@@ -392,11 +409,14 @@ def _makes_gate(operation: Operation, gates: list[bool]) -> bool:
     return made_of and bool(gates) and all(gates)
 
 
-def _computed_shape(operation: Operation, sources: list[tuple[Dim, ...]]) -> tuple[Dim, ...]:
+def _computed_shape(
+    operation: Operation, sources: list[tuple[Dim, ...]], dtype: torch.dtype
+) -> tuple[Dim, ...]:
     """Find the shape of a result by trying two and three samples without data."""
     trial = map_tensors(operation, lambda t: t.to("meta"))
     two, three = (
-        trial.forward(*[torch.empty(resolve(s, n), device="meta") for s in sources])[0].shape for n in (2, 3)
+        trial.forward(*[torch.empty(resolve(s, n), device="meta", dtype=dtype) for s in sources])[0].shape
+        for n in (2, 3)
     )
     return tuple(a if a == b else BatchDim(b - a) for a, b in zip(two, three, strict=True))
 

@@ -149,7 +149,7 @@ def build(spec: ModelSpec, path: Path) -> nn.Module:
         raise ModelError(f"{path}: unknown architecture '{spec.architecture}'; known are {known}")
     try:
         module = factory(**spec.arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
         message = f"{path}: architecture '{spec.architecture}' can't be built with these arguments ({error})"
         raise ModelError(message) from error
     weights = path.parent / spec.weights

@@ -1,5 +1,6 @@
 """An exported program, and where its samples are: by symbolic sizes, or by tracing two and three samples."""
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -49,8 +50,10 @@ class Traced:
         chosen = {target: table[target] for target in targets if target in table}
         if not chosen:
             return None
-        larger = None if self.larger is None else self.larger.run_decompositions(chosen)
-        return Traced(self.program.run_decompositions(chosen), larger)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            larger = None if self.larger is None else self.larger.run_decompositions(chosen)
+            return Traced(self.program.run_decompositions(chosen), larger)
 
     def _twin(self, node: fx.Node) -> fx.Node | None:
         return self._twins.get(node)

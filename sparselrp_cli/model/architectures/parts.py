@@ -139,7 +139,9 @@ class Pool(nn.Module):
         """Pool (N, C, L); padding is never the maximum, and isn't counted in a mean."""
         left, right = same_padding(x.shape[2], self.width, self.stride) if self.pad == "same" else (0, 0)
         if self.kind == "max":
-            x = F.pad(x, (left, right), value=-torch.inf) if left or right else x
+            # A window that reaches over an end holds the last number there: repeating it changes no maximum.
+            ends = [x[:, :, :1]] * left, [x[:, :, -1:]] * right
+            x = torch.cat([*ends[0], x, *ends[1]], 2) if left or right else x
             return F.max_pool1d(x, self.width, self.stride)
         if not (left or right):
             return F.avg_pool1d(x, self.width, self.stride)

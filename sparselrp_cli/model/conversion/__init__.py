@@ -68,7 +68,8 @@ _TRANSPORTS = (
 )  # fmt: skip
 _TAKING_DECISIONS = frozenset(
     {
-        *_DECIDING, *_TRANSPORTS, aten.where.self, aten.masked_fill.Scalar, aten.masked_fill.Tensor,
+        *_DECIDING, *_TRANSPORTS, aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf,
+        aten.where.Scalar, aten.masked_fill.Scalar, aten.masked_fill.Tensor,
         aten.mul.Tensor, aten.embedding.default,
     }
 )  # fmt: skip
@@ -178,7 +179,10 @@ CONVERTERS: Mapping[object, Callable[[Call], Converted]] = MappingProxyType(
         **dict.fromkeys([aten.mul.Tensor, aten.mul.Scalar], arithmetic.multiply),
         **dict.fromkeys([aten.div.Tensor, aten.div.Scalar], arithmetic.divide),
         aten.neg.default: arithmetic.negate,
-        aten.where.self: transport.where,
+        **dict.fromkeys(
+            [aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar], transport.where
+        ),
+        aten.type_as.default: transport.alias,
         **dict.fromkeys([aten.masked_fill.Scalar, aten.masked_fill.Tensor], transport.masked_fill),
         aten.glu.default: lambda call: chain(call, GatedLinear(axis_of(call.get("dim", -1), call.shape()))),
         aten.prod.dim_int: generic.product_over,

@@ -31,7 +31,7 @@ def _arguments(call: Call) -> tuple[tuple[tuple[str, Any], ...], tuple[fx.Node, 
     """Give the arguments with activations replaced by their places, and the activations."""
     _check_axes(call)
     inputs: list[fx.Node] = []
-    named = tuple((n, _placed(v, inputs)) for n, v in call.arguments.items() if v is not None)
+    named = tuple((n, _placed(v, inputs)) for n, v in call.arguments.items())
     return named, tuple(inputs)
 
 

@@ -134,11 +134,16 @@ def concatenate(call: Call) -> Converted:
 
 def where(call: Call) -> Converted:
     names = ("condition", "self", "other")
-    parts = tuple(None if isinstance(call[n], fx.Node) else call.weight(n) for n in names)
+    parts = tuple(None if isinstance(call[n], fx.Node) else _part(call, n) for n in names)
     inputs = tuple(call[n] for n in names if isinstance(call[n], fx.Node))
     if isinstance(call["condition"], fx.Node) and not call.is_decision(call["condition"]):
         raise NoRule("its condition isn't a comparison")
     return Chain((Where((parts[0], parts[1], parts[2])),), inputs)
+
+
+def _part(call: Call, name: str) -> Tensor:
+    value = call.weight(name)
+    return value if name == "condition" else value.to(call.dtype)
 
 
 def masked_fill(call: Call) -> Converted:

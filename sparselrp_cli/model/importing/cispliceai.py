@@ -184,7 +184,8 @@ def _crop(graph: Mapping[str, GraphNode], name: str) -> tuple[int, str]:
     """Read the same crop at both ends: how far, and of what."""
     node = _take(graph, name, "StridedSlice")
     start, end, step = (_constant(graph, i).tolist() for i in node.inputs[1:4])
-    masks = [node.settings.get(f"{m}_mask") for m in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")]
+    kinds = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+    masks = [node.settings.get(f"{kind}_mask") or 0 for kind in kinds]
     if masks != [5, 5, 0, 0, 0] or step != [1, 1, 1] or start[1] != -end[1] or start[1] <= 0:
         raise _Unlike(f"'{name}' isn't the same crop at both ends")
     return int(start[1]), _reach(graph, node.inputs[0])

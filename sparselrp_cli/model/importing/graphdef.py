@@ -12,8 +12,8 @@ from sparselrp_cli.errors import ModelError
 
 _FLOAT, _INT32, _INT64 = 1, 3, 9  # tensorflow/core/framework/types.proto
 _NUMPY = {_FLOAT: "<f4", _INT32: "<i4", _INT64: "<i8"}
-# Message: (field, number, type, repeated), as in graph.proto, node_def.proto, attr_value.proto and tensor.proto
-# of tensorflow/core/framework; fields that aren't needed are left out, and skipped where a file has them.
+# Message: (field, number, type, repeated), as TensorFlow's graph.proto, node_def.proto, attr_value.proto and
+# tensor.proto number them; fields that aren't needed are left out, and skipped where a file has them.
 _MESSAGES: Mapping[str, tuple[tuple[str, int, str, bool], ...]] = {
     "Dim": (("size", 1, "int64", False),),
     "Shape": (("dim", 2, "Dim", True),),

@@ -45,6 +45,10 @@ class Stub:
     def __setstate__(self, state: object) -> None:
         self.state = state if isinstance(state, dict) else {}
 
+    def __call__(self, *arguments: object, **named: object) -> "Stub":
+        """Take any arguments and give another stand-in."""
+        return Stub()
+
     def __setitem__(self, key: object, value: object) -> None:
         """Take items and keep none."""
 
@@ -74,6 +78,11 @@ def read_checkpoint(path: Path) -> Any:
             if any(name.endswith("/constants.pkl") for name in names):
                 raise ModelError(
                     f"{path}: a TorchScript archive, which holds code; use the original checkpoint"
+                )
+            if "model.weights.h5" in names:
+                raise ModelError(
+                    f"{path}: a Keras model in the .keras format; load it in Keras and write it with"
+                    " model.save('NAME.h5')"
                 )
             if len(pickles) != 1:
                 raise ModelError(f"{path}: a ZIP archive, but not one torch.save wrote")

@@ -45,7 +45,7 @@ def write_folders(
         If the folder exists, or a model read back computes something else.
     """
     refuse_existing(folder, force=force)
-    hidden = folder.absolute().parent / f".{folder.name}.{secrets.token_hex(4)}.part"
+    hidden = folder.absolute().parent / f".{folder.absolute().name}.{secrets.token_hex(4)}.part"
     try:
         written = []
         for model in models:
@@ -70,14 +70,12 @@ def refuse_existing(folder: Path, *, force: bool) -> None:
         raise ModelError(f"{folder}: exists already; name another folder, or replace it with --force")
     if folder.is_symlink() or not folder.is_dir():
         raise ModelError(f"{folder}: not a folder, so --force doesn't replace it; remove it yourself")
-    foreign = [
-        p for p in sorted(folder.rglob("*")) if p.is_symlink() or (p.is_file() and p.name not in _OWN_FILES)
-    ]
-    if foreign:
-        message = (
-            f"{folder}: holds '{foreign[0].relative_to(folder)}', which no import wrote, so --force doesn't"
+    foreign = (p for p in folder.rglob("*") if p.is_symlink() or (p.is_file() and p.name not in _OWN_FILES))
+    for path in foreign:
+        raise ModelError(
+            f"{folder}: holds '{path.relative_to(folder)}', which no import wrote, so --force doesn't"
+            " replace it; name another folder"
         )
-        raise ModelError(f"{message} replace it; name another folder")
 
 
 def spec_document(model: ImportedModel, weights: Path) -> dict[str, Any]:

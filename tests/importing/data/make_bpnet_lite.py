@@ -17,7 +17,7 @@ torch.manual_seed(3)
 
 
 def write(name, model, parts):
-    """Save a model as bpnet-lite does, and the outputs of its parts for random windows, as float64 sees them."""
+    """Save a model as bpnet-lite does, and what its parts give for random windows in float64."""
     torch.save(model, HERE / f"bpnet-lite-{name}.torch")
     bases = rng.integers(0, 4, (3, 300), dtype=np.int8)
     x = torch.tensor(np.eye(4)[bases]).transpose(1, 2)

@@ -146,7 +146,11 @@ def write(name, model):
 
 def copy(name, item, target):
     """Write one group or dataset again."""
-    made = target.create_group(name) if isinstance(item, h5py.Group) else target.create_dataset(name, data=item[()])
+    made = (
+        target.create_group(name)
+        if isinstance(item, h5py.Group)
+        else target.create_dataset(name, data=item[()])
+    )
     made.attrs.update(item.attrs)
 
 
