@@ -17,7 +17,7 @@ ALLOWED = {
     "relevance": {"model"},
     "outputs": set(),
     "evaluation": {"outputs"},
-    "pipeline.py": {"sequences", "model", "relevance", "outputs", "manifest"},
+    "pipeline.py": {"sequences", "model", "relevance", "outputs", "manifest", "composite_file"},
     "manifest.py": set(),
     "errors.py": set(),
 }

@@ -14,7 +14,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "finemo")
 OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
 COMPOSITES = (
-    "epsilon-plus", "epsilon", "epsilon-gamma", "epsilon-alpha2-beta1", "epsilon-plus-flat", "epsilon-plus-box",
+    "epsilon-plus", "epsilon", "epsilon-gamma", "epsilon-alpha2-beta1", "epsilon-plus-flat",
+    "epsilon-plus-box",
     "epsilon-gamma-box", "epsilon-plus-w-square", "z-plus", "gamma", "zero",
 )  # fmt: skip
 

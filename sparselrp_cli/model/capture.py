@@ -323,7 +323,7 @@ class _Converter:
             output_shapes=self.traced.shapes(origin),
             shape_of=lambda n: self.shapes[self.refs[n]],
             dtype=self.example.dtype,
-            function=origin.target,
+            function=origin.target,  # type: ignore[arg-type]
             is_gate=lambda n: self.refs[n] in self.gates,
             is_decision=lambda n: self.refs[n] in self.decisions,
         )

@@ -9,8 +9,11 @@ import dataclasses
 from sparselrp_cli.model.graph import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.model.operations import Activation, Scale, Softmax
 
-_INCREASING = frozenset({"sigmoid", "hardsigmoid", "exp", "expm1", "log", "log1p", "log2", "log10", "softplus",
-                         "log_sigmoid"})  # fmt: skip
+_INCREASING = frozenset(
+    {
+        "sigmoid", "hardsigmoid", "exp", "expm1", "log", "log1p", "log2", "log10", "softplus", "log_sigmoid",
+    }
+)  # fmt: skip
 
 
 def undo_ends(graph: CanonicalGraph) -> tuple[CanonicalGraph, tuple[str, ...]]:

@@ -152,8 +152,8 @@ class Composite:
             )
         if rule.input_only and "first" not in positions:
             raise CompositeError(
-                f"composite '{self.name}' gives rule '{rule.name}' to the layer at {node.where}, which doesn't"
-                ' read the model\'s input; it suits only those that do (position = "first")'
+                f"composite '{self.name}' gives rule '{rule.name}' to the layer at {node.where}, which"
+                " doesn't read the model's input; it suits only those that do (position = \"first\")"
             )
         return rule
 

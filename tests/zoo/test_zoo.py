@@ -45,12 +45,20 @@ def test_every_operation_has_a_rule(entry):
     check_rules(case(entry))
 
 
-@pytest.mark.parametrize("pruning", PRUNINGS.values(), ids=PRUNINGS.keys())
-@pytest.mark.parametrize("composite", PRESETS)
+# Every composite unpruned, and three of them with every pruning.
+SETTINGS = [
+    (composite, pruning)
+    for composite in PRESETS
+    for pruning in PRUNINGS
+    if pruning == "none" or composite in ("epsilon-plus", "epsilon", "epsilon-gamma-box")
+]
+
+
 @every_entry
-def test_relevance_is_conserved_to_the_accounting(entry, composite, pruning):
-    for explanation in case(entry).explain(composite, pruning):
-        check_accounts(explanation)
+def test_relevance_is_conserved_to_the_accounting(entry):
+    for composite, pruning in SETTINGS:
+        for explanation in case(entry).explain(composite, PRUNINGS[pruning]):
+            check_accounts(explanation)
 
 
 @pytest.mark.parametrize("pruning", [Pruning(0.0), Pruning(0.25)], ids=str)

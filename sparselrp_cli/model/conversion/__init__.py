@@ -112,16 +112,19 @@ CONVERTERS: Mapping[object, Callable[[Call], Converted]] = MappingProxyType(
             overload: activations.activation(name, *arguments)
             for overload, name, *arguments in (
                 (aten.relu.default, "relu"), (aten.relu6.default, "relu6"), (aten.selu.default, "selu"),
-                (aten.leaky_relu.default, "leaky_relu", "negative_slope"), (aten.celu.default, "celu", "alpha"),
+                (aten.leaky_relu.default, "leaky_relu", "negative_slope"),
+                (aten.celu.default, "celu", "alpha"),
                 (aten.gelu.default, "gelu", "approximate"), (aten.silu.default, "silu"),
-                (aten.mish.default, "mish"), (aten.hardswish.default, "hardswish"), (aten.tanh.default, "tanh"),
+                (aten.mish.default, "mish"), (aten.hardswish.default, "hardswish"),
+                (aten.tanh.default, "tanh"),
                 (aten.sigmoid.default, "sigmoid"), (aten.hardsigmoid.default, "hardsigmoid"),
                 (aten.log_sigmoid.default, "log_sigmoid"), (aten.exp.default, "exp"),
                 (aten.expm1.default, "expm1"), (aten.log.default, "log"), (aten.log2.default, "log2"),
                 (aten.log10.default, "log10"), (aten.log1p.default, "log1p"), (aten.sin.default, "sin"),
                 (aten.cos.default, "cos"), (aten.atan.default, "atan"), (aten.erf.default, "erf"),
                 (aten.abs.default, "abs"), (aten.sqrt.default, "sqrt"), (aten.rsqrt.default, "rsqrt"),
-                (aten.reciprocal.default, "reciprocal"), (aten.softplus.default, "softplus", "beta", "threshold"),
+                (aten.reciprocal.default, "reciprocal"),
+                (aten.softplus.default, "softplus", "beta", "threshold"),
                 (aten.softshrink.default, "softshrink", "lambd"),
             )
         },
@@ -180,7 +183,8 @@ CONVERTERS: Mapping[object, Callable[[Call], Converted]] = MappingProxyType(
         **dict.fromkeys([aten.div.Tensor, aten.div.Scalar], arithmetic.divide),
         aten.neg.default: arithmetic.negate,
         **dict.fromkeys(
-            [aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar], transport.where
+            [aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf,
+            aten.where.Scalar], transport.where
         ),
         aten.type_as.default: transport.alias,
         **dict.fromkeys([aten.masked_fill.Scalar, aten.masked_fill.Tensor], transport.masked_fill),
@@ -192,18 +196,22 @@ CONVERTERS: Mapping[object, Callable[[Call], Converted]] = MappingProxyType(
             for overload, name, degree, sign in (
                 (aten.cumsum.default, "running sum", 1, True), (aten.roll.default, "roll", 1, True),
                 (aten.repeat.default, "repeat", 1, True), (aten.tile.default, "tile", 1, True),
-                (aten.repeat_interleave.self_int, "repeat each", 1, True), (aten.tril.default, "lower half", 1, True),
+                (aten.repeat_interleave.self_int, "repeat each", 1, True),
+                (aten.tril.default, "lower half", 1, True),
                 (aten.triu.default, "upper half", 1, True), (aten.diagonal.default, "diagonal", 1, True),
                 (aten.unfold.default, "unfold", 1, True), (aten.im2col.default, "unfold", 1, True),
-                (aten.gather.default, "gather", 1, True), (aten.pixel_shuffle.default, "pixel shuffle", 1, True),
+                (aten.gather.default, "gather", 1, True),
+                (aten.pixel_shuffle.default, "pixel shuffle", 1, True),
                 (aten.upsample_nearest1d.vec, "upsample, nearest", 1, True),
                 (aten.upsample_nearest2d.vec, "upsample, nearest", 1, True),
                 (aten.upsample_linear1d.vec, "upsample, linear", 1, True),
                 (aten.upsample_bilinear2d.vec, "upsample, bilinear", 1, True),
                 (aten.upsample_bicubic2d.vec, "upsample, bicubic", 1, False),
-                (aten.maximum.default, "larger of two", 1, True), (aten.minimum.default, "smaller of two", 1, True),
+                (aten.maximum.default, "larger of two", 1, True),
+                (aten.minimum.default, "smaller of two", 1, True),
                 (aten.amin.default, "minimum", 1, True), (aten.linalg_vector_norm.default, "norm", 1, True),
-                (aten.norm.ScalarOpt_dim, "norm", 1, True), (aten.std.correction, "standard deviation", 1, True),
+                (aten.norm.ScalarOpt_dim, "norm", 1, True),
+                (aten.std.correction, "standard deviation", 1, True),
                 (aten.std.dim, "standard deviation", 1, True), (aten.var.correction, "variance", 2, True),
                 (aten.var.dim, "variance", 2, True),
             )
@@ -211,7 +219,8 @@ CONVERTERS: Mapping[object, Callable[[Call], Converted]] = MappingProxyType(
         **{
             overload: generic.first_only(generic.homogeneous(name, sign=True))
             for overload, name in (
-                (aten.sort.default, "sorted"), (aten.topk.default, "largest values"), (aten.min.dim, "minimum"),
+                (aten.sort.default, "sorted"), (aten.topk.default, "largest values"),
+                (aten.min.dim, "minimum"),
                 (aten.cummax.default, "running maximum"), (aten.kthvalue.default, "k-th value"),
             )
         },

@@ -93,7 +93,7 @@ def _weighed(
 
 
 def _mask(call: Call, n_queries: int, n_keys: int) -> Tensor | None:
-    mask = call.get("attn_mask")
+    mask: Tensor | fx.Node | None = call.get("attn_mask")
     if isinstance(mask, fx.Node):
         raise NoRule("its mask depends on the sequence")
     if call.get("is_causal", False):

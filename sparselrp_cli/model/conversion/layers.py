@@ -47,11 +47,16 @@ def transposed_convolution(call: Call) -> Converted:
     spatial = weight.dim() - 2
     if spatial not in (1, 2):
         raise NoRule(f"convolutions over {spatial} axes have no rule")
-    sizes = (
-        each(call.get(name, default), spatial)
-        for name, default in (("stride", 1), ("padding", 0), ("output_padding", 0), ("dilation", 1))
+    layer = TransposedConvolution(
+        weight,
+        bias,
+        stride=each(call.get("stride", 1), spatial),
+        padding=each(call.get("padding", 0), spatial),
+        output_padding=each(call.get("output_padding", 0), spatial),
+        dilation=each(call.get("dilation", 1), spatial),
+        groups=call.get("groups", 1),
     )
-    return chain(call, TransposedConvolution(weight, bias, *sizes, call.get("groups", 1)), name="input")
+    return chain(call, layer, name="input")
 
 
 def linear(call: Call) -> Converted:

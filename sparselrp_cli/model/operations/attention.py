@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from sparselrp_cli.model.operations.base import Dim, Operation, numbers
@@ -77,7 +76,8 @@ class Softmax(Operation):
     ) -> Tensor | None:
         (x,) = inputs
         if self.logarithm:
-            return multiplier * (output - x + (memo * x).sum(self.axis, keepdim=True))
+            constant: Tensor = output - x + (memo * x).sum(self.axis, keepdim=True)
+            return multiplier * constant
         return multiplier * softmax_constant(x, memo, self.axis)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
@@ -114,7 +114,8 @@ class LogSumExp(Operation):
     def absorbed(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
     ) -> Tensor | None:
-        return multiplier * (output - (memo * inputs[0]).sum(self.axes, keepdim=self.keepdim))
+        constant: Tensor = output - (memo * inputs[0]).sum(self.axes, keepdim=self.keepdim)
+        return multiplier * constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +159,8 @@ class Attention(Operation):
     ) -> Tensor | None:
         logits, shares = memo
         on_shares, on_logits = self._on_logits(multiplier, inputs[2], shares)
-        return (
-            (on_shares * shares - on_logits * logits).sum(-1, keepdim=True)
-            / multiplier.shape[-1]
-            * (torch.ones_like(multiplier))
-        )
+        taken: Tensor = (on_shares * shares - on_logits * logits).sum(-1, keepdim=True)
+        return (taken / multiplier.shape[-1]).expand_as(multiplier)
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return 2 * numbers(output) * int(str(inputs[1][-2]))

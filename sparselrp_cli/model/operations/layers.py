@@ -104,7 +104,9 @@ class TransposedConvolution(Layer):
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
         convolve = functional.conv1d if weight.dim() == 3 else functional.conv2d
         pulled = convolve(values, weight, None, self.stride, self.padding, self.dilation, self.groups)
-        return pulled[(..., *[slice(n) for n in like.shape[2:]])]
+        for axis, length in enumerate(like.shape[2:], 2):
+            pulled = pulled.narrow(axis, 0, length)
+        return pulled
 
     def spread(self, bias: Tensor, z: Tensor) -> Tensor:
         return bias.reshape(-1, *[1] * len(self.stride))
