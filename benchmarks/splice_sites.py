@@ -23,8 +23,9 @@ from Bio import SeqIO
 from Bio.Seq import reverse_complement
 
 from sparselrp_cli.model.ends import undo_ends
+from sparselrp_cli.model.graph import CanonicalGraph
 from sparselrp_cli.model.loading import LoadedModel, ModelRequest, capture_model, load_model
-from sparselrp_cli.model.targets import TargetParser
+from sparselrp_cli.model.targets import OutputNames, Target, TargetParser
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
@@ -79,6 +80,14 @@ def windows(
             yield position, model.layout.to_model(one_hot)
 
 
+def score(graph: CanonicalGraph, target: Target, names: tuple[OutputNames, ...], x: torch.Tensor) -> float:
+    """Compute the explained number of one window."""
+    with torch.inference_mode():
+        values = graph.evaluate(x)
+        seeds = target.seeds(graph.outputs, names, values)
+        return sum(float((values[name] * seed).sum()) for name, seed in seeds.items())
+
+
 def measure(explainer: Explainer, x: torch.Tensor, model: LoadedModel, site: int) -> dict[str, float]:
     """Explain one window."""
     (explanation,) = explainer.explain(x)
@@ -128,11 +137,13 @@ def main() -> None:
     site = model.window // 2 if options.site is None else options.site
     sequence = str(next(SeqIO.parse(options.fasta, "fasta")).seq).upper()
     places = sites(sequence, options.first_base, options.junctions, options.chrom, options.kind)
-    plain = Explainer(graph, [target], names, PRESETS["zero"], Pruning(0.0), base_axis=model.layout.base_axis)
-    found = [x for _, x in windows(model, sequence, places, site) if float(plain.explain(x)[0].score) > 0]
-    chosen = [found[i] for i in np.linspace(0, len(found) - 1, min(options.sites, len(found))).astype(int)]
+    tried = np.linspace(0, len(places) - 1, min(2 * options.sites, len(places))).astype(int)
+    inputs = [x for _, x in windows(model, sequence, [places[i] for i in tried], site)]
+    found = [x for x in inputs if score(graph, target, names, x) > 0]
+    chosen = found[: options.sites]
     print(
-        f"{len(places)} canonical sites, {len(found)} found by the network, {len(chosen)} explained",
+        f"{len(places)} sites with GT or AG; of {len(inputs)} tried, the network finds {len(found)};"
+        f" {len(chosen)} are explained",
         flush=True,
     )
     rows = []

@@ -235,8 +235,8 @@ class _Converter:
         if node.name in self.user_inputs:
             if self.input:
                 raise ModelError(
-                    "the model takes several inputs; hold the others constant with --input NAME=SHAPE:VALUE, or wrap"
-                    " the model in a module that takes the sequence alone"
+                    "the model takes several inputs; hold the others constant with --input NAME=SHAPE:VALUE,"
+                    " or wrap the model in a module that takes the sequence alone"
                 )
             self.input = node.name
             self.refs[node] = node.name

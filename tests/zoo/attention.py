@@ -194,7 +194,7 @@ class Transformer(nn.Module):
         layer = nn.TransformerEncoderLayer(
             8, 2, 12, activation="gelu", batch_first=True, norm_first=norm_first
         )
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
         self.head = nn.Linear(8, 2)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ class ResNet(nn.Module):
             nn.Conv2d(4, 6, (1, 7), padding=(0, 3), bias=False), nn.BatchNorm2d(6), nn.ReLU()
         )
         self.pool = nn.MaxPool2d((1, 3), (1, 2), (0, 1))
-        self.blocks = nn.Sequential(ResidualBlock(6, 6, 1), ResidualBlock(6, 8, 2), ResidualBlock(8, 8, 2))
+        self.blocks = nn.Sequential(ResidualBlock(6, 6, 1), ResidualBlock(6, 8, 2))
         self.head = nn.Linear(8, 2)
 
     def forward(self, x: Tensor) -> Tensor:

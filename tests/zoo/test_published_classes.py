@@ -8,8 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparselrp_cli.relevance.composites import PRESETS
-from zoo.checks import PRUNINGS, Case, check_accounts, check_graph, check_rules
+from zoo.checks import (
+    PRUNINGS,
+    SETTINGS,
+    Case,
+    check_accounts,
+    check_graph,
+    check_relevance_arrives,
+    check_rules,
+)
 from zoo.entry import Entry
 
 MISSING = "comes with the package of its authors, which isn't installed"
@@ -112,9 +119,13 @@ def test_every_operation_of_the_class_has_a_rule(entry, dtype):
     check_rules(case(entry, dtype))
 
 
-@pytest.mark.parametrize("pruning", PRUNINGS.values(), ids=PRUNINGS.keys())
-@pytest.mark.parametrize("composite", PRESETS)
 @every_class
-def test_relevance_of_the_class_is_conserved_to_the_accounting(entry, dtype, composite, pruning):
-    for explanation in case(entry, dtype).explain(composite, pruning):
-        check_accounts(explanation)
+def test_relevance_of_the_class_is_conserved_to_the_accounting(entry, dtype):
+    for composite, pruning in SETTINGS:
+        for explanation in case(entry, dtype).explain(composite, PRUNINGS[pruning]):
+            check_accounts(explanation, f"{composite}, pruning {pruning}")
+
+
+@every_class
+def test_relevance_of_the_class_arrives_at_every_window(entry, dtype):
+    check_relevance_arrives(case(entry, dtype))

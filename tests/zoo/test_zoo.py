@@ -5,10 +5,17 @@ import functools
 import pytest
 import torch
 
-from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.pruning import Pruning
 from zoo.architectures import ZOO
-from zoo.checks import PRUNINGS, Case, check_accounts, check_graph, check_rules
+from zoo.checks import (
+    PRUNINGS,
+    SETTINGS,
+    Case,
+    check_accounts,
+    check_graph,
+    check_relevance_arrives,
+    check_rules,
+)
 from zoo.entry import Entry
 
 every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name)
@@ -45,20 +52,16 @@ def test_every_operation_has_a_rule(entry):
     check_rules(case(entry))
 
 
-# Every composite unpruned, and three of them with every pruning.
-SETTINGS = [
-    (composite, pruning)
-    for composite in PRESETS
-    for pruning in PRUNINGS
-    if pruning == "none" or composite in ("epsilon-plus", "epsilon", "epsilon-gamma-box")
-]
-
-
 @every_entry
 def test_relevance_is_conserved_to_the_accounting(entry):
     for composite, pruning in SETTINGS:
         for explanation in case(entry).explain(composite, PRUNINGS[pruning]):
-            check_accounts(explanation)
+            check_accounts(explanation, f"{composite}, pruning {pruning}")
+
+
+@every_entry
+def test_relevance_arrives_at_every_window(entry):
+    check_relevance_arrives(case(entry))
 
 
 @pytest.mark.parametrize("pruning", [Pruning(0.0), Pruning(0.25)], ids=str)

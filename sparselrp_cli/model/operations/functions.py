@@ -93,7 +93,10 @@ class Homogeneous(_Call):
 
 @dataclass(frozen=True, eq=False)
 class Decision(_Call):
-    """A comparison or another step function: it decides, and carries no relevance."""
+    """A comparison or another step function: it decides, and carries no relevance.
+
+    Where one is a factor among gates, what it is given it absorbs.
+    """
 
     kind: ClassVar[str] = "decision"
     passes: ClassVar[str] = "decides; carries none"
@@ -102,3 +105,8 @@ class Decision(_Call):
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
     ) -> tuple[Tensor | None, ...]:
         return tuple(None for _ in inputs)
+
+    def absorbed(
+        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
+    ) -> Tensor | None:
+        return multiplier * output
