@@ -34,13 +34,13 @@ from sparselrp_cli.sequences.one_hot import encode
 METHODS = (
     ("gradient x input", "zero", Pruning(0.0)),
     *((f"LRP {name}", name, Pruning(0.0)) for name in PRESETS if name != "zero"),
+    *((f"PLRP epsilon-plus p={p:g}", "epsilon-plus", Pruning(p)) for p in (0.02, 0.25, 0.5)),
     *(
-        (f"PLRP {name} p={p:g}", name, Pruning(p))
-        for name in ("epsilon-plus", "epsilon", "epsilon-gamma", "epsilon-alpha2-beta1")
-        for p in (0.02, 0.1, 0.25, 0.5)
+        (f"PLRP {name} p=0.25", name, Pruning(0.25))
+        for name in ("epsilon", "epsilon-gamma", "epsilon-alpha2-beta1", "epsilon-plus-flat")
     ),
     ("PLRP epsilon-plus auto", "epsilon-plus", Pruning(automatic=True)),
-    *((f"PLRP-M epsilon-plus p={p:g}", "epsilon-plus", Pruning(p, redistribute="m")) for p in (0.02, 0.25)),
+    ("PLRP-M epsilon-plus p=0.25", "epsilon-plus", Pruning(0.25, redistribute="m")),
 )
 
 
