@@ -171,6 +171,7 @@ CONVERTERS: Mapping[object, Callable[[Call], Converted]] = MappingProxyType(
         ),
         aten.unbind.int: transport.unbind,
         aten.flip.default: transport.flip,
+        aten.as_strided.default: transport.strided,
         aten.index_select.default: transport.index_select,
         aten.index.Tensor: transport.index,
         aten.expand.default: transport.expand,

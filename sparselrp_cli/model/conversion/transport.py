@@ -17,7 +17,7 @@ from sparselrp_cli.model.operations import (
     Slice,
     Where,
 )
-from sparselrp_cli.model.operations.base import sample_axis
+from sparselrp_cli.model.operations.base import numbers, sample_axis
 
 
 def alias(call: Call) -> Converted:
@@ -106,6 +106,25 @@ def index(call: Call) -> Converted:
         raise NoRule("only a constant list of indices along one axis has a rule")
     axis = axis_of(used[0], call.shape())
     return chain(call, IndexSelect(axis, index % int(str(call.shape()[axis]))))
+
+
+def strided(call: Call) -> Converted:
+    """Convert a view by strides of contiguous memory: entries chosen within each row of the first axis."""
+    shape, stride = call.shape(), call["stride"]
+    rows, offset = shape[0], int(call.get("storage_offset", 0))
+    if not isinstance(rows, BatchDim) or rows != call.output[0]:
+        raise NoRule("it mixes samples")
+    length = numbers(shape[1:])
+    if stride[0] != length:
+        raise NoRule("it mixes samples")
+    sizes = [int(str(d)) for d in call.output[1:]]
+    index = torch.arange(length).as_strided(sizes, list(stride[1:]), offset).flatten()
+    return chain(
+        call,
+        Reshape(shape, (rows, length)),
+        IndexSelect(1, index),
+        Reshape((rows, index.numel()), call.output),
+    )
 
 
 def expand(call: Call) -> Converted:
