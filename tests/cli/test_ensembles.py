@@ -62,9 +62,9 @@ class Shorter(OneTask):
     window = 36
 
 
-class Gated(OneTask):
+class Fourier(OneTask):
     def forward(self, x):
-        return torch.sigmoid(x.sum((1, 2)))[:, None]
+        return torch.fft.rfft(x).abs().sum((1, 2))[:, None]
 
 
 A, B, C = (f"{__file__}:{name}" for name in ("first", "second", "third"))
@@ -337,7 +337,7 @@ def named(*names: str) -> list[str]:
         ),
         (named("first", "OneTask"), "1", "model 2 ('OneTask'): target '1': there is no task 1"),
         (named("OneTask", "first"), None, "model 2 ('first'): the model has several targets"),
-        (named("OneTask", "Gated"), None, "model 2 ('Gated'): "),
+        (named("OneTask", "Fourier"), None, "model 2 ('Fourier'): "),
         (["no-such-model", *named("first")], "0", "model 1: no-such-model: no such model folder or file"),
         (["suhw", "renamed"], "0", "target '0' is 'brain' in model 2 ('suhw-dm3') and 'suhw' in model 1"),
         (
