@@ -20,10 +20,14 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
-    """Undo what a command does to the log."""
+    """Give every test the log as it is before any command, which shared fixtures may have run."""
     logger = logging.getLogger("sparselrp")
-    before = logger.level, logger.propagate, list(logger.handlers)
+    _reset(logger)
     yield
-    logger.propagate = before[1]
-    logger.handlers[:] = before[2]
-    logger.setLevel(before[0])
+    _reset(logger)
+
+
+def _reset(logger: logging.Logger) -> None:
+    logger.propagate = True
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
