@@ -64,6 +64,8 @@ def hold_inputs(module: nn.Module, texts: tuple[str, ...], dtype: torch.dtype) -
             raise ModelError(
                 f"--input '{text}': the model's forward takes {', '.join(names)}, not '{match['name']}'"
             )
+        if match["name"] in constants:
+            raise ModelError(f"--input '{text}': '{match['name']}' is held twice")
         constants[match["name"]] = _constant(match, text, dtype)
     free = [n for n in names if n not in constants]
     if not free:
@@ -82,4 +84,6 @@ def _constant(match: re.Match[str], text: str, dtype: torch.dtype) -> Tensor:
         value = float(match["value"] or 0)
     except ValueError as error:
         raise ModelError(f"--input '{text}': '{match['value']}' isn't a number") from error
+    if abs(value) > torch.finfo(dtype).max:
+        raise ModelError(f"--input '{text}': '{match['value']}' is too large")
     return torch.full(shape, value, dtype=dtype)

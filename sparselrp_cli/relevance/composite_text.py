@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from typing import Any
 
@@ -100,7 +101,7 @@ def _rule(table: dict[str, Any], where: str) -> Rule | str | None:
     _known(table, (*_SELECTORS, *parameters), where)
     values = {key: table[key] for key in parameters if key in table}
     for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise CompositeError(f"{where}: '{key}' must be a number")
         if key in ("epsilon", "gamma") and value < 0:
             raise CompositeError(f"{where}: '{key}' must be 0 or more")
