@@ -69,9 +69,10 @@ def functional(graph, target: Target) -> np.ndarray:
 def test_engine_agrees_with_the_oracle(kind, pruning, composite: Composite):
     engine_pruning, oracle_pruning = pruning
     compared = 0
-    for seed in SEEDS:
-        if seed % 2 and composite.name.endswith(("flat", "box", "w-square")):
-            continue  # these rules are for one-hot sequences here
+    # Rules for the input put a position's relevance on its base; only even seeds have one-hot windows.
+    for_the_input = composite.name.endswith(("flat", "box", "w-square"))
+    seeds = [seed for seed in SEEDS if not (for_the_input and seed % 2)]
+    for seed in seeds:
         case, graph = captured(kind, seed)
         x = torch.from_numpy(case.inputs)
         target = first_number(graph, seed)
@@ -97,7 +98,7 @@ def test_engine_agrees_with_the_oracle(kind, pruning, composite: Composite):
                 explanation.absorbed[i], expected.absorbed, atol=1e-8 * turnover, rtol=1e-9
             )
             np.testing.assert_allclose(explanation.lost[i], expected.lost, atol=1e-8 * turnover, rtol=1e-9)
-    assert compared >= 1
+    assert compared >= len(seeds)
 
 
 @pytest.mark.parametrize("kind", KINDS)
