@@ -1,13 +1,15 @@
 """Explain batches: one forward pass, then one backward walk for each target."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.operations import Layer
+from sparselrp_cli.model.fusing import fuse_relu
+from sparselrp_cli.model.graph import CanonicalGraph, Node
+from sparselrp_cli.model.operations import Convolution, Layer, numbers
 from sparselrp_cli.model.targets import OutputNames, Target
 from sparselrp_cli.relevance.composites import DEFAULT, PRESETS, Composite
 from sparselrp_cli.relevance.ledger import Ledger
@@ -97,8 +99,8 @@ class Explainer:
         self.names = tuple(names) if names else tuple(OutputNames(o.name) for o in graph.outputs)
         self.base_axis = base_axis
         self.assignment = composite.resolve(graph)
-        self.program = self._prepare(self.assignment.applied(graph), pruning, input_non_negative)
-        self.graph = self.program.graph
+        self.graph = self.assignment.applied(graph)
+        self.program = self._prepare(self.graph, pruning, input_non_negative)
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -107,19 +109,23 @@ class Explainer:
 
     def _prepare(self, graph: CanonicalGraph, pruning: Pruning, input_non_negative: bool) -> Program:
         non_negative = non_negative_tensors(graph, input_non_negative)
+        graph, layer_names = fuse_relu(graph)
+        graph = dataclasses.replace(graph, nodes=tuple(map(_channels_last, graph.nodes)))
         layers = {}
         for node in graph.nodes:
             if isinstance(node.operation, Layer):
-                rule = self.assignment.rules[node.name]
+                rule = self.assignment.rules[layer_names[node.name]]
                 layers[node.name] = PreparedLayer.prepare(
                     node.operation, rule, node.inputs[0] in non_negative
                 )
         plan = plan_pruning(graph)
         per_tensor = {
-            tensor: self.assignment.pruning_of(readers, pruning) for tensor, readers in plan.tensors.items()
+            tensor: self.assignment.pruning_of([layer_names[r] for r in readers], pruning)
+            for tensor, readers in plan.tensors.items()
         }
         active = {tensor: p for tensor, p in per_tensor.items() if not p.is_identity}
-        return Program(graph, layers, plan, active)
+        neurons = {node.name: numbers(node.shape) for node in graph.nodes}
+        return Program(graph, layers, plan, active, neurons)
 
     def explain(self, x: Tensor, *, mirrored: bool = False) -> list[Explanation]:
         """Explain a batch.
@@ -140,7 +146,7 @@ class Explainer:
         if mirrored:
             targets = tuple(t.mirrored(self.graph.outputs, self.names) for t in targets)
         with torch.inference_mode():
-            forward = ForwardPass.run(self.graph, x)
+            forward = ForwardPass.run(self.program, x, once=len(targets) == 1)
             return [self._explain_target(forward, target) for target in targets]
 
     def _explain_target(self, forward: ForwardPass, target: Target) -> Explanation:
@@ -164,6 +170,15 @@ class Explainer:
             lost=ledger.lost,
             ledger=ledger,
         )
+
+
+def _channels_last(node: Node) -> Node:
+    """Lay a convolution's weights out as the processor's convolutions read them."""
+    layer = node.operation
+    if not isinstance(layer, Convolution) or layer.weight.device.type != "cpu" or layer.weight.dim() != 3:
+        return node
+    weight = layer.weight.movedim(1, -1).contiguous().movedim(-1, 1)
+    return dataclasses.replace(node, operation=dataclasses.replace(layer, weight=weight))
 
 
 def _onto_bases(multiplier: Tensor, offset: Tensor, x: Tensor, base_axis: int) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sparselrp_cli.relevance import kernels
+
 Redistribution = Literal["lambda", "m"]
 
 
@@ -67,6 +69,67 @@ class Pruning:
         if self.automatic:
             return kept_automatically(relevance)
         return kept(relevance, self.positive, self.proportion_negative)
+
+    def scale(self, a: Tensor, c: Tensor) -> "Pruned":
+        """Prune relevance ``a c`` and scale the survivors of each sign to its mass (PLRP-lambda).
+
+        Parameters
+        ----------
+        a, c : Tensor, shape (N, neurons)
+            Activations and multipliers.
+        """
+        if not self.automatic and kernels.is_compiled(c):
+            return self._fast(a, c, as_mask=False)
+        relevance = a * c
+        keep = self.keep(relevance)
+        factors, lost = survivors_scale(relevance, keep)
+        return Pruned.of(relevance, keep, c * factors, lost)
+
+    def mask(self, a: Tensor, c: Tensor) -> "Pruned":
+        """Choose the neurons that are kept: as `scale`, but the `multiplier` is 1 or 0 (PLRP-M)."""
+        if not self.automatic and kernels.is_compiled(c):
+            return self._fast(a, c, as_mask=True)
+        relevance = a * c
+        keep = self.keep(relevance)
+        return Pruned.of(relevance, keep, keep.to(c.dtype), torch.zeros_like(keep[:, 0], dtype=torch.float64))
+
+    def _fast(self, a: Tensor, c: Tensor, *, as_mask: bool) -> "Pruned":
+        found = kernels.thresholds(a, c, self.positive, self.proportion_negative)
+        theta, mass, pruned = found.unbind(2)
+        # A sign that is present always has a survivor: nothing is lost.
+        scale = torch.ones_like(mass) if as_mask else torch.where(mass > 0, mass / (mass - pruned), 1.0)
+        multiplier, kept = kernels.scale_survivors(a, c, theta, scale, as_mask=as_mask)
+        return Pruned(multiplier, kept, mass.sum(1), pruned.sum(1), mass.new_zeros(len(mass)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pruned:
+    """Multipliers after pruning, (N, neurons), and what was taken, each (N,).
+
+    Attributes
+    ----------
+    multiplier : Tensor
+    kept : Tensor
+        Number of neurons.
+    mass, pruned_mass : Tensor of float64
+        Magnitude of relevance, before and taken.
+    lost : Tensor of float64
+        Signed relevance of a sign that has no survivor.
+    """
+
+    multiplier: Tensor
+    kept: Tensor
+    mass: Tensor
+    pruned_mass: Tensor
+    lost: Tensor
+
+    @classmethod
+    def of(cls, relevance: Tensor, keep: Tensor, multiplier: Tensor, lost: Tensor) -> "Pruned":
+        """Count what was kept of some relevance, (N, neurons)."""
+        magnitude = relevance.abs()
+        mass = magnitude.sum(1, dtype=torch.float64)
+        gone = mass - (magnitude * keep).sum(1, dtype=torch.float64)
+        return cls(multiplier, keep.sum(1), mass, gone, lost)
 
 
 STANDARD = Pruning()
@@ -158,3 +221,26 @@ def survivors_scale(relevance: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
         scale += ratio.to(scale.dtype)[:, None] * (sign * survivors > 0)
         unplaced += sign * torch.where(placed > 0, 0.0, total)
     return scale, unplaced
+
+
+def scale_to_mass(a: Tensor, c: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Mask multipliers, and scale them so that the mass of each sign of ``a c`` stays; see `survivors_scale`.
+
+    Parameters
+    ----------
+    a, c, keep : Tensor, shape (N, neurons)
+        `keep` is 0 or 1.
+
+    Returns
+    -------
+    multiplier : Tensor, shape (N, neurons)
+    lost : Tensor of float64, shape (N,)
+        Signed relevance of a sign that has no survivor.
+    """
+    if not kernels.is_compiled(c):
+        scale, lost = survivors_scale(a * c, keep.bool())
+        return c * scale, lost
+    total, placed = kernels.masses(a, c, keep).unbind(2)
+    ratio = torch.where(placed > 0, total / placed.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+    unplaced = total.masked_fill(placed > 0, 0)
+    return kernels.rescale(a, c, keep, ratio), unplaced[:, 0] - unplaced[:, 1]

@@ -4,12 +4,15 @@ With ``r = a c`` a step turns the multiplier at the layer's output into the mult
 ``c_in = W~^T (z c_out / stabilise(z~))``, where ``W~`` and ``z~`` are the rule's weights and denominators.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from sparselrp_cli.model.operations import Layer, Samples
+from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.active import active_rows
+from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel
 from sparselrp_cli.relevance.rules import Branch, Rule
 
 TAU = 1e-2
@@ -75,18 +78,152 @@ class StepResult:
 
 @dataclass(slots=True)
 class Denominators:
-    """Denominators of a forward pass, computed once for all targets."""
+    """Denominators of a forward pass, computed once for all targets.
 
+    Attributes
+    ----------
+    keep : bool
+        Whether to hold on to all of them, for other walks.
+    twice : frozenset of str
+        Layers whose denominators one walk needs twice.
+    """
+
+    keep: bool = True
+    twice: frozenset[str] = frozenset()
     known: dict[tuple[str, int], Tensor] = field(default_factory=dict)
 
-    def of(self, name: str, index: int, prepared: PreparedLayer, a: Tensor, z: Tensor) -> Tensor:
-        branch = prepared.branches[index]
+    def forget(self, name: str) -> None:
+        """Let go of a layer's denominators, unless other walks need them."""
+        if not self.keep:
+            for key in [key for key in self.known if key[0] == name]:
+                del self.known[key]
+
+    def of(self, name: str, index: int, output: "Output", a: Tensor) -> Tensor:
+        """Give the denominators of a branch for a layer's output."""
+        branch = output.prepared.branches[index]
         if branch.own:
-            return z
+            return output.z
+        if output.firsts is not None or not (self.keep or name in self.twice):
+            return output.prepared.denominator(branch, a, output.z)
         key = (name, index)
         if key not in self.known:
-            self.known[key] = prepared.denominator(branch, a, z)
+            self.known[key] = output.prepared.denominator(branch, a, output.z)
         return self.known[key]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """A layer's output with its multiplier, whole or only the rows that carry relevance.
+
+    Attributes
+    ----------
+    prepared : PreparedLayer
+        Of the same extent as `z`.
+    z, c : Tensor
+        Shaped as the output, or (rows, channels).
+    samples : Samples
+        Where samples lie in the whole output.
+    firsts : Tensor of int64, shape (N + 1,), or None
+        Of rows: the first of each sample, and their number.
+    """
+
+    prepared: PreparedLayer
+    z: Tensor
+    c: Tensor
+    samples: Samples
+    firsts: Tensor | None = None
+
+    @classmethod
+    def of(cls, prepared: PreparedLayer, a: Tensor, z: Tensor, c: Tensor, samples: Samples) -> "Output":
+        """Leave out the rows without relevance where that pays."""
+        active = active_rows(prepared.layer, a, c, samples)
+        if active is None:
+            return cls(prepared, z, c, samples)
+        prepared = replace(prepared, layer=active.layer)
+        return cls(prepared, active.take(z), active.take(c), samples, active.firsts)
+
+    def relevance(self, branch: Branch) -> Tensor:
+        """Give the relevance that a branch distributes."""
+        relevance = self.c * self.z
+        if branch.factor != 1:
+            return branch.factor * relevance
+        if branch.output == "any":
+            return relevance
+        return relevance.masked_fill((self.z < 0) if branch.output == "non-negative" else (self.z >= 0), 0)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sum each sample's values in float64: shape (N,)."""
+        if self.firsts is None:
+            return self.samples.sums(values)
+        sample = torch.repeat_interleave(self.firsts.diff())
+        return torch.zeros(self.samples.n, dtype=torch.float64).index_add_(
+            0, sample, values.sum(1, dtype=torch.float64)
+        )
+
+    def _rows(self, *others: Tensor) -> tuple[list[Tensor], Tensor] | None:
+        """View c, z and other tensors as (rows, channels), with the first row of each sample.
+
+        None where the compiled loops don't take them.
+        """
+        axis = self.prepared.layer.channel_axis
+        if not kernels.is_compiled(self.z):
+            return None
+        if self.firsts is not None:
+            return [self.c, self.z, *others], self.firsts
+        z = by_channel(self.z, axis, self.samples)
+        if z is None or axis is None:
+            return None
+        c, *rest = (v.movedim(axis, -1).reshape(z.shape) for v in (self.c, *others))
+        return [c, z, *rest], first_rows(self.samples.n, len(z))
+
+    def _shaped(self, rows: Tensor) -> Tensor:
+        """Undo `_rows`."""
+        axis = self.prepared.layer.channel_axis
+        return rows if self.firsts is not None or axis is None else like_by_channel(rows, self.z, axis)
+
+    def share(self, branch: Branch, denominator: Tensor) -> kernels.Shares:
+        """Divide the relevance of a branch by stabilised denominators.
+
+        Relevance over an exact zero goes to the stabiliser whole; it takes ``R eps sign / stabilise(z~)``.
+        """
+        viewed = self._rows(denominator)
+        if viewed is None:
+            return self._share_relevance(self.relevance(branch), branch, denominator)
+        (c, z, d), firsts = viewed
+        shares = kernels.share_rows(c, z, d, branch, self.prepared.rule.epsilon, firsts)
+        return replace(shares, values=self._shaped(shares.values))
+
+    def share_masked(self, branch: Branch, inner: Tensor, least: Tensor | None) -> kernels.MaskedShares:
+        """Divide the relevance of a branch by masked denominators, but for those that nearly cancel.
+
+        `least` are the magnitudes below which a denominator counts as cancelled; a zero always does.
+        """
+        epsilon = self.prepared.rule.epsilon
+        viewed = self._rows(inner) if least is None else self._rows(inner, least)
+        if viewed is not None:
+            (c, z, d, *bound), firsts = viewed
+            given = bound[0] if bound else None
+            found = kernels.share_masked_rows(c, z, d, given, branch, epsilon, firsts)
+            return replace(found, values=self._shaped(found.values), fallen=self._shaped(found.fallen))
+        falls = inner == 0 if least is None else (inner == 0) | (inner.abs() < least)
+        relevance = self.relevance(branch)
+        shares = self._share_relevance(relevance.masked_fill(falls, 0), replace(branch, bias=None), inner)
+        fallen = falls & (relevance != 0)
+        return kernels.MaskedShares(
+            shares.values, self.c * fallen, shares.to_stabiliser, self.sums(fallen),
+            self.sums(relevance.abs() * fallen),
+        )  # fmt: skip
+
+    def _share_relevance(self, relevance: Tensor, branch: Branch, denominator: Tensor) -> kernels.Shares:
+        """Divide some relevance by stabilised denominators; what `share` computes, operation by operation."""
+        signed = torch.copysign(torch.full_like(denominator, self.prepared.rule.epsilon), denominator)
+        nothing = denominator == 0
+        shares = (relevance / (denominator + signed)).masked_fill(nothing, 0)
+        to_stabiliser = self.sums(shares * signed) + self.sums(relevance * nothing)
+        to_bias = torch.zeros_like(to_stabiliser)
+        if branch.bias is not None:
+            to_bias = self.sums(shares * self.prepared.layer.spread(branch.bias, shares))
+        return kernels.Shares(shares, to_bias, to_stabiliser)
 
 
 def propagate(
@@ -96,21 +233,21 @@ def propagate(
 
     `samples` says where samples lie in the output.
     """
+    output = Output.of(prepared, a, z, c, samples)
+    if not output.prepared.branches:
+        raise ValueError("a rule without branches")
     multiplier: Tensor | None = None
     offset: Tensor | None = None
     to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
     to_stabiliser = to_bias.clone()
-    for i, branch in enumerate(prepared.branches):
-        relevance = _of_sign(c * z, z, branch)
-        denominator = cache.of(name, i, prepared, a, z)
-        shares = _share(relevance, denominator, prepared.rule.epsilon)
-        part = prepared._carry(branch, shares, a)
+    for i, branch in enumerate(output.prepared.branches):
+        shared = output.share(branch, cache.of(name, i, output, a))
+        part = output.prepared._carry(branch, shared.values, a)
         multiplier = part if multiplier is None else multiplier + part
         if branch.offset is not None:
-            offset = prepared.layer.transpose(shares, branch.offset, a)
-        if branch.bias is not None:
-            to_bias += samples.sums(shares * prepared.layer.spread(branch.bias, z))
-        to_stabiliser += _stabiliser_part(relevance, denominator, shares, prepared.rule.epsilon, samples)
+            offset = output.prepared.layer.transpose(shared.values, branch.offset, a)
+        to_bias += shared.to_bias
+        to_stabiliser += shared.to_stabiliser
     if multiplier is None:
         raise ValueError("a rule without branches")
     return StepResult(multiplier, to_bias, to_stabiliser, offset)
@@ -131,56 +268,26 @@ def propagate_masked(
     keep : Tensor, shaped as `a`
         1 where the input neuron is kept, else 0.
     """
+    output = Output.of(prepared, a, z, c, samples)
     multiplier = torch.zeros_like(a)
     to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
     to_stabiliser, columns, mass = to_bias.clone(), to_bias.clone(), to_bias.clone()
     masked = a * keep
-    for i, branch in enumerate(prepared.branches):
-        relevance = _of_sign(c * z, z, branch)
-        inner = prepared._weigh(branch, masked, None)
-        falls = inner == 0
-        if not branch.positive:
-            falls = falls | (inner.abs() < tau * prepared._magnitude(branch, masked))
-        epsilon = prepared.rule.epsilon
-        shares = _share(relevance.masked_fill(falls, 0), inner, epsilon)
-        multiplier += keep * prepared._carry(branch, shares, a)
-        to_stabiliser += _stabiliser_part(relevance.masked_fill(falls, 0), inner, shares, epsilon, samples)
-        falls = falls & (relevance != 0)
-        if not bool(falls.any()):
+    for i, branch in enumerate(output.prepared.branches):
+        inner = output.prepared._weigh(branch, masked, None)
+        least = None if branch.positive else tau * output.prepared._magnitude(branch, masked)
+        shared = output.share_masked(branch, inner, least)
+        multiplier += keep * output.prepared._carry(branch, shared.values, a)
+        to_stabiliser += shared.to_stabiliser
+        columns += shared.columns
+        mass += shared.mass
+        if not bool(shared.columns.any()):
             continue
-        fallen = relevance * falls
-        outer = cache.of(name, i, prepared, a, z)
-        shares = _share(fallen, outer, epsilon)
-        multiplier += prepared._carry(branch, shares, a)
-        if branch.bias is not None:
-            to_bias += samples.sums(shares * prepared.layer.spread(branch.bias, z))
-        to_stabiliser += _stabiliser_part(fallen, outer, shares, epsilon, samples)
-        columns += samples.sums(falls)
-        mass += samples.sums(fallen.abs())
+        fallen = replace(output, c=shared.fallen)
+        if output.firsts is None:
+            fallen = Output.of(prepared, a, z, shared.fallen, samples)
+        again = fallen.share(branch, cache.of(name, i, fallen, a))
+        multiplier += fallen.prepared._carry(branch, again.values, a)
+        to_bias += again.to_bias
+        to_stabiliser += again.to_stabiliser
     return StepResult(multiplier, to_bias, to_stabiliser, None, columns, mass)
-
-
-def _of_sign(relevance: Tensor, z: Tensor, branch: Branch) -> Tensor:
-    """Give the relevance that a branch distributes."""
-    if branch.factor != 1:
-        return branch.factor * relevance
-    if branch.output == "any":
-        return relevance
-    return relevance.masked_fill((z < 0) if branch.output == "non-negative" else (z >= 0), 0)
-
-
-def _share(relevance: Tensor, denominator: Tensor, epsilon: float) -> Tensor:
-    """Divide by the stabilised denominator; relevance over an exact zero goes to the stabiliser whole."""
-    stabilised = denominator + torch.copysign(torch.full_like(denominator, epsilon), denominator)
-    return (relevance / stabilised).masked_fill(denominator == 0, 0)
-
-
-def _stabiliser_part(
-    relevance: Tensor, denominator: Tensor, shares: Tensor, epsilon: float, samples: Samples
-) -> Tensor:
-    """Sum what the stabiliser takes: ``R eps sign / stabilise(z~)``, and all of R where ``z~`` is 0."""
-    taken = samples.sums(relevance * (denominator == 0))
-    if epsilon == 0:
-        return taken
-    signed = torch.copysign(torch.full_like(denominator, epsilon), denominator)
-    return taken + samples.sums(shares * signed)

@@ -14,7 +14,8 @@ from sparselrp_cli.model.graph import CanonicalGraph, Node
 from sparselrp_cli.model.operations import Samples
 from sparselrp_cli.relevance.ledger import Ledger, PrunedLayer
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask
-from sparselrp_cli.relevance.pruning import Pruning, survivors_scale
+from sparselrp_cli.relevance.pruning import Pruned, Pruning, scale_to_mass
+from sparselrp_cli.relevance.rows import MemoryOrder
 from sparselrp_cli.relevance.step import (
     Denominators,
     PreparedLayer,
@@ -33,6 +34,19 @@ class Program:
     plan: PruningPlan
     pruning: Mapping[str, Pruning]
     """For each tensor of the plan that is pruned at all."""
+    neurons: Mapping[str, int]
+    """Of each such tensor, per sample, before anything was cropped."""
+
+    def masked_reading(self, layer: str) -> Reading | None:
+        """Give the way a layer reads a tensor that is pruned by PLRP-M."""
+        reading = self.plan.readings.get(layer)
+        if reading is None or reading.tensor not in self.pruning:
+            return None
+        return reading if self.pruning[reading.tensor].redistribute == "m" else None
+
+    def masked_layers(self) -> frozenset[str]:
+        """Name the layers that read a tensor pruned by PLRP-M."""
+        return frozenset(name for name in self.layers if self.masked_reading(name) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,15 @@ class ForwardPass:
     denominators: Denominators
 
     @classmethod
-    def run(cls, graph: CanonicalGraph, x: Tensor) -> "ForwardPass":
+    def run(cls, program: Program, x: Tensor, *, once: bool = False) -> "ForwardPass":
+        """Compute a batch.
+
+        Parameters
+        ----------
+        once : bool
+            Whether a single walk follows, so that what it is done with needn't be kept.
+        """
+        graph = program.graph
         values, memos, n = {graph.input: x}, {}, x.shape[0]
         samples = {graph.input: Samples(n), **{node.name: Samples.of(node.shape, n) for node in graph.nodes}}
         for node in graph.nodes:
@@ -53,7 +75,7 @@ class ForwardPass:
             values[node.name] = value
             if memo is not None:
                 memos[node.name] = memo
-        return cls(samples, values, memos, Denominators())
+        return cls(samples, values, memos, Denominators(not once, program.masked_layers()))
 
 
 def walk(
@@ -148,7 +170,7 @@ class _Walk:
 
     def _layer(self, node: Node, c: Tensor) -> None:
         result = self._step(node, c)
-        reading = self._masked_reading(node)
+        reading = self.program.masked_reading(node.name)
         if reading is None:
             self._book(result)
             self._give(node.inputs[0], result.multiplier)
@@ -160,13 +182,6 @@ class _Walk:
         known = self.from_layers.get(reading.tensor)
         self.from_layers[reading.tensor] = given if known is None else known + given
         self.to_repeat.setdefault(reading.tensor, []).append((reading, c))
-
-    def _masked_reading(self, node: Node) -> Reading | None:
-        """Give the way a layer reads a tensor that is pruned by PLRP-M."""
-        reading = self.program.plan.readings.get(node.name)
-        if reading is None or reading.tensor not in self.program.pruning:
-            return None
-        return reading if self.program.pruning[reading.tensor].redistribute == "m" else None
 
     def _step(self, node: Node, c: Tensor, keep: Tensor | None = None) -> StepResult:
         prepared, a, z = self.program.layers[node.name], self.values[node.inputs[0]], self.values[node.name]
@@ -192,51 +207,48 @@ class _Walk:
             c = pulled
         return c
 
-    def _flat_relevance(self, name: str, c: Tensor) -> Tensor:
-        return self.forward.samples[name].rows(self.values[name] * c)
-
     def _prune_lambda(self, name: str, c: Tensor | None) -> Tensor:
         if c is None:
             raise ValueError(f"tensor '{name}' has no multiplier")
-        relevance = self._flat_relevance(name, c)
-        keep = self.program.pruning[name].keep(relevance)
-        scale, unplaced = survivors_scale(relevance, keep)
-        self.ledger.lost += unplaced
-        self._record(name, relevance, keep, [])
-        return c * self.forward.samples[name].shaped(scale, c)
+        order = MemoryOrder.of(self.values[name], self.forward.samples[name])
+        pruned = self.program.pruning[name].scale(order.rows(self.values[name]), order.rows(c))
+        self.ledger.lost += pruned.lost
+        self._record(name, pruned, [])
+        return order.shaped(pruned.multiplier)
 
     def _prune_masked(self, name: str, others: Tensor | None) -> Tensor:
         """Prune by PLRP-M: layers share among the kept; what came another way is masked and scaled [ours]."""
         first = self.from_layers.pop(name)
-        relevance = self._flat_relevance(name, first if others is None else first + others)
-        keep = self.program.pruning[name].keep(relevance)
-        mask = self.forward.samples[name].shaped(keep, first).to(first.dtype)
+        order = MemoryOrder.of(self.values[name], self.forward.samples[name])
+        a = order.rows(self.values[name])
+        pruning = self.program.pruning[name]
+        pruned = pruning.mask(a, order.rows(first if others is None else first + others))
+        mask = order.shaped(pruned.multiplier)
         total = torch.zeros_like(first)
         results = []
         for reading, c in self.to_repeat.pop(name):
             result = self._step(reading.layer, c, carry_mask(reading.path, mask))
             self._book(result)
             results.append(result)
+            self.forward.denominators.forget(reading.layer.name)
             total = total + self._pull_along(reading, result.multiplier, book=True)
         if others is not None:
-            scale, unplaced = survivors_scale(self._flat_relevance(name, others), keep)
-            self.ledger.lost += unplaced
-            total = total + others * self.forward.samples[name].shaped(scale, others)
-        self._record(name, relevance, keep, results)
+            scaled, lost = scale_to_mass(a, order.rows(others), pruned.multiplier)
+            self.ledger.lost += lost
+            total = total + order.shaped(scaled)
+        self._record(name, pruned, results)
         return total
 
-    def _record(self, name: str, relevance: Tensor, keep: Tensor, results: list[StepResult]) -> None:
-        magnitude = relevance.abs()
-        mass = magnitude.sum(1, dtype=torch.float64)
+    def _record(self, name: str, pruned: Pruned, results: list[StepResult]) -> None:
         columns = [r.fallback_columns for r in results if r.fallback_columns is not None]
         masses = [r.fallback_mass for r in results if r.fallback_mass is not None]
         self.ledger.pruned_layers.append(
             PrunedLayer(
                 tensor=name,
-                neurons=relevance.shape[1],
-                kept=keep.sum(1),
-                pruned_mass=mass - (magnitude * keep).sum(1, dtype=torch.float64),
-                mass=mass,
+                neurons=self.program.neurons[name],
+                kept=pruned.kept,
+                pruned_mass=pruned.pruned_mass,
+                mass=pruned.mass,
                 fallback_columns=torch.stack(columns).sum(0) if columns else None,
                 fallback_mass=torch.stack(masses).sum(0) if masses else None,
             )

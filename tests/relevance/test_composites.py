@@ -208,7 +208,7 @@ def kept(explanation: Explanation) -> dict[str, list[int]]:
 def read_by(graph: CanonicalGraph, path: str) -> str:
     """The pruned tensor that a module's layer reads."""
     explainer = Explainer(graph, [FIRST], composite=PRESETS["epsilon-plus"])
-    layers = {n.name for n in graph.nodes if n.module == path}
+    layers = {n.name for n in explainer.program.graph.nodes if n.module == path}
     plan = explainer.program.plan.tensors
     return next(tensor for tensor, readers in plan.items() if layers & set(readers))
 

@@ -101,8 +101,8 @@ class Activation(Operation):
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
     ) -> tuple[Tensor | None, ...]:
         (x,) = inputs
-        if self.function == "relu":
-            return (multiplier * (output > 0),)
+        if self.is_relu:
+            return (torch.ops.aten.threshold_backward(multiplier, output, 0),)
         if self.slope is not None:
             return (torch.where(x > 0, multiplier, self.slope * multiplier),)
         if self.function == "leaky_relu":
@@ -117,6 +117,11 @@ class Activation(Operation):
     ) -> Tensor | None:
         value, _ = self._at_zero
         return multiplier * value if value else None
+
+    @property
+    def is_relu(self) -> bool:
+        """Whether negative values become 0 and the others stay."""
+        return self.function == "relu"
 
     @property
     def _leak(self) -> float:

@@ -1,9 +1,10 @@
 """Layers: the affine operations with trained weights, which get a propagation rule."""
 
+import dataclasses
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,10 @@ class Layer(Operation):
 
     weight: Tensor
     bias: Tensor | None
+    rectified: bool = field(default=False, kw_only=True)
+    """Whether a ReLU follows that nothing else reads, so that the output is the rectified one."""
+    channel_axis: ClassVar[int | None] = None
+    """The axis of the output that the bias lies along."""
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return numbers(output) * (self.weight.numel() // self.weight.shape[0])
@@ -39,7 +44,8 @@ class Layer(Operation):
         """Shape a bias vector so that it broadcasts against the output `z`."""
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return self.apply(inputs[0], self.weight, self.bias), None
+        z = self.apply(inputs[0], self.weight, self.bias)
+        return (z.relu_() if self.rectified else z), None
 
     def pull(
         self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
@@ -57,18 +63,30 @@ class Convolution(Layer):
     dilation: tuple[int, ...]
     groups: int
     kind: ClassVar[str] = "convolution"
+    channel_axis: ClassVar[int | None] = 1
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        convolve = functional.conv1d if weight.dim() == 3 else functional.conv2d
-        return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        if weight.dim() == 3:
+            if x.device.type == "cpu":
+                return self._as_image().apply(_image(x), _image(weight), bias).squeeze(2)
+            return functional.conv1d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        return functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        if weight.dim() == 3 and values.device.type == "cpu":
+            return self._as_image().transpose(_image(values), _image(weight), like.unsqueeze(2)).squeeze(2)
         no_output_padding = [0] * len(self.stride)
         grads: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
             values, like, weight, None, self.stride, self.padding, self.dilation, False,
             no_output_padding, self.groups, [True, False, False],
         )  # fmt: skip
         return grads[0]
+
+    def _as_image(self) -> "Convolution":
+        """Give the same convolution over an image of height 1."""
+        return dataclasses.replace(
+            self, stride=(1, *self.stride), padding=(0, *self.padding), dilation=(1, *self.dilation)
+        )
 
     def spread(self, bias: Tensor, z: Tensor) -> Tensor:
         return bias.reshape(-1, *[1] * len(self.stride))
@@ -82,6 +100,14 @@ class Convolution(Layer):
         if self.groups > 1:
             words.append(f"groups {self.groups}")
         return ", ".join(words)
+
+
+def _image(values: Tensor) -> Tensor:
+    """View a sequence as an image of height 1, channels last in memory.
+
+    Processors convolve such images one and a half to two times as fast; see benchmarks/.
+    """
+    return values.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +182,7 @@ class Dense(Layer):
     """A linear layer over the last axis; weight (features out, features in)."""
 
     kind: ClassVar[str] = "dense"
+    channel_axis: ClassVar[int | None] = -1
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return functional.linear(x, weight, bias)

@@ -1,0 +1,244 @@
+"""The passes over every neuron that a walk makes at each layer: selection, scaling and sharing.
+
+Each has a compiled form for the CPU (numba), one for GPUs (Triton) where it pays, and a plain torch form for
+everything else, which says what is computed.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from sparselrp_cli.relevance.rules import Branch
+
+_OUTPUTS = {"any": 0, "non-negative": 1, "negative": 2}
+# Bits of a bucket of the histogram: sign, exponent, and the first bits of the mantissa.
+_BUCKET_BITS = {torch.float32: 12, torch.float64: 13}
+
+
+def is_compiled(tensor: Tensor) -> bool:
+    """Whether the compiled loops take a tensor."""
+    return tensor.device.type == "cpu" and tensor.dtype in _BUCKET_BITS
+
+
+def _loops() -> Any:
+    """Load the compiled loops, and give them as many threads as torch has."""
+    from sparselrp_cli.relevance.kernels import compiled
+
+    compiled.use_threads(torch.get_num_threads())
+    return compiled
+
+
+def _array(tensor: Tensor) -> Any:
+    """View a tensor as an array in C order."""
+    return tensor.detach().contiguous().numpy()
+
+
+@cache
+def _buckets(dtype: torch.dtype) -> tuple[Any, Any, Any]:
+    """Give the magnitudes at which buckets begin, the bits that they leave out, and the bits' type."""
+    number, unsigned = ("f4", "u4") if dtype == torch.float32 else ("f8", "u8")
+    shift = dtype.itemsize * 8 - _BUCKET_BITS[dtype]
+    starts = np.arange((1 << (_BUCKET_BITS[dtype] - 1)) + 1) * (1 << shift)
+    edges = starts.astype(unsigned).view(number)
+    edges[~np.isfinite(edges) | (np.arange(len(edges)) == len(edges) - 1)] = np.inf
+    return edges, np.uint64(shift), np.empty(0, unsigned)
+
+
+def thresholds(a: Tensor, c: Tensor, positive: float, negative: float) -> Tensor:
+    """Find what is pruned of the relevance ``a c``, per sample and sign, by the definition in `pruning.kept`.
+
+    Parameters
+    ----------
+    a, c : Tensor, shape (N, neurons)
+        Contiguous, float32 or float64, on the CPU.
+    positive, negative : float
+        Proportions of the mass, in [0, 1).
+
+    Returns
+    -------
+    Tensor of float64, shape (N, 2, 3)
+        For + and -: the largest magnitude that is pruned (0 if none), the mass, and the mass pruned.
+    """
+    found = _loops().select(_array(a), _array(c), np.array([positive, negative]), *_buckets(a.dtype))
+    return torch.from_numpy(found)
+
+
+def scale_survivors(
+    a: Tensor, c: Tensor, theta: Tensor, scale: Tensor, *, as_mask: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Scale the multipliers of what lies above the thresholds, and set the others to 0.
+
+    Parameters
+    ----------
+    a, c : Tensor, shape (N, neurons)
+        As `thresholds` takes them.
+    theta, scale : Tensor, shape (N, 2)
+        For + and -.
+    as_mask : bool
+        Give the factors alone.
+
+    Returns
+    -------
+    multiplier : Tensor, shape (N, neurons)
+    kept : Tensor of int64, shape (N,)
+    """
+    multiplier, kept = _loops().scale_survivors(
+        _array(a), _array(c), _array(theta.to(a.dtype)), _array(scale.to(a.dtype)), as_mask
+    )
+    return torch.from_numpy(multiplier), torch.from_numpy(kept)
+
+
+def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
+    """Add up relevance ``a c`` by sign, all of it and what is kept.
+
+    Parameters
+    ----------
+    a, c, keep : Tensor, shape (N, neurons)
+        `keep` is 0 or 1.
+
+    Returns
+    -------
+    Tensor of float64, shape (N, 2, 2)
+        For + and -: all, kept.
+    """
+    return torch.from_numpy(_loops().masses(_array(a), _array(c), _array(keep)))
+
+
+def rescale(a: Tensor, c: Tensor, keep: Tensor, scale: Tensor) -> Tensor:
+    """Scale multipliers by the factor of the sign of ``a c``, shape (N, 2), and by `keep`."""
+    scaled = _loops().rescale(_array(a), _array(c), _array(keep), _array(scale.to(c.dtype)))
+    return torch.from_numpy(scaled)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Relevance over denominators, and what biases and stabilisers take of it: float64, shape (N,)."""
+
+    values: Tensor
+    to_bias: Tensor
+    to_stabiliser: Tensor
+
+
+def share_rows(
+    c: Tensor, z: Tensor, denominator: Tensor, branch: "Branch", epsilon: float, firsts: Tensor
+) -> Shares:
+    """Divide a layer's output relevance ``c z`` by stabilised denominators; see `step.share`.
+
+    Parameters
+    ----------
+    c, z, denominator : Tensor, shape (rows, channels)
+        Contiguous, on the CPU.
+    firsts : Tensor of int64, shape (N + 1,)
+        The first row of each sample, and the number of rows.
+    """
+    bias = c.new_zeros(c.shape[1]) if branch.bias is None else branch.bias
+    values, taken = _loops().share(
+        _array(c), _array(z), _array(denominator), _array(bias), *_numbers(branch, epsilon, c), _array(firsts)
+    )
+    books = torch.from_numpy(taken)
+    return Shares(torch.from_numpy(values), books[:, 0], books[:, 1])
+
+
+def _numbers(branch: "Branch", epsilon: float, like: Tensor) -> tuple[Any, Any, int]:
+    """Give a branch's stabiliser, factor and sign of outputs as the loops take them."""
+    number = np.float32 if like.dtype == torch.float32 else np.float64
+    return number(epsilon), number(branch.factor), 0 if branch.factor != 1 else _OUTPUTS[branch.output]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedShares:
+    """Relevance over masked denominators, and what fell back (PLRP-M).
+
+    Attributes
+    ----------
+    values : Tensor, shape (rows, channels)
+    fallen : Tensor, shape (rows, channels)
+        Multipliers of the output neurons that fall back, 0 elsewhere.
+    to_stabiliser, columns, mass : Tensor of float64, shape (N,)
+        What stabilisers took; how many fell back, and their relevance in magnitude.
+    """
+
+    values: Tensor
+    fallen: Tensor
+    to_stabiliser: Tensor
+    columns: Tensor
+    mass: Tensor
+
+
+def share_masked_rows(
+    c: Tensor, z: Tensor, inner: Tensor, least: Tensor | None, branch: "Branch", epsilon: float,
+    firsts: Tensor,
+) -> MaskedShares:  # fmt: skip
+    """Divide relevance ``c z`` by masked denominators, leaving out those that nearly cancel.
+
+    Parameters
+    ----------
+    c, z, inner : Tensor, shape (rows, channels)
+    least : Tensor, shape (rows, channels), or None
+        The magnitude below which a denominator counts as cancelled; a zero always does.
+    firsts : Tensor of int64, shape (N + 1,)
+        As for `share_rows`.
+    """
+    bound = c.new_zeros(1, c.shape[1]) if least is None else least
+    values, fallen, taken = _loops().share_masked(
+        _array(c), _array(z), _array(inner), _array(bound), *_numbers(branch, epsilon, c), _array(firsts)
+    )
+    books = torch.from_numpy(taken)
+    return MaskedShares(torch.from_numpy(values), torch.from_numpy(fallen), *books.unbind(1))
+
+
+def nonzero_rows(values: Tensor, at_most: float) -> Tensor | None:
+    """Find the rows that aren't all zero.
+
+    Parameters
+    ----------
+    values : Tensor, shape (rows, channels)
+    at_most : float
+        Give up, with None, where their share is larger.
+
+    Returns
+    -------
+    Tensor of int64 or None
+    """
+    flags = _loops().flag_rows(_array(values))
+    if flags.mean() > at_most:
+        return None
+    return torch.from_numpy(np.flatnonzero(flags))
+
+
+def gather_columns(
+    x: Tensor, index: Tensor, width: int, length: int, stride: int, padding: int, dilation: int
+) -> Tensor:
+    """Lay the inputs that a convolution reads at some positions side by side.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, positions in, channels)
+        Contiguous.
+    index : Tensor of int64, shape (rows,)
+        Into (samples x positions out).
+    length : int
+        Positions out of one sample.
+
+    Returns
+    -------
+    Tensor, shape (rows, width x channels)
+    """
+    columns = _loops().gather(_array(x), _array(index), width, length, stride, padding, dilation)
+    return torch.from_numpy(columns)
+
+
+def scatter_columns(
+    columns: Tensor, index: Tensor, width: int, length: int, stride: int, padding: int, dilation: int,
+    total: Tensor,
+) -> None:  # fmt: skip
+    """Add columns, (rows, width x channels), back to where `gather_columns` took them from.
+
+    `total` is (N, positions in, channels). Added in the order of rows, whatever the number of threads.
+    """
+    _loops().scatter(_array(columns), _array(index), width, length, stride, padding, dilation, _array(total))
