@@ -68,6 +68,25 @@ class Target:
             terms.append(term)
         return Target(self.name, tuple(terms))
 
+    def extents(
+        self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames]
+    ) -> list[tuple[int, int | None, int, int]]:
+        """Say for each term which positions of which output it concerns.
+
+        Returns
+        -------
+        list of (output, axis, start, stop)
+            The axis is None where it concerns all positions, or the output has none.
+        """
+        found: list[tuple[int, int | None, int, int]] = []
+        for term in self.terms:
+            axes = _axes(len(outputs[term.output].shape), names[term.output])
+            if term.positions is None or term.profile or "P" not in axes:
+                found.append((term.output, None, 0, 0))
+            else:
+                found.append((term.output, axes.index("P"), *term.positions))
+        return found
+
     def seeds(
         self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames], values: dict[str, Tensor]
     ) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ from sparselrp_cli.relevance.rows import by_channel
 
 DENSE_ABOVE = 0.25
 """Share of active positions from which a whole convolution is cheaper; see benchmarks/."""
+LEAST_WORK = 1 << 23
+"""Multiply-adds of a layer below which looking doesn't pay."""
 _LARGEST_GATHER = 1 << 22
 
 
@@ -39,9 +41,10 @@ class ActiveRows:
 
 def active_rows(layer: Layer, a: Tensor, c: Tensor, samples: Samples) -> ActiveRows | None:
     """Find where a layer's output carries relevance; None where the whole layer is to be computed."""
-    if not isinstance(layer, Convolution) or layer.weight.dim() != 3 or layer.groups != 1:
+    if not isinstance(layer, Convolution) or layer.weight.dim() != 3 or layer.groups != 1 or c.dim() != 3:
         return None
-    if not kernels.is_compiled(c):
+    work = layer.weight.numel() * c.shape[0] * c.shape[-1]
+    if work < LEAST_WORK or not kernels.is_compiled(c):
         return None
     rows = by_channel(c, 1, samples)
     if rows is None:

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sparselrp_cli.model.cropping import Span
 from sparselrp_cli.model.fusing import fuse_relu
-from sparselrp_cli.model.graph import CanonicalGraph, Node
+from sparselrp_cli.model.graph import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.model.operations import Convolution, Layer, numbers
 from sparselrp_cli.model.targets import OutputNames, Target
+from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.composites import DEFAULT, PRESETS, Composite
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.plan import plan_pruning
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
+from sparselrp_cli.relevance.rows import sums
 from sparselrp_cli.relevance.rules import Rule
 from sparselrp_cli.relevance.signs import non_negative_tensors
 from sparselrp_cli.relevance.step import PreparedLayer
@@ -101,6 +104,7 @@ class Explainer:
         self.assignment = composite.resolve(graph)
         self.graph = self.assignment.applied(graph)
         self.program = self._prepare(self.graph, pruning, input_non_negative)
+        self._cropped: dict[tuple[Target, ...], Program] = {}
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -108,6 +112,7 @@ class Explainer:
         return dict(self.assignment.rules)
 
     def _prepare(self, graph: CanonicalGraph, pruning: Pruning, input_non_negative: bool) -> Program:
+        """Prepare a program for the whole graph."""
         non_negative = non_negative_tensors(graph, input_non_negative)
         graph, layer_names = fuse_relu(graph)
         graph = dataclasses.replace(graph, nodes=tuple(map(_channels_last, graph.nodes)))
@@ -127,6 +132,13 @@ class Explainer:
         neurons = {node.name: numbers(node.shape) for node in graph.nodes}
         return Program(graph, layers, plan, active, neurons)
 
+    def _program_for(self, targets: tuple[Target, ...]) -> Program:
+        """Crop the program to the receptive field of the targets."""
+        if targets not in self._cropped:
+            spans = _spans(targets, self.graph.outputs, self.names)
+            self._cropped[targets] = self.program.cropped(spans)
+        return self._cropped[targets]
+
     def explain(self, x: Tensor, *, mirrored: bool = False) -> list[Explanation]:
         """Explain a batch.
 
@@ -145,31 +157,47 @@ class Explainer:
         targets = self.targets
         if mirrored:
             targets = tuple(t.mirrored(self.graph.outputs, self.names) for t in targets)
+        kernels.use_threads()
+        program = self._program_for(targets)
         with torch.inference_mode():
-            forward = ForwardPass.run(self.program, x, once=len(targets) == 1)
-            return [self._explain_target(forward, target) for target in targets]
+            forward = ForwardPass.run(program, x, once=len(targets) == 1)
+            return [self._explain_target(program, forward, target) for target in targets]
 
-    def _explain_target(self, forward: ForwardPass, target: Target) -> Explanation:
-        seeds = target.seeds(self.graph.outputs, self.names, forward.values)
+    def _explain_target(self, program: Program, forward: ForwardPass, target: Target) -> Explanation:
+        graph = program.graph
+        seeds = target.seeds(graph.outputs, self.names, forward.values)
         scores = [
-            forward.samples[name].sums(forward.values[name].double() * seed.double())
+            sums(forward.values[name].double() * seed.double(), forward.samples[name])
             for name, seed in seeds.items()
         ]
-        hypothetical, offset, ledger = walk(self.program, forward, seeds)
-        x, samples = forward.values[self.graph.input], forward.samples[self.graph.input]
+        x, samples = forward.values[graph.input], forward.samples[graph.input]
+        hypothetical, offset, ledger = walk(program, forward, seeds)
         if offset is not None:
             hypothetical, outside = _onto_bases(hypothetical, offset, x, self.base_axis)
-            ledger.to_bias += samples.sums(outside)
+            ledger.to_bias += sums(outside, samples)
         contributions = x * hypothetical
         return Explanation(
             hypothetical=hypothetical,
             contributions=contributions,
             score=torch.stack(scores).sum(0),
-            relevance=samples.sums(contributions),
+            relevance=sums(contributions, samples),
             absorbed=ledger.absorbed,
             lost=ledger.lost,
             ledger=ledger,
         )
+
+
+def _spans(
+    targets: Sequence[Target], outputs: Sequence[GraphOutput], names: Sequence[OutputNames]
+) -> dict[int, Span | None]:
+    """Find the positions of each output that targets concern; None is all of them."""
+    spans: dict[int, Span | None] = {}
+    for target in targets:
+        for index, axis, start, stop in target.extents(outputs, names):
+            span = None if axis is None else Span(axis, start, stop)
+            known = spans.get(index, span)
+            spans[index] = None if known is None or span is None else known.joined(span)
+    return spans
 
 
 def _channels_last(node: Node) -> Node:

@@ -94,12 +94,11 @@ class Pruning:
         return Pruned.of(relevance, keep, keep.to(c.dtype), torch.zeros_like(keep[:, 0], dtype=torch.float64))
 
     def _fast(self, a: Tensor, c: Tensor, *, as_mask: bool) -> "Pruned":
-        found = kernels.thresholds(a, c, self.positive, self.proportion_negative)
-        theta, mass, pruned = found.unbind(2)
+        multiplier, kept, mass, pruned = kernels.prune(
+            a, c, self.positive, self.proportion_negative, as_mask=as_mask
+        )
         # A sign that is present always has a survivor: nothing is lost.
-        scale = torch.ones_like(mass) if as_mask else torch.where(mass > 0, mass / (mass - pruned), 1.0)
-        multiplier, kept = kernels.scale_survivors(a, c, theta, scale, as_mask=as_mask)
-        return Pruned(multiplier, kept, mass.sum(1), pruned.sum(1), mass.new_zeros(len(mass)))
+        return Pruned(multiplier, kept, mass, pruned, mass.new_zeros(len(mass)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

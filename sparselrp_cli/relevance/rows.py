@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.model.operations import Samples
+from sparselrp_cli.relevance import kernels
 
 
 def channels_last(values: Tensor) -> bool:
@@ -47,6 +48,11 @@ class MemoryOrder:
             return self.samples.shaped(rows, torch.empty(self.shape, device="meta"))
         n, channels, *spatial = self.shape
         return rows.reshape(n, *spatial, channels).movedim(-1, 1)
+
+
+def sums(values: Tensor, samples: Samples) -> Tensor:
+    """Sum each sample's values in float64: shape (N,)."""
+    return kernels.sums(MemoryOrder.of(values, samples).rows(values))
 
 
 def by_channel(values: Tensor, channel_axis: int | None, samples: Samples) -> Tensor | None:

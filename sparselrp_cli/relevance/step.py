@@ -269,15 +269,13 @@ def propagate_masked(
         1 where the input neuron is kept, else 0.
     """
     output = Output.of(prepared, a, z, c, samples)
-    multiplier = torch.zeros_like(a)
+    multiplier: Tensor | None = None
     to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
     to_stabiliser, columns, mass = to_bias.clone(), to_bias.clone(), to_bias.clone()
-    masked = a * keep
     for i, branch in enumerate(output.prepared.branches):
-        inner = output.prepared._weigh(branch, masked, None)
-        least = None if branch.positive else tau * output.prepared._magnitude(branch, masked)
-        shared = output.share_masked(branch, inner, least)
-        multiplier += keep * output.prepared._carry(branch, shared.values, a)
+        shared = output.share_masked(branch, *_masked_denominators(output.prepared, branch, a * keep, tau))
+        part = output.prepared._carry(branch, shared.values, a).mul_(keep)
+        multiplier = part if multiplier is None else multiplier.add_(part)
         to_stabiliser += shared.to_stabiliser
         columns += shared.columns
         mass += shared.mass
@@ -286,8 +284,19 @@ def propagate_masked(
         fallen = replace(output, c=shared.fallen)
         if output.firsts is None:
             fallen = Output.of(prepared, a, z, shared.fallen, samples)
+        del shared, part
         again = fallen.share(branch, cache.of(name, i, fallen, a))
-        multiplier += fallen.prepared._carry(branch, again.values, a)
+        multiplier.add_(fallen.prepared._carry(branch, again.values, a))
         to_bias += again.to_bias
         to_stabiliser += again.to_stabiliser
+    if multiplier is None:
+        raise ValueError("a rule without branches")
     return StepResult(multiplier, to_bias, to_stabiliser, None, columns, mass)
+
+
+def _masked_denominators(
+    prepared: PreparedLayer, branch: Branch, masked: Tensor, tau: float
+) -> tuple[Tensor, Tensor | None]:
+    """Compute denominators without the bias, and the magnitude below which they count as cancelled."""
+    inner = prepared._weigh(branch, masked, None)
+    return inner, None if branch.positive else prepared._magnitude(branch, masked).mul_(tau)

@@ -4,18 +4,20 @@ The walk carries a multiplier ``c`` per neuron, with relevance ``r = a c``; see 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from sparselrp_cli.model.cropping import Span, crop
 from sparselrp_cli.model.graph import CanonicalGraph, Node
-from sparselrp_cli.model.operations import Samples
+from sparselrp_cli.model.operations import Layer, Samples
 from sparselrp_cli.relevance.ledger import Ledger, PrunedLayer
-from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask
+from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask, plan_pruning
 from sparselrp_cli.relevance.pruning import Pruned, Pruning, scale_to_mass
-from sparselrp_cli.relevance.rows import MemoryOrder
+from sparselrp_cli.relevance.rows import MemoryOrder, sums
 from sparselrp_cli.relevance.step import (
     Denominators,
     PreparedLayer,
@@ -25,7 +27,7 @@ from sparselrp_cli.relevance.step import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """A graph with everything that is the same for every batch."""
 
@@ -37,6 +39,19 @@ class Program:
     neurons: Mapping[str, int]
     """Of each such tensor, per sample, before anything was cropped."""
 
+    def cropped(self, outputs: Mapping[int, Span | None]) -> "Program":
+        """Crop the program to what spans of the outputs depend on; see `model.cropping`."""
+        graph = crop(self.graph, outputs)
+        if graph is self.graph:
+            return self
+        nodes = graph.by_name()
+        layers = {
+            name: replace(prepared, layer=cast(Layer, nodes[name].operation))
+            for name, prepared in self.layers.items()
+            if name in nodes
+        }
+        return replace(self, graph=graph, layers=layers, plan=plan_pruning(graph))
+
     def masked_reading(self, layer: str) -> Reading | None:
         """Give the way a layer reads a tensor that is pruned by PLRP-M."""
         reading = self.plan.readings.get(layer)
@@ -44,9 +59,16 @@ class Program:
             return None
         return reading if self.pruning[reading.tensor].redistribute == "m" else None
 
+    @cached_property
     def masked_layers(self) -> frozenset[str]:
-        """Name the layers that read a tensor pruned by PLRP-M."""
+        """The layers that read a tensor pruned by PLRP-M."""
         return frozenset(name for name in self.layers if self.masked_reading(name) is not None)
+
+    @cached_property
+    def read_again(self) -> frozenset[str]:
+        """The nodes that PLRP-M goes through twice."""
+        readings = [self.plan.readings[name] for name in self.masked_layers]
+        return frozenset(node.name for r in readings for node in (r.layer, *r.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +79,12 @@ class ForwardPass:
     values: dict[str, Tensor]
     memos: dict[str, Any]
     denominators: Denominators
+    once: bool
+    """Whether a single walk follows, which then takes tensors out as it goes."""
 
     @classmethod
     def run(cls, program: Program, x: Tensor, *, once: bool = False) -> "ForwardPass":
-        """Compute a batch.
-
-        Parameters
-        ----------
-        once : bool
-            Whether a single walk follows, so that what it is done with needn't be kept.
-        """
+        """Compute a batch."""
         graph = program.graph
         values, memos, n = {graph.input: x}, {}, x.shape[0]
         samples = {graph.input: Samples(n), **{node.name: Samples.of(node.shape, n) for node in graph.nodes}}
@@ -75,7 +93,7 @@ class ForwardPass:
             values[node.name] = value
             if memo is not None:
                 memos[node.name] = memo
-        return cls(samples, values, memos, Denominators(not once, program.masked_layers()))
+        return cls(samples, values, memos, Denominators(not once, program.masked_layers), once)
 
 
 def walk(
@@ -124,9 +142,17 @@ class _Walk:
                 self._layer(node, c)
             else:
                 self._operation(node, c)
+            if node.name not in self.program.read_again:
+                self._let_go(node.name)
         at_input = self.multipliers.get(graph.input)
         c = torch.zeros_like(self.values[graph.input]) if at_input is None else at_input
         return c, self.offsets.get(graph.input), self.ledger
+
+    def _let_go(self, name: str) -> None:
+        """Let go of a tensor that only other walks would need."""
+        if self.forward.once:
+            self.values.pop(name, None)
+            self.forward.memos.pop(name, None)
 
     def _complete(self, name: str) -> Tensor | None:
         """Give a tensor's multiplier once everything that reads it has contributed, pruned if it is to be."""
@@ -166,7 +192,7 @@ class _Walk:
         output, memo = self.values[node.name], self.forward.memos.get(node.name)
         absorbed = node.operation.absorbed(c, inputs, output, memo)
         if absorbed is not None:
-            self.ledger.to_bias += self.forward.samples[node.name].sums(absorbed)
+            self.ledger.to_bias += sums(absorbed, self.forward.samples[node.name])
 
     def _layer(self, node: Node, c: Tensor) -> None:
         result = self._step(node, c)
@@ -224,24 +250,33 @@ class _Walk:
         pruning = self.program.pruning[name]
         pruned = pruning.mask(a, order.rows(first if others is None else first + others))
         mask = order.shaped(pruned.multiplier)
-        total = torch.zeros_like(first)
-        results = []
-        for reading, c in self.to_repeat.pop(name):
+        del first
+        total: Tensor | None = None
+        fallbacks, repeated = [], self.to_repeat.pop(name)
+        for reading, c in repeated:
             result = self._step(reading.layer, c, carry_mask(reading.path, mask))
             self._book(result)
-            results.append(result)
             self.forward.denominators.forget(reading.layer.name)
-            total = total + self._pull_along(reading, result.multiplier, book=True)
+            part = self._pull_along(reading, result.multiplier, book=True)
+            total = part if total is None else total + part
+            fallbacks.append((result.fallback_columns, result.fallback_mass))
+        for reading, _ in repeated:
+            for node in (reading.layer, *reading.path):
+                self._let_go(node.name)
         if others is not None:
             scaled, lost = scale_to_mass(a, order.rows(others), pruned.multiplier)
             self.ledger.lost += lost
-            total = total + order.shaped(scaled)
-        self._record(name, pruned, results)
+            total = order.shaped(scaled) if total is None else total + order.shaped(scaled)
+        if total is None:
+            raise ValueError(f"no layer reads '{name}'")
+        self._record(name, pruned, fallbacks)
         return total
 
-    def _record(self, name: str, pruned: Pruned, results: list[StepResult]) -> None:
-        columns = [r.fallback_columns for r in results if r.fallback_columns is not None]
-        masses = [r.fallback_mass for r in results if r.fallback_mass is not None]
+    def _record(
+        self, name: str, pruned: Pruned, fallbacks: list[tuple[Tensor | None, Tensor | None]]
+    ) -> None:
+        columns = [columns for columns, _ in fallbacks if columns is not None]
+        masses = [mass for _, mass in fallbacks if mass is not None]
         self.ledger.pruned_layers.append(
             PrunedLayer(
                 tensor=name,

@@ -26,16 +26,20 @@ def is_compiled(tensor: Tensor) -> bool:
 
 
 def _loops() -> Any:
-    """Load the compiled loops, and give them as many threads as torch has."""
+    """Load the compiled loops."""
     from sparselrp_cli.relevance.kernels import compiled
 
-    compiled.use_threads(torch.get_num_threads())
     return compiled
+
+
+def use_threads() -> None:
+    """Let the compiled loops use as many threads as torch does."""
+    _loops().use_threads(torch.get_num_threads())
 
 
 def _array(tensor: Tensor) -> Any:
     """View a tensor as an array in C order."""
-    return tensor.detach().contiguous().numpy()
+    return (tensor if tensor.is_contiguous() else tensor.contiguous()).numpy()
 
 
 @cache
@@ -55,7 +59,7 @@ def thresholds(a: Tensor, c: Tensor, positive: float, negative: float) -> Tensor
     Parameters
     ----------
     a, c : Tensor, shape (N, neurons)
-        Contiguous, float32 or float64, on the CPU.
+        Float32 or float64, on the CPU.
     positive, negative : float
         Proportions of the mass, in [0, 1).
 
@@ -64,33 +68,40 @@ def thresholds(a: Tensor, c: Tensor, positive: float, negative: float) -> Tensor
     Tensor of float64, shape (N, 2, 3)
         For + and -: the largest magnitude that is pruned (0 if none), the mass, and the mass pruned.
     """
-    found = _loops().select(_array(a), _array(c), np.array([positive, negative]), *_buckets(a.dtype))
-    return torch.from_numpy(found)
+    proportions = np.array([positive, negative])
+    return torch.from_numpy(_loops().select(_array(a), _array(c), proportions, *_buckets(a.dtype)))
 
 
-def scale_survivors(
-    a: Tensor, c: Tensor, theta: Tensor, scale: Tensor, *, as_mask: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Scale the multipliers of what lies above the thresholds, and set the others to 0.
+def prune(
+    a: Tensor, c: Tensor, positive: float, negative: float, *, as_mask: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Set the multipliers of pruned neurons to 0, and scale those of the others to the mass of their sign.
 
     Parameters
     ----------
-    a, c : Tensor, shape (N, neurons)
-        As `thresholds` takes them.
-    theta, scale : Tensor, shape (N, 2)
-        For + and -.
+    a, c, positive, negative
+        As for `thresholds`.
     as_mask : bool
-        Give the factors alone.
+        Give 1 for what is kept, not its scaled multiplier.
 
     Returns
     -------
     multiplier : Tensor, shape (N, neurons)
     kept : Tensor of int64, shape (N,)
+    mass, pruned_mass : Tensor of float64, shape (N,)
+        Magnitude of relevance before, and of what was pruned.
     """
-    multiplier, kept = _loops().scale_survivors(
-        _array(a), _array(c), _array(theta.to(a.dtype)), _array(scale.to(a.dtype)), as_mask
-    )
-    return torch.from_numpy(multiplier), torch.from_numpy(kept)
+    proportions = np.array([positive, negative])
+    found = _loops().prune(_array(a), _array(c), proportions, *_buckets(a.dtype), as_mask)
+    multiplier, kept, mass, pruned = map(torch.from_numpy, found)
+    return multiplier, kept, mass, pruned
+
+
+def sums(values: Tensor) -> Tensor:
+    """Add up rows, (N, numbers), in float64: shape (N,)."""
+    if not is_compiled(values):
+        return values.sum(1, dtype=torch.float64)
+    return torch.from_numpy(_loops().sums(_array(values)))
 
 
 def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:

@@ -204,6 +204,48 @@ def scale_survivors(a, c, theta, scale, as_mask):
 
 
 @compiled(parallel=False)
+def prune(a, c, proportions, edges, shift, no_bits, as_mask):
+    """Find the thresholds of pruning and apply them; see `kernels.prune`."""
+    found = select(a, c, proportions, edges, shift, no_bits)
+    n = a.shape[0]
+    theta, scale = np.empty((n, 2), a.dtype), np.ones((n, 2), a.dtype)
+    for sample in range(n):
+        for s in range(2):
+            theta[sample, s] = found[sample, s, 0]
+            # A sign that is present always has a survivor.
+            if not as_mask and found[sample, s, 1] > 0:
+                scale[sample, s] = found[sample, s, 1] / (found[sample, s, 1] - found[sample, s, 2])
+    multiplier, kept = scale_survivors(a, c, theta, scale, as_mask)
+    return multiplier, kept, found[:, :, 1].sum(1), found[:, :, 2].sum(1)
+
+
+@compiled(parallel=False)
+def _sum_piece(values):
+    # Several sums side by side: one would wait for itself.
+    sums = np.zeros(8)
+    whole = values.shape[0] // 8 * 8
+    for i in range(0, whole, 8):
+        for k in range(8):
+            sums[k] += values[i + k]
+    for i in range(whole, values.shape[0]):
+        sums[0] += values[i]
+    return sums.sum()
+
+
+@compiled(parallel=True)
+def sums(values):
+    """Add up each row in float64."""
+    n, m = values.shape
+    pieces = max(1, (m + PIECE - 1) // PIECE)
+    size = (m + pieces - 1) // pieces
+    out = np.zeros((n, pieces))
+    for task in prange(n * pieces):
+        sample, piece = task // pieces, task % pieces
+        out[sample, piece] = _sum_piece(values[sample, piece * size : min(m, (piece + 1) * size)])
+    return out.sum(1)
+
+
+@compiled(parallel=False)
 def _masses_of_piece(a, c, keep, out):
     """Add up the relevance of one piece by sign, all of it and what is kept: `out` is (2, 2)."""
     for i in range(a.shape[0]):
