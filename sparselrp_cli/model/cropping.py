@@ -64,11 +64,9 @@ def crop(graph: CanonicalGraph, outputs: Mapping[int, Span | None]) -> Canonical
     Outputs keep their shape and hold zeros outside their span. Nodes that make tensors keep their names.
     Where little would be left out the graph is returned as it is.
     """
-    shapes = {graph.input: graph.input_shape, **{n.name: n.shape for n in graph.nodes}}
-    needs = _needs(graph, shapes, outputs)
-    if all(span is None for span in needs.values()):
-        return graph
-    cropped = _Cropping(graph, shapes, needs).run()
+    field = _Field(graph)
+    needs = field.needs(outputs)
+    cropped = _Cropping(graph, field, needs).run()
     return cropped if _work(cropped) <= WORTH * _work(graph) else graph
 
 
@@ -88,64 +86,76 @@ def _work(graph: CanonicalGraph) -> int:
     )
 
 
-def _needs(
-    graph: CanonicalGraph, shapes: Mapping[str, tuple[Dim, ...]], outputs: Mapping[int, Span | None]
-) -> dict[str, Span | None]:
-    """Find the span of each tensor that is read, from the outputs back."""
-    needs: dict[str, Span | None] = {}
+class _Field:
+    """Finds what of a graph's tensors is read to make a span of an output."""
 
-    def need(name: str, span: Span | None) -> None:
-        whole = None if span is None else span.of(shapes[name])
-        known = needs.get(name, whole)
-        needs[name] = None if known is None or whole is None else known.joined(whole)
+    def __init__(self, graph: CanonicalGraph) -> None:
+        self.graph = graph
+        self.shapes = {graph.input: graph.input_shape, **{n.name: n.shape for n in graph.nodes}}
+        self.moved_input = {graph.input}
+        for node in graph.nodes:
+            if node.operation.transport and self.moved_input.issuperset(node.inputs):
+                self.moved_input.add(node.name)
 
-    for index, span in outputs.items():
-        need(graph.outputs[index].node, span)
-    for node in reversed(graph.nodes):
-        if node.name not in needs:
-            continue
-        span = needs[node.name]
-        reading = _reading(node, span, shapes)
-        if reading is None:
-            needs[node.name] = None
-            for name in node.inputs:
-                need(name, None)
-        else:
-            for name, wanted in zip(node.inputs, reading.inputs, strict=True):
-                need(name, wanted)
-    return needs
+    def needs(self, outputs: Mapping[int, Span | None]) -> dict[str, Span | None]:
+        """Find the span of each tensor that is read, from the outputs back."""
+        needs: dict[str, Span | None] = {}
 
+        def need(name: str, span: Span | None) -> None:
+            part = None if span is None else span.of(self.shapes[name])
+            known = needs.get(name, part)
+            needs[name] = None if known is None or part is None else known.joined(part)
 
-def _reading(node: Node, span: Span | None, shapes: Mapping[str, tuple[Dim, ...]]) -> _Reading | None:
-    """Say what a node reads to make a span of its output; None where it takes everything to make it."""
-    operation, inputs = node.operation, [shapes[name] for name in node.inputs]
-    if span is None:
-        if isinstance(operation, Slice) and operation.step == 1 and operation.axis > 0:
-            taken = Span(operation.axis, operation.start, operation.stop)
-            return _Reading((taken,), dataclasses.replace(operation, start=0, stop=taken.stop - taken.start))
+        for index, span in outputs.items():
+            need(self.graph.outputs[index].node, span)
+        for node in reversed(self.graph.nodes):
+            if node.name not in needs:
+                continue
+            reading = self.reading(node, needs[node.name])
+            if reading is None:
+                needs[node.name] = None
+            for i, name in enumerate(node.inputs):
+                need(name, None if reading is None else reading.inputs[i])
+        return needs
+
+    def reading(self, node: Node, span: Span | None) -> _Reading | None:
+        """Say what a node reads to make a span of its output; None where it makes and reads everything."""
+        operation, inputs = node.operation, [self.shapes[name] for name in node.inputs]
+        if span is None:
+            return _of_slice_alone(operation) if isinstance(operation, Slice) else None
+        match operation:
+            case Activation() if operation.slope is None:
+                return _Reading((span,), operation)
+            case Negate():
+                return _Reading((span,), operation)
+            case Add() | Subtract() if all(shape == node.shape for shape in inputs):
+                return _Reading((span,) * len(inputs), operation)
+            case ChannelAffine() if span.axis > 1:
+                return _Reading((span,), operation)
+            case Dense() if span.axis < len(node.shape) - 1:
+                return _Reading((span,), operation)
+            case Permute():
+                return _Reading((dataclasses.replace(span, axis=operation.order[span.axis]),), operation)
+            case Concatenate() if _side_by_side(operation, span):
+                return _Reading((span,) * len(inputs), operation)
+            case Slice() if operation.step == 1:
+                return _of_slice(operation, span)
+            case Convolution() if operation.weight.dim() == 3 and span.axis == 2:
+                reading = _of_convolution(operation, span, _length(inputs[0], 2))
+                # Rules for the input tell its padding, which gets nothing, from bases.
+                at_input = node.inputs[0] in self.moved_input
+                return None if at_input and reading.deficit != (0, 0) else reading
+            case Pad() if operation.value == 0:
+                return _of_pad(operation, span, inputs[0])
         return None
-    match operation:
-        case Activation() if operation.slope is None:
-            return _Reading((span,), operation)
-        case Negate():
-            return _Reading((span,), operation)
-        case Add() | Subtract() if all(shape == node.shape for shape in inputs):
-            return _Reading((span,) * len(inputs), operation)
-        case ChannelAffine() if span.axis > 1:
-            return _Reading((span,), operation)
-        case Dense() if span.axis < len(node.shape) - 1:
-            return _Reading((span,), operation)
-        case Permute():
-            return _Reading((dataclasses.replace(span, axis=operation.order[span.axis]),), operation)
-        case Concatenate() if _side_by_side(operation, span):
-            return _Reading((span,) * len(inputs), operation)
-        case Slice() if operation.step == 1:
-            return _of_slice(operation, span)
-        case Convolution() if operation.weight.dim() == 3 and span.axis == 2:
-            return _of_convolution(operation, span, _length(inputs[0], 2))
-        case Pad() if operation.value == 0:
-            return _of_pad(operation, span, inputs[0])
-    return None
+
+
+def _of_slice_alone(operation: Slice) -> _Reading | None:
+    """Say what a slice reads of which everything is needed."""
+    if operation.step != 1 or operation.axis < 1:
+        return None
+    taken = Span(operation.axis, operation.start, operation.stop)
+    return _Reading((taken,), dataclasses.replace(operation, start=0, stop=taken.stop - taken.start))
 
 
 def _side_by_side(operation: Concatenate, span: Span) -> bool:
@@ -192,14 +202,10 @@ def _of_pad(operation: Pad, span: Span, shape: tuple[Dim, ...]) -> _Reading | No
 class _Cropping:
     """Rewrites the nodes of a graph, each to make only the span that is needed of it."""
 
-    def __init__(
-        self,
-        graph: CanonicalGraph,
-        shapes: Mapping[str, tuple[Dim, ...]],
-        needs: Mapping[str, Span | None],
-    ) -> None:
+    def __init__(self, graph: CanonicalGraph, field: _Field, needs: Mapping[str, Span | None]) -> None:
         self.graph = graph
-        self.shapes = shapes
+        self.field = field
+        self.shapes = field.shapes
         # The input is there whole.
         self.spans = {**needs, graph.input: None}
         self.nodes: list[Node] = []
@@ -217,7 +223,7 @@ class _Cropping:
         return dataclasses.replace(self.graph, nodes=tuple(self.nodes), outputs=tuple(outputs))
 
     def _rewrite(self, node: Node, span: Span | None) -> None:
-        reading = _reading(node, span, self.shapes)
+        reading = self.field.reading(node, span)
         if reading is None:
             self.nodes.append(node)
             return

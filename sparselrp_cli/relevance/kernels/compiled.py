@@ -82,10 +82,16 @@ def _keep_buckets(relevance, bits, shift, one, other):
 
 
 @compiled(parallel=False)
+def _limit(proportion, total):
+    """Give the mass that may be pruned: less than all, also where subnormal numbers round it up."""
+    return min(proportion * total, np.nextafter(total, 0.0))
+
+
+@compiled(parallel=False)
 def _find_bucket(masses, proportion, out):
     """Find the bucket where one sign's pruning ends; `out` is (theta, mass, mass pruned under the bucket)."""
     total = masses.sum()
-    limit = proportion * total
+    limit = _limit(proportion, total)
     pruned, bucket = 0.0, 0
     if limit != 0:
         while bucket < masses.shape[0] - 1 and pruned + masses[bucket] <= limit:
@@ -101,7 +107,7 @@ def _finish(values, low, proportion, out):
 
     Everything under the bucket goes, whatever of it stays. No group of equal values is cut through.
     """
-    limit = proportion * out[1]
+    limit = _limit(proportion, out[1])
     if limit == 0:
         return
     if out[2] > 0:
