@@ -78,7 +78,7 @@ class Pruning:
         a, c : Tensor, shape (N, neurons)
             Activations and multipliers.
         """
-        if not self.automatic and kernels.is_compiled(c):
+        if not self.automatic and kernels.has_selection(c):
             return self._fast(a, c, as_mask=False)
         relevance = a * c
         keep = self.keep(relevance)
@@ -87,7 +87,7 @@ class Pruning:
 
     def mask(self, a: Tensor, c: Tensor) -> "Pruned":
         """Choose the neurons that are kept: as `scale`, but the `multiplier` is 1 or 0 (PLRP-M)."""
-        if not self.automatic and kernels.is_compiled(c):
+        if not self.automatic and kernels.has_selection(c):
             return self._fast(a, c, as_mask=True)
         relevance = a * c
         keep = self.keep(relevance)

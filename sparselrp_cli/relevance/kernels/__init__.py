@@ -4,8 +4,10 @@ Each has a compiled form for the CPU (numba), one for GPUs (Triton) where it pay
 everything else, which says what is computed.
 """
 
+import threading
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,16 +27,41 @@ def is_compiled(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.dtype in _BUCKET_BITS
 
 
-def _loops() -> Any:
-    """Load the compiled loops."""
-    from sparselrp_cli.relevance.kernels import compiled
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
-    return compiled
+
+def has_selection(tensor: Tensor) -> bool:
+    """Whether `prune` takes a tensor: the compiled loops, or Triton on a GPU."""
+    on_gpu = tensor.device.type == "cuda" and tensor.dtype in (torch.float32, torch.bfloat16)
+    return is_compiled(tensor) or (on_gpu and _has_triton())
+
+
+class _State(threading.local):
+    """How many threads the compiled loops use: torch's number, but one where there is little to do."""
+
+    allowed = 0
+    now = 0
+
+
+_threads = _State()
 
 
 def use_threads() -> None:
     """Let the compiled loops use as many threads as torch does."""
-    _loops().use_threads(torch.get_num_threads())
+    _threads.allowed = torch.get_num_threads()
+
+
+def _loops(size: int) -> Any:
+    """Load the compiled loops, for work on so many numbers."""
+    from sparselrp_cli.relevance.kernels import compiled
+
+    wanted = 1 if size <= compiled.PIECE else (_threads.allowed or torch.get_num_threads())
+    if wanted != _threads.now:
+        compiled.use_threads(wanted)
+        _threads.now = wanted
+    return compiled
 
 
 def _array(tensor: Tensor) -> Any:
@@ -69,7 +96,7 @@ def thresholds(a: Tensor, c: Tensor, positive: float, negative: float) -> Tensor
         For + and -: the largest magnitude that is pruned (0 if none), the mass, and the mass pruned.
     """
     proportions = np.array([positive, negative])
-    return torch.from_numpy(_loops().select(_array(a), _array(c), proportions, *_buckets(a.dtype)))
+    return torch.from_numpy(_loops(a.numel()).select(_array(a), _array(c), proportions, *_buckets(a.dtype)))
 
 
 def prune(
@@ -80,7 +107,7 @@ def prune(
     Parameters
     ----------
     a, c, positive, negative
-        As for `thresholds`.
+        As for `thresholds`, or float32 or bfloat16 on a GPU that has Triton.
     as_mask : bool
         Give 1 for what is kept, not its scaled multiplier.
 
@@ -91,8 +118,15 @@ def prune(
     mass, pruned_mass : Tensor of float64, shape (N,)
         Magnitude of relevance before, and of what was pruned.
     """
+    if a.device.type == "cuda":
+        from sparselrp_cli.relevance.kernels import triton_selection
+
+        survivors = triton_selection.prune_lambda(a, c, positive, negative)
+        # A survivor has a multiplier, and is scaled by 1 or more.
+        given = (survivors.multiplier != 0).to(c.dtype) if as_mask else survivors.multiplier
+        return given, survivors.kept, survivors.found[:, :, 1].sum(1), survivors.found[:, :, 2].sum(1)
     proportions = np.array([positive, negative])
-    found = _loops().prune(_array(a), _array(c), proportions, *_buckets(a.dtype), as_mask)
+    found = _loops(a.numel()).prune(_array(a), _array(c), proportions, *_buckets(a.dtype), as_mask)
     multiplier, kept, mass, pruned = map(torch.from_numpy, found)
     return multiplier, kept, mass, pruned
 
@@ -101,7 +135,7 @@ def sums(values: Tensor) -> Tensor:
     """Add up rows, (N, numbers), in float64: shape (N,)."""
     if not is_compiled(values):
         return values.sum(1, dtype=torch.float64)
-    return torch.from_numpy(_loops().sums(_array(values)))
+    return torch.from_numpy(_loops(values.numel()).sums(_array(values)))
 
 
 def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
@@ -117,12 +151,12 @@ def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
     Tensor of float64, shape (N, 2, 2)
         For + and -: all, kept.
     """
-    return torch.from_numpy(_loops().masses(_array(a), _array(c), _array(keep)))
+    return torch.from_numpy(_loops(a.numel()).masses(_array(a), _array(c), _array(keep)))
 
 
 def rescale(a: Tensor, c: Tensor, keep: Tensor, scale: Tensor) -> Tensor:
     """Scale multipliers by the factor of the sign of ``a c``, shape (N, 2), and by `keep`."""
-    scaled = _loops().rescale(_array(a), _array(c), _array(keep), _array(scale.to(c.dtype)))
+    scaled = _loops(a.numel()).rescale(_array(a), _array(c), _array(keep), _array(scale.to(c.dtype)))
     return torch.from_numpy(scaled)
 
 
@@ -148,7 +182,7 @@ def share_rows(
         The first row of each sample, and the number of rows.
     """
     bias = c.new_zeros(c.shape[1]) if branch.bias is None else branch.bias
-    values, taken = _loops().share(
+    values, taken = _loops(c.numel()).share(
         _array(c), _array(z), _array(denominator), _array(bias), *_numbers(branch, epsilon, c), _array(firsts)
     )
     books = torch.from_numpy(taken)
@@ -196,7 +230,7 @@ def share_masked_rows(
         As for `share_rows`.
     """
     bound = c.new_zeros(1, c.shape[1]) if least is None else least
-    values, fallen, taken = _loops().share_masked(
+    values, fallen, taken = _loops(c.numel()).share_masked(
         _array(c), _array(z), _array(inner), _array(bound), *_numbers(branch, epsilon, c), _array(firsts)
     )
     books = torch.from_numpy(taken)
@@ -216,7 +250,7 @@ def nonzero_rows(values: Tensor, at_most: float) -> Tensor | None:
     -------
     Tensor of int64 or None
     """
-    flags = _loops().flag_rows(_array(values))
+    flags = _loops(values.numel()).flag_rows(_array(values))
     if flags.mean() > at_most:
         return None
     return torch.from_numpy(np.flatnonzero(flags))
@@ -240,7 +274,9 @@ def gather_columns(
     -------
     Tensor, shape (rows, width x channels)
     """
-    columns = _loops().gather(_array(x), _array(index), width, length, stride, padding, dilation)
+    columns = _loops(len(index) * width * x.shape[2]).gather(
+        _array(x), _array(index), width, length, stride, padding, dilation
+    )
     return torch.from_numpy(columns)
 
 
@@ -252,4 +288,6 @@ def scatter_columns(
 
     `total` is (N, positions in, channels). Added in the order of rows, whatever the number of threads.
     """
-    _loops().scatter(_array(columns), _array(index), width, length, stride, padding, dilation, _array(total))
+    _loops(columns.numel()).scatter(
+        _array(columns), _array(index), width, length, stride, padding, dilation, _array(total)
+    )
