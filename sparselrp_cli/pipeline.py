@@ -19,6 +19,7 @@ from sparselrp_cli.model.loading import LoadedModel, ModelRequest, capture_model
 from sparselrp_cli.model.targets import Target, TargetParser
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
 from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.outputs.background import in_background
 from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
@@ -235,6 +236,7 @@ def _explain_all(
             totals.first_reason = totals.first_reason or region.reason
             skipped.append(region, region.reason)
 
+        written = stack.enter_context(in_background(writer.append, table.append))
         for batch in progress(source.batches(size, skip), source.count()):
             explained = windows.explain(batch.one_hot, [w.strand == "-" for w in batch.windows])
             _check(options, batch, explained)
@@ -243,8 +245,8 @@ def _explain_all(
                 explained.spread,
             )  # fmt: skip
             totals.add(rows, explained.kept_share)
-            writer.append(rows)
-            table.append(rows)
+            written.put(rows)
+        written.finish()
         if not totals.windows:
             raise InputError(f"none of the {totals.skipped} regions can be scored: {totals.first_reason}")
         writer.finish(source.chrom_sizes, _manifest(options, members, source, totals))
