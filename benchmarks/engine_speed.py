@@ -1,135 +1,130 @@
-"""Time of LRP and PLRP as ratios to one gradient x input of the same model, in the same run.
+"""Time and memory of LRP and PLRP as ratios to one gradient x input of the same network, in the same run.
 
     python benchmarks/engine_speed.py            # what `make bench` runs
-    python benchmarks/engine_speed.py --save     # also keep the figures in benchmarks/results/
+    python benchmarks/engine_speed.py --save --cispliceai ci-spliceai/1 22_20-21M.fa grch37.csv
 
 Medians over interleaved repeats. The gradient has frozen parameters: forward, and backward to the input.
 """
 
 import argparse
-import json
-import platform
+import ctypes
+import gc
 import statistics
-import time
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import nn
+from common import ENGINES, Subject, explanation, gradient, interleaved, networks, parser, ratios, save
 
-from sparselrp_cli.model.architectures import BPNet, PooledCNN, SpliceAI
-from sparselrp_cli.model.capture import capture
-from sparselrp_cli.model.loading import ModelRequest, load_model
-from sparselrp_cli.model.targets import Target, Term
-from sparselrp_cli.relevance.composites import PRESETS
-from sparselrp_cli.relevance.explainer import Explainer
-from sparselrp_cli.relevance.pruning import Pruning
-
-ROOT = Path(__file__).parents[1]
-ENGINES = {
-    "LRP epsilon": ("epsilon", Pruning(0.0)),
-    "PLRP-lambda epsilon, p=0.25": ("epsilon", Pruning(0.25)),
-    "LRP epsilon-plus": ("epsilon-plus", Pruning(0.0)),
-    "LRP epsilon-gamma": ("epsilon-gamma", Pruning(0.0)),
-    "PLRP-lambda epsilon-plus, p=0.25": ("epsilon-plus", Pruning(0.25)),
-    "PLRP-M epsilon-plus, p=0.25": ("epsilon-plus", Pruning(0.25, redistribute="m")),
+TARGETS = {
+    "LRP epsilon": 0.9,
+    "PLRP-lambda epsilon, p=0.25": 1.15,
+    "LRP epsilon-plus": 1.3,
+    "LRP epsilon-gamma": 1.5,
+    "PLRP-lambda epsilon-plus, p=0.25": 1.6,
+    "PLRP-M epsilon-plus, p=0.25": 2.6,
 }
+GRADIENT, MILLISECONDS = "gradient", "gradient, ms a window"
 
 
-class OneOutput(nn.Module):
-    """One output of a network that has several."""
-
-    def __init__(self, network: nn.Module, name: str) -> None:
-        super().__init__()
-        self.network, self.name = network, name
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network(x)[self.name]
-
-
-def networks() -> dict[str, tuple[nn.Module, int, Target]]:
-    """The benchmark's networks, each with its window length and what is explained."""
-    torch.manual_seed(0)
-    scalar = Target("scalar", (Term(0, 0, None),))
-    basset = PooledCNN(1000, [300, 200, 200], [19, 11, 7], [3, 4, 4], [1000, 164], dropout=0.3)
-    spliceai = SpliceAI(32, [11] * 4 + [11] * 4, [1] * 4 + [4] * 4, 2000)
-    return {
-        "Basset-like 4x1000": (basset, 1000, scalar),
-        "BPNet-like 4x2114": (OneOutput(BPNet(64, 8), "counts"), 2114, scalar),
-        "SpliceAI-like 4x7000": (spliceai, 7000, Target("donor", (Term(0, 2, (2500, 2501)),))),
-        "suhw-dm3 4x600": (load_model(ModelRequest(str(ROOT / "models" / "suhw-dm3"))).module, 600, scalar),
-    }
+def speed(subject: Subject, batch: int, repeats: int, device: torch.device) -> dict[str, float]:
+    """Ratios of time for one network and batch."""
+    x, graph = subject.inputs(batch).to(device), subject.graph(device)
+    subject.module.to(device)
+    runs = {GRADIENT: gradient(subject, x)}
+    runs |= {engine: explanation(subject, graph, engine, x) for engine in ENGINES}
+    times = interleaved(runs, repeats, device)
+    return {MILLISECONDS: 1000 * statistics.median(times[GRADIENT]) / batch, **ratios(times, GRADIENT)}
 
 
-def gradient(module: nn.Module, x: torch.Tensor, target: Target) -> Callable[[], object]:
-    """One gradient x input, as the reference."""
-    (term,) = target.terms
-
-    def run() -> torch.Tensor:
-        leaf = x.detach().requires_grad_()
-        y = module(leaf)[:, term.task]
-        score = y[:, slice(*term.positions)].mean(1) if term.positions else y
-        (grad,) = torch.autograd.grad(score.sum(), leaf)
-        return grad * x
-
-    return run
+def _memory(key: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1])
+    return 0
 
 
-def time_ratios(module: nn.Module, window: int, target: Target, batch: int, repeats: int) -> dict[str, float]:
-    """Median time of each engine divided by the gradient's, measured alternately."""
-    module = module.eval().requires_grad_(False)
-    bases = torch.randint(4, (batch, window), generator=torch.Generator().manual_seed(1))
-    x = nn.functional.one_hot(bases, 4).transpose(1, 2).float().contiguous()
-    graph = capture(module, x[:1].repeat(2, 1, 1))
-    runs: dict[str, Callable[[], object]] = {"gradient": gradient(module, x, target)}
-    for name, (composite, pruning) in ENGINES.items():
-        explainer = Explainer(graph, [target], composite=PRESETS[composite], pruning=pruning)
-        runs[name] = lambda explainer=explainer: explainer.explain(x)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(repeats + 1):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run()
-            if repeat:  # the first round warms up
-                times[name].append(time.perf_counter() - began)
-    reference = times.pop("gradient")
-    ratios = {
-        name: statistics.median(t / r for t, r in zip(taken, reference, strict=True))
-        for name, taken in times.items()
-    }
-    return {"gradient, ms a window": 1000 * statistics.median(reference) / batch, **ratios}
+def peak(options: argparse.Namespace, index: int, batch: int, engine: str) -> float:
+    """Bytes that one call takes at its peak over what lies there before it; in a process of its own."""
+    device = torch.device(options.device)
+    subject = networks(options)[index]
+    x = subject.inputs(batch).to(device)
+    subject.module.to(device)
+    run = (
+        gradient(subject, x) if engine == GRADIENT else explanation(subject, subject.graph(device), engine, x)
+    )
+    run()
+    run()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return float(torch.cuda.max_memory_allocated(device) - before)
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
+    before = _memory("VmRSS")
+    run()
+    return 1024.0 * (_memory("VmHWM") - before)
 
 
-def processor() -> str:
-    """Name the processor, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]}, {len(names)} cores" if names else platform.processor()
+def memory(options: argparse.Namespace, subjects: list[Subject], batch: int) -> list[dict[str, object]]:
+    """Peaks of all engines as ratios to that of the gradient, each in a process of its own."""
+    rows: list[dict[str, object]] = []
+    given = ["--cispliceai", *options.cispliceai] if options.cispliceai else []
+    for index, subject in enumerate(subjects):
+        peaks = {}
+        for engine in (GRADIENT, *ENGINES):
+            command = [sys.executable, __file__, "--device", options.device, *given]
+            command += ["--peak", str(index), str(batch), engine]
+            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            peaks[engine] = float(answer.split()[-1])
+        shares = {engine: peaks[engine] / peaks[GRADIENT] for engine in ENGINES}
+        megabytes = peaks[GRADIENT] / 1e6
+        rows.append({"network": subject.name, "batch": batch, "gradient, MB": megabytes, **shares})
+        print(f"{subject.name}, memory: done", file=sys.stderr)
+    return rows
+
+
+def table(rows: list[dict[str, object]], targets: dict[str, float]) -> str:
+    """Networks side by side, with what is aimed at."""
+    frame = pd.DataFrame(rows)
+    names = frame.pop("network") + ", " + frame.pop("batch").astype(str)
+    turned = frame.T.set_axis(names, axis=1)
+    return pd.concat([pd.Series(targets, name="at most").reindex(turned.index), turned], axis=1).to_string(
+        float_format="%.2f", na_rep=""
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--save", action="store_true")
-    given = parser.parse_args()
-    rows = []
-    for batch in given.batch:
-        for name, (module, window, target) in networks().items():
-            ratios = time_ratios(module, window, target, batch, given.repeats)
-            rows.append({"network": name, "batch": batch, **ratios})
-    print(pd.DataFrame(rows).set_index(["network", "batch"]).T.to_string(float_format="%.2f"))
+    options = parser(__doc__)
+    options.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32])
+    options.add_argument("--no-memory", action="store_true")
+    options.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.peak:
+        index, batch, engine = given.peak
+        print(peak(given, int(index), int(batch), engine))
+        return
+    device = torch.device(given.device)
+    subjects = networks(given)
+    rows: list[dict[str, object]] = []
+    for subject in subjects:
+        for batch in sorted(set(given.batch) & set(subject.batches)):
+            rows.append(
+                {"network": subject.name, "batch": batch, **speed(subject, batch, given.repeats, device)}
+            )
+            print(f"{subject.name}, batch {batch}: done", file=sys.stderr)
+    print(table(rows, TARGETS))
+    used = [] if given.no_memory else memory(given, subjects, 8)
+    if used:
+        print("\nPeak memory, as ratios to the gradient's")
+        print(table(used, dict.fromkeys(ENGINES, 1.2)))
     if given.save:
-        result = {
-            "machine": processor(),
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-            "rows": rows,
-        }
-        path = ROOT / "benchmarks" / "results" / "engine_speed_cpu.json"
-        path.write_text(json.dumps(result, indent=2) + "\n")
+        save("engine_speed", {"time": rows, "memory": used}, device)
 
 
 if __name__ == "__main__":
