@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,9 +24,15 @@ from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 from sparselrp_cli.outputs.totals import Totals
-from sparselrp_cli.relevance.batching import automatic_batch_size, choose_device, prepare_device
+from sparselrp_cli.relevance.batching import (
+    allow_tf32,
+    automatic_batch_size,
+    choose_device,
+    prepare_device,
+)
 from sparselrp_cli.relevance.ensemble import EnsembleExplainer
 from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.precision import agreement
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
 from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
@@ -34,7 +40,14 @@ from sparselrp_cli.sequences.windows import Skipped
 
 logger = logging.getLogger("sparselrp")
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+DTYPES = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float64": torch.float64,
+}
+REDUCED = ("tf32", "bfloat16")
+"""Types whose error is measured and reported."""
 WARN_ABOVE = 0.01
 """A conservation error that is worth a warning where the user set no bound."""
 
@@ -83,6 +96,8 @@ class Member:
     model: LoadedModel
     explainer: Explainer
     windows: WindowExplainer
+    exact: WindowExplainer | None = None
+    """The same in float32, where the run has reduced precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +126,11 @@ def attribute(options: AttributeOptions, command: Sequence[str], progress: Progr
     if options.threads:
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)
+    if options.dtype == "tf32" and device.type != "cuda":
+        raise SparselrpError("--dtype tf32 needs an NVIDIA GPU; use float32, or bfloat16")
     members = _prepare_all(options, device)
     logger.info("device: %s, %s", prepare_device(device), options.dtype)
+    allow_tf32(options.dtype == "tf32")
     with open_source(
         options.sequences, options.regions, members[0].model.window,
         overlap=options.tile_overlap, max_unknown=options.max_unknown,
@@ -147,13 +165,17 @@ def _prepare(options: AttributeOptions, label: str, model: LoadedModel, device: 
     graph, undone = undo_ends(graph)
     for note in undone:
         logger.info("%s: %s", label or model.name, note)
-    graph = graph.to(device, DTYPES[options.dtype])
-    explainer = Explainer(
-        graph, targets, names, find_composite(options.composite), options.pruning,
-        base_axis=model.layout.base_axis,
-    )  # fmt: skip
-    windows = WindowExplainer(explainer, model.layout, average_strands=options.average_strands)
-    return Member(label, model, explainer, windows)
+
+    def explaining(dtype: torch.dtype) -> WindowExplainer:
+        explainer = Explainer(
+            graph.to(device, dtype), targets, names, find_composite(options.composite), options.pruning,
+            base_axis=model.layout.base_axis,
+        )  # fmt: skip
+        return WindowExplainer(explainer, model.layout, average_strands=options.average_strands)
+
+    windows = explaining(DTYPES[options.dtype])
+    exact = explaining(torch.float32) if options.dtype in REDUCED else None
+    return Member(label, model, windows.explainer, windows, exact)
 
 
 @contextmanager
@@ -212,9 +234,9 @@ def _explain_all(
     target_names = tuple(t.name for t in members[0].explainer.targets)
     totals = Totals(target_names)
     archive = _path(options.prefix, ".h5")
-    size = options.batch_size or min(automatic_batch_size(m.explainer.graph) for m in members)
+    size = options.batch_size or min(_batch_size(m) for m in members)
     several = len(members) > 1
-    windows = EnsembleExplainer([m.windows for m in members]) if several else members[0].windows
+    windows = _averaged([m.windows for m in members])
     with ExitStack() as stack:
         skipped = stack.enter_context(SkippedTable(_path(options.prefix, ".skipped.tsv")))
         table = stack.enter_context(
@@ -240,6 +262,8 @@ def _explain_all(
         for batch in progress(source.batches(size, skip), source.count()):
             explained = windows.explain(batch.one_hot, [w.strand == "-" for w in batch.windows])
             _check(options, batch, explained)
+            if options.dtype in REDUCED and totals.agreement is None:
+                totals.agreement = _agreement(members, batch, explained, options.dtype)
             rows = ArchiveRows(
                 batch.windows, batch.one_hot, explained.hypothetical, explained.accounting, batch.n_unknown,
                 explained.spread,
@@ -251,6 +275,34 @@ def _explain_all(
             raise InputError(f"none of the {totals.skipped} regions can be scored: {totals.first_reason}")
         writer.finish(source.chrom_sizes, _manifest(options, members, source, totals))
     return totals, archive
+
+
+def _averaged(members: Sequence[WindowExplainer]) -> WindowExplainer | EnsembleExplainer:
+    return EnsembleExplainer(members) if len(members) > 1 else members[0]
+
+
+def _batch_size(member: Member) -> int:
+    """Choose how many windows of a model are explained at once."""
+
+    def trial(count: int) -> None:
+        bases = np.arange(count * member.model.window).reshape(count, 1, -1) % 4
+        one_hot = (bases == np.arange(4)[:, None]).astype(np.uint8)
+        member.windows.explain(one_hot, [False] * count)
+
+    return automatic_batch_size(member.explainer.graph, trial)
+
+
+def _agreement(
+    members: Sequence[Member], batch: Batch, explained: ExplainedWindows, dtype: str
+) -> dict[str, float]:
+    """Compare with float32, and say how far off it is."""
+    reverse = [w.strand == "-" for w in batch.windows]
+    allow_tf32(False)
+    exact = _averaged([m.exact for m in members if m.exact is not None])
+    found = agreement(explained, exact.explain, batch.one_hot, reverse)
+    allow_tf32(dtype == "tf32")
+    logger.info("%s: %s", dtype, found.describe())
+    return asdict(found)
 
 
 def _path(prefix: Path, suffix: str) -> Path:

@@ -24,6 +24,8 @@ class Totals:
         Sum over windows.
     sums : dict of str to ndarray of float64, shape (T,)
         Sums over windows of the accounting columns and, of several models, of ``score_sd``.
+    agreement : dict of str to float, or None
+        With float32, of a run in reduced precision.
     """
 
     targets: tuple[str, ...]
@@ -34,6 +36,7 @@ class Totals:
     first_reason: str = ""
     kept_share: float = 0.0
     sums: dict[str, Doubles] = field(default_factory=dict)
+    agreement: dict[str, float] | None = None
 
     def add(self, rows: ArchiveRows, kept_share: float) -> None:
         """Count some windows, of which the engine kept a share of the neurons."""
@@ -57,7 +60,9 @@ class Totals:
             target: {f"mean_{name}": float(total[i] / count) for name, total in self.sums.items()}
             for i, target in enumerate(self.targets)
         }
+        reduced = {} if self.agreement is None else {"agreement_with_float32": self.agreement}
         return {
+            **reduced,
             "targets": means,
             "largest_conservation_error": self.largest_error,
             "mean_kept_share": self.kept_share / count,

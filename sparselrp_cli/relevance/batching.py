@@ -13,7 +13,7 @@ from sparselrp_cli.model.operations import numbers
 logger = logging.getLogger("sparselrp")
 
 _CPU_BUDGET = 512 << 20
-_GPU_SHARE = 0.5
+_GPU_SHARE = 0.8
 _LARGEST = 256
 # Values, multipliers, and what one step works with at a time.
 _COPIES = 3
@@ -43,29 +43,62 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Let NVIDIA GPUs round factors of products to 10 bits, or not."""
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
 def prepare_device(device: torch.device) -> str:
     """Make computing on a device repeatable, in full float32; give its name for the log."""
     if device.type != "cuda":
         return f"cpu ({torch.get_num_threads()} threads)"
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+    allow_tf32(False)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     return f"{device} ({torch.cuda.get_device_name(device)})"
 
 
-def automatic_batch_size(graph: CanonicalGraph) -> int:
-    """Choose how many windows go through the engine at once, from the size of the graph's tensors.
+def automatic_batch_size(graph: CanonicalGraph, trial: Callable[[int], object] | None = None) -> int:
+    """Choose how many windows go through the engine at once.
 
-    On the CPU the choice depends on the graph alone, so that equal runs give equal bytes.
+    On the CPU from the size of the graph's tensors alone, so that equal runs give equal bytes; on a GPU from
+    the memory that explaining one and two windows takes.
+
+    Parameters
+    ----------
+    trial : callable
+        Explains so many windows.
     """
+    if graph.device.type == "cuda" and trial is not None:
+        return _measured_batch_size(graph.device, trial)
     per_sample = sum(numbers(node.shape) for node in graph.nodes) * graph.dtype.itemsize * _COPIES
-    budget = _CPU_BUDGET
-    if graph.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(graph.device)
-        budget = int(free * _GPU_SHARE)
-    size = max(1, min(_LARGEST, budget // max(per_sample, 1)))
+    return fitting_batch_size(0, per_sample, _CPU_BUDGET)
+
+
+def fitting_batch_size(fixed: int, per_window: int, budget: int) -> int:
+    """Give the largest power of two of windows that fits, between 1 and 256; all in bytes."""
+    size = max(1, min(_LARGEST, (budget - fixed) // max(per_window, 1)))
     return 1 << (size.bit_length() - 1)
+
+
+def _measured_batch_size(device: torch.device, trial: Callable[[int], object]) -> int:
+    """Measure what one window and two take, after one that loads kernels and fills caches."""
+    peaks = []
+    try:
+        trial(1)
+        for count in (1, 2):
+            torch.cuda.synchronize(device)
+            torch.cuda.reset_peak_memory_stats(device)
+            before = torch.cuda.memory_allocated(device)
+            trial(count)
+            peaks.append(torch.cuda.max_memory_allocated(device) - before)
+    except torch.OutOfMemoryError:
+        return 1
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(device)
+    per_window = max(1, peaks[1] - peaks[0])
+    return fitting_batch_size(max(0, peaks[0] - per_window), per_window, int(free * _GPU_SHARE))
 
 
 def halving(size: int, work: Callable[[int, int], Result]) -> list[Result]:
@@ -87,13 +120,21 @@ def halving(size: int, work: Callable[[int, int], Result]) -> list[Result]:
         start, end = pending.pop()
         try:
             done.append(work(start, end))
-        except torch.OutOfMemoryError as error:
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
             if end - start == 1:
                 raise SparselrpError(
                     "out of memory with a single window; use another --device or --dtype"
                 ) from error
-            torch.cuda.empty_cache()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
             middle = (start + end) // 2
             logger.warning("out of memory with %d windows; going on with %d", end - start, middle - start)
             pending += [(middle, end), (start, middle)]
     return done
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: the CPU's allocator says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

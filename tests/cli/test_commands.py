@@ -479,3 +479,23 @@ def test_an_interruption_exits_with_130_and_leaves_nothing(tmp_path, genome):
     assert process.returncode == 130, stderr
     assert "interrupted" in stderr
     assert left_behind(out) == []
+
+
+def test_the_error_of_reduced_precision_is_in_the_log_and_the_manifest(genome, peaks, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert attribute(genome, "-r", peaks, "-m", MODEL, "-t", "0", "-o", out, "--dtype", "bfloat16") == 0
+    assert "bfloat16: cosine to float32 at least 0.9" in capsys.readouterr().err
+    manifest = json.loads((tmp_path / "run.manifest.json").read_text())
+    found = manifest["accounting"]["agreement_with_float32"]
+    assert 0.9 < found["cosine"] < 1
+    assert 0 < found["difference"] < 0.5
+    attribute(genome, "-r", peaks, "-m", MODEL, "-t", "0", "-o", out)
+    assert "agreement_with_float32" not in (tmp_path / "run.manifest.json").read_text()
+
+
+def test_tf32_without_a_gpu_is_an_error(genome, peaks, tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    code = attribute(genome, "-r", peaks, "-m", MODEL, "-o", tmp_path / "x", "--dtype", "tf32")
+    assert code == 1
+    assert "--dtype tf32 needs an NVIDIA GPU" in capsys.readouterr().err
