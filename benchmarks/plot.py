@@ -16,8 +16,8 @@ COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
 
 def speed(axes: plt.Axes) -> None:
     """Ratios to the gradient, batch 8, by network and engine."""
-    rows = [r for r in json.loads((RESULTS / "engine_speed_cpu.json").read_text())["rows"]["time"]]
-    rows = [r for r in rows if r["batch"] == 8]
+    measured = json.loads((RESULTS / "engine_speed_cpu.json").read_text())["rows"]["time"]
+    rows = [r for r in measured if r["batch"] == 8]
     places = np.arange(len(rows))
     width = 0.8 / len(ENGINES)
     for i, (engine, colour) in enumerate(zip(ENGINES, COLOURS, strict=True)):
