@@ -1,7 +1,7 @@
 # make demo    explain real su(Hw) peaks with the shipped model, and say where to look
 # make test    run all tests
 # make check   lint, format and types
-# make bench   time LRP and PLRP as ratios to one gradient x input
+# make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +11,7 @@ DEMO := demo-output
 PIP_OPTIONS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench bench-gpu clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -44,6 +44,10 @@ check: $(VENV)/.installed-check
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/engine_speed.py $(BENCH_OPTIONS)
+
+bench-gpu: $(VENV)/.installed
+	$(BIN)/python benchmarks/engine_speed.py --device cuda $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/selection.py --device cuda
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

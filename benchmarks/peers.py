@@ -10,8 +10,11 @@ that refuses the network, is left out with a line.
 
 import copy
 import statistics
+import sys
+import types
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pandas as pd
 import torch
@@ -34,6 +37,7 @@ def ours(engine: str) -> Callable[[Subject, Tensor], Run]:
 
 def zennit_epsilon_plus(subject: Subject, x: Tensor) -> Run:
     """LRP epsilon-plus by zennit, with its canonizer for batch normalisation."""
+    _stand_in_for_torchvision()
     from zennit.attribution import Gradient
     from zennit.canonizers import SequentialMergeBatchNorm
     from zennit.composites import EpsilonPlus
@@ -48,6 +52,15 @@ def zennit_epsilon_plus(subject: Subject, x: Tensor) -> Run:
         return relevance
 
     return run
+
+
+def _stand_in_for_torchvision() -> None:
+    """Give zennit the two names of torchvision that it imports, and uses for torchvision's models only."""
+    if "torchvision" not in sys.modules and find_spec("torchvision") is None:
+        resnet = types.ModuleType("torchvision.models.resnet")
+        resnet.BasicBlock = resnet.Bottleneck = type("Block", (), {})
+        sys.modules |= {name: types.ModuleType(name) for name in ("torchvision", "torchvision.models")}
+        sys.modules["torchvision.models.resnet"] = resnet
 
 
 def captum_lrp(subject: Subject, x: Tensor) -> Run:

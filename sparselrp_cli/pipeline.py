@@ -24,6 +24,7 @@ from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 from sparselrp_cli.outputs.totals import Totals
+from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import (
     allow_tf32,
     automatic_batch_size,
@@ -234,6 +235,8 @@ def _explain_all(
     target_names = tuple(t.name for t in members[0].explainer.targets)
     totals = Totals(target_names)
     archive = _path(options.prefix, ".h5")
+    if members[0].explainer.graph.device.type == "cpu" and kernels.must_compile():
+        logger.info("compiling for this processor, which takes up to a minute, once")
     size = options.batch_size or min(_batch_size(m) for m in members)
     several = len(members) > 1
     windows = _averaged([m.windows for m in members])

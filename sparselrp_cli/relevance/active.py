@@ -11,7 +11,7 @@ from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.rows import by_channel
 
 DENSE_ABOVE = 0.25
-"""Share of active positions from which a whole convolution is cheaper; see benchmarks/."""
+"""Share of active positions above which a whole convolution is cheaper; see benchmarks/sparsity.py."""
 LEAST_WORK = 1 << 23
 """Multiply-adds of a layer below which looking doesn't pay."""
 _LARGEST_GATHER = 1 << 22
@@ -39,7 +39,7 @@ class ActiveRows:
         return values.movedim(1, -1).reshape(-1, values.shape[1]).index_select(0, self.index)
 
 
-def active_rows(layer: Layer, a: Tensor, c: Tensor, samples: Samples) -> ActiveRows | None:
+def active_rows(layer: Layer, c: Tensor, samples: Samples) -> ActiveRows | None:
     """Find where a layer's output carries relevance; None where the whole layer is to be computed."""
     if not isinstance(layer, Convolution) or layer.weight.dim() != 3 or layer.groups != 1 or c.dim() != 3:
         return None

@@ -134,9 +134,9 @@ class Output:
     firsts: Tensor | None = None
 
     @classmethod
-    def of(cls, prepared: PreparedLayer, a: Tensor, z: Tensor, c: Tensor, samples: Samples) -> "Output":
+    def of(cls, prepared: PreparedLayer, z: Tensor, c: Tensor, samples: Samples) -> "Output":
         """Leave out the rows without relevance where that pays."""
-        active = active_rows(prepared.layer, a, c, samples)
+        active = active_rows(prepared.layer, c, samples)
         if active is None:
             return cls(prepared, z, c, samples)
         prepared = replace(prepared, layer=active.layer)
@@ -233,9 +233,7 @@ def propagate(
 
     `samples` says where samples lie in the output.
     """
-    output = Output.of(prepared, a, z, c, samples)
-    if not output.prepared.branches:
-        raise ValueError("a rule without branches")
+    output = Output.of(prepared, z, c, samples)
     multiplier: Tensor | None = None
     offset: Tensor | None = None
     to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
@@ -268,7 +266,7 @@ def propagate_masked(
     keep : Tensor, shaped as `a`
         1 where the input neuron is kept, else 0.
     """
-    output = Output.of(prepared, a, z, c, samples)
+    output = Output.of(prepared, z, c, samples)
     multiplier: Tensor | None = None
     to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
     to_stabiliser, columns, mass = to_bias.clone(), to_bias.clone(), to_bias.clone()
@@ -283,7 +281,7 @@ def propagate_masked(
             continue
         fallen = replace(output, c=shared.fallen)
         if output.firsts is None:
-            fallen = Output.of(prepared, a, z, shared.fallen, samples)
+            fallen = Output.of(prepared, z, shared.fallen, samples)
         del shared, part
         again = fallen.share(branch, cache.of(name, i, fallen, a))
         multiplier.add_(fallen.prepared._carry(branch, again.values, a))

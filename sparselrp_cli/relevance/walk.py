@@ -52,6 +52,17 @@ class Program:
         }
         return replace(self, graph=graph, layers=layers, plan=plan_pruning(graph))
 
+    def samples(self, n: int) -> dict[str, Samples]:
+        """Say where the samples of a batch of `n` lie in each tensor."""
+        if n not in self._samples:
+            places = {node.name: Samples.of(node.shape, n) for node in self.graph.nodes}
+            self._samples[n] = {self.graph.input: Samples(n), **places}
+        return self._samples[n]
+
+    @cached_property
+    def _samples(self) -> dict[int, dict[str, Samples]]:
+        return {}
+
     def masked_reading(self, layer: str) -> Reading | None:
         """Give the way a layer reads a tensor that is pruned by PLRP-M."""
         reading = self.plan.readings.get(layer)
@@ -87,13 +98,12 @@ class ForwardPass:
         """Compute a batch."""
         graph = program.graph
         values, memos, n = {graph.input: x}, {}, x.shape[0]
-        samples = {graph.input: Samples(n), **{node.name: Samples.of(node.shape, n) for node in graph.nodes}}
         for node in graph.nodes:
             value, memo = node.operation.forward(*[values[i] for i in node.inputs])
             values[node.name] = value
             if memo is not None:
                 memos[node.name] = memo
-        return cls(samples, values, memos, Denominators(not once, program.masked_layers), once)
+        return cls(program.samples(n), values, memos, Denominators(not once, program.masked_layers), once)
 
 
 def walk(

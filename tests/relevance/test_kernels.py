@@ -1,5 +1,7 @@
 """The compiled passes against definitions and plain torch, on fresh random and on awkward numbers."""
 
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch.nn import functional
 from sparselrp_cli.model.operations import Convolution, Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.active import GatheredConvolution
+from sparselrp_cli.relevance.kernels import compiling
 from sparselrp_cli.relevance.pruning import Pruning, kept, scale_to_mass, survivors_scale
 from sparselrp_cli.relevance.rows import MemoryOrder, sums
 from sparselrp_cli.relevance.rules import RULES, Branch
@@ -266,3 +269,23 @@ def test_a_branch_of_negative_outputs_gives_nothing_to_others():
     branch = Branch("negative", torch.ones(3, 1), None, None)
     shares = kernels.share_rows(c, z, torch.ones(2, 3), branch, 0.0, torch.tensor([0, 1, 2]))
     assert shares.values.tolist() == [[-1.0, 0.0, 0.0], [0.0, -4.0, 0.0]]
+
+
+def test_loops_are_compiled_anew_where_nothing_can_be_kept(monkeypatch):
+    def njit(cache: bool = False, **options: bool):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(compiling, "njit", njit)
+    assert compiling.compiled(parallel=False)(lambda x: x + 1)(1) == 2
+
+
+def test_compilation_is_announced_until_something_is_kept(monkeypatch, tmp_path):
+    stats = types.SimpleNamespace(cache_path=str(tmp_path))
+    monkeypatch.setattr(kernels, "selection", types.SimpleNamespace(prune=types.SimpleNamespace(stats=stats)))
+    assert kernels.must_compile()
+    (tmp_path / "selection.prune-77.py311.nbi").touch()
+    assert not kernels.must_compile()
+    stats.cache_path = None
+    assert kernels.must_compile()

@@ -93,10 +93,10 @@ def test_only_layers_with_few_active_rows_are_gathered(monkeypatch):
     monkeypatch.setattr(active, "LEAST_WORK", 0)
     c[0, 3, 7] = 1.0
     c[1, 0, [0, 59]] = 2.0
-    found = active_rows(layer, x, c, Samples(2))
+    found = active_rows(layer, c, Samples(2))
     assert found is not None
     assert found.index.tolist() == [7, 60, 119]
     assert found.firsts.tolist() == [0, 1, 3]
     assert torch.equal(found.take(c), c.movedim(1, -1).reshape(120, 8)[[7, 60, 119]])
     c[:] = torch.tensor(np.random.default_rng(0).normal(size=(2, 8, 60)))
-    assert active_rows(layer, x, c, Samples(2)) is None
+    assert active_rows(layer, c, Samples(2)) is None

@@ -5,6 +5,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -68,13 +69,13 @@ class Convolution(Layer):
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if weight.dim() == 3:
             if x.device.type == "cpu":
-                return self._as_image().apply(_image(x), _image(weight), bias).squeeze(2)
+                return self._as_image.apply(_image(x), _image(weight), bias).squeeze(2)
             return functional.conv1d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
         return functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
         if weight.dim() == 3 and values.device.type == "cpu":
-            return self._as_image().transpose(_image(values), _image(weight), like.unsqueeze(2)).squeeze(2)
+            return self._as_image.transpose(_image(values), _image(weight), like.unsqueeze(2)).squeeze(2)
         no_output_padding = [0] * len(self.stride)
         grads: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
             values, like, weight, None, self.stride, self.padding, self.dilation, False,
@@ -82,6 +83,7 @@ class Convolution(Layer):
         )  # fmt: skip
         return grads[0]
 
+    @cached_property
     def _as_image(self) -> "Convolution":
         """Give the same convolution over an image of height 1."""
         return dataclasses.replace(

@@ -8,11 +8,14 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from sparselrp_cli.relevance.kernels import compiling, gathering, selection, sharing
 
 if TYPE_CHECKING:
     from sparselrp_cli.relevance.rules import Branch
@@ -53,15 +56,18 @@ def use_threads() -> None:
     _threads.allowed = torch.get_num_threads()
 
 
-def _loops(size: int) -> Any:
-    """Load the compiled loops, for work on so many numbers."""
-    from sparselrp_cli.relevance.kernels import compiled
+def must_compile() -> bool:
+    """Whether the loops haven't been compiled on this machine yet, which takes some seconds."""
+    folder = selection.prune.stats.cache_path
+    return folder is None or not any(Path(folder).glob("selection.prune-*.nbi"))
 
-    wanted = 1 if size <= compiled.PIECE else (_threads.allowed or torch.get_num_threads())
+
+def _with_threads(size: int) -> None:
+    """Set the number of threads for work on so many numbers."""
+    wanted = 1 if size <= compiling.PIECE else (_threads.allowed or torch.get_num_threads())
     if wanted != _threads.now:
-        compiled.use_threads(wanted)
+        compiling.use_threads(wanted)
         _threads.now = wanted
-    return compiled
 
 
 def _array(tensor: Tensor) -> Any:
@@ -80,25 +86,6 @@ def _buckets(dtype: torch.dtype) -> tuple[Any, Any, Any]:
     return edges, np.uint64(shift), np.empty(0, unsigned)
 
 
-def thresholds(a: Tensor, c: Tensor, positive: float, negative: float) -> Tensor:
-    """Find what is pruned of the relevance ``a c``, per sample and sign, by the definition in `pruning.kept`.
-
-    Parameters
-    ----------
-    a, c : Tensor, shape (N, neurons)
-        Float32 or float64, on the CPU.
-    positive, negative : float
-        Proportions of the mass, in [0, 1).
-
-    Returns
-    -------
-    Tensor of float64, shape (N, 2, 3)
-        For + and -: the largest magnitude that is pruned (0 if none), the mass, and the mass pruned.
-    """
-    proportions = np.array([positive, negative])
-    return torch.from_numpy(_loops(a.numel()).select(_array(a), _array(c), proportions, *_buckets(a.dtype)))
-
-
 def prune(
     a: Tensor, c: Tensor, positive: float, negative: float, *, as_mask: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -106,8 +93,10 @@ def prune(
 
     Parameters
     ----------
-    a, c, positive, negative
-        As for `thresholds`, or float32 or bfloat16 on a GPU that has Triton.
+    a, c : Tensor, shape (N, neurons)
+        Float32 or float64 on the CPU; float32 or bfloat16 on a GPU that has Triton.
+    positive, negative : float
+        Proportions of the mass, in [0, 1), by the definition in `pruning.kept`.
     as_mask : bool
         Give 1 for what is kept, not its scaled multiplier.
 
@@ -126,7 +115,8 @@ def prune(
         given = (survivors.multiplier != 0).to(c.dtype) if as_mask else survivors.multiplier
         return given, survivors.kept, survivors.found[:, :, 1].sum(1), survivors.found[:, :, 2].sum(1)
     proportions = np.array([positive, negative])
-    found = _loops(a.numel()).prune(_array(a), _array(c), proportions, *_buckets(a.dtype), as_mask)
+    _with_threads(a.numel())
+    found = selection.prune(_array(a), _array(c), proportions, *_buckets(a.dtype), as_mask)
     multiplier, kept, mass, pruned = map(torch.from_numpy, found)
     return multiplier, kept, mass, pruned
 
@@ -135,7 +125,8 @@ def sums(values: Tensor) -> Tensor:
     """Add up rows, (N, numbers), in float64: shape (N,)."""
     if not is_compiled(values):
         return values.sum(1, dtype=torch.float64)
-    return torch.from_numpy(_loops(values.numel()).sums(_array(values)))
+    _with_threads(values.numel())
+    return torch.from_numpy(selection.sums(_array(values)))
 
 
 def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
@@ -151,12 +142,14 @@ def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
     Tensor of float64, shape (N, 2, 2)
         For + and -: all, kept.
     """
-    return torch.from_numpy(_loops(a.numel()).masses(_array(a), _array(c), _array(keep)))
+    _with_threads(a.numel())
+    return torch.from_numpy(selection.masses(_array(a), _array(c), _array(keep)))
 
 
 def rescale(a: Tensor, c: Tensor, keep: Tensor, scale: Tensor) -> Tensor:
     """Scale multipliers by the factor of the sign of ``a c``, shape (N, 2), and by `keep`."""
-    scaled = _loops(a.numel()).rescale(_array(a), _array(c), _array(keep), _array(scale.to(c.dtype)))
+    _with_threads(a.numel())
+    scaled = selection.rescale(_array(a), _array(c), _array(keep), _array(scale.to(c.dtype)))
     return torch.from_numpy(scaled)
 
 
@@ -182,7 +175,8 @@ def share_rows(
         The first row of each sample, and the number of rows.
     """
     bias = c.new_zeros(c.shape[1]) if branch.bias is None else branch.bias
-    values, taken = _loops(c.numel()).share(
+    _with_threads(c.numel())
+    values, taken = sharing.share(
         _array(c), _array(z), _array(denominator), _array(bias), *_numbers(branch, epsilon, c), _array(firsts)
     )
     books = torch.from_numpy(taken)
@@ -230,7 +224,8 @@ def share_masked_rows(
         As for `share_rows`.
     """
     bound = c.new_zeros(1, c.shape[1]) if least is None else least
-    values, fallen, taken = _loops(c.numel()).share_masked(
+    _with_threads(c.numel())
+    values, fallen, taken = sharing.share_masked(
         _array(c), _array(z), _array(inner), _array(bound), *_numbers(branch, epsilon, c), _array(firsts)
     )
     books = torch.from_numpy(taken)
@@ -250,7 +245,8 @@ def nonzero_rows(values: Tensor, at_most: float) -> Tensor | None:
     -------
     Tensor of int64 or None
     """
-    flags = _loops(values.numel()).flag_rows(_array(values))
+    _with_threads(values.numel())
+    flags = gathering.flag_rows(_array(values))
     if flags.mean() > at_most:
         return None
     return torch.from_numpy(np.flatnonzero(flags))
@@ -274,9 +270,8 @@ def gather_columns(
     -------
     Tensor, shape (rows, width x channels)
     """
-    columns = _loops(len(index) * width * x.shape[2]).gather(
-        _array(x), _array(index), width, length, stride, padding, dilation
-    )
+    _with_threads(len(index) * width * x.shape[2])
+    columns = gathering.gather(_array(x), _array(index), width, length, stride, padding, dilation)
     return torch.from_numpy(columns)
 
 
@@ -288,6 +283,5 @@ def scatter_columns(
 
     `total` is (N, positions in, channels). Added in the order of rows, whatever the number of threads.
     """
-    _loops(columns.numel()).scatter(
-        _array(columns), _array(index), width, length, stride, padding, dilation, _array(total)
-    )
+    _with_threads(columns.numel())
+    gathering.scatter(_array(columns), _array(index), width, length, stride, padding, dilation, _array(total))

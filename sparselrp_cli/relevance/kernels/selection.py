@@ -1,40 +1,11 @@
-"""Compiled loops for the CPU (numba): each makes one pass where torch would make five to ten.
-
-All work on rows in memory order, float32 or float64, add up in float64, and cut the work into pieces whose
-size doesn't depend on the number of threads, so that the sums don't either.
-"""
-
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+"""Compiled passes over the relevance of a layer: what is pruned, and what the survivors are scaled by."""
 
 import numpy as np
-from numba import config, njit, prange, set_num_threads
+from numba import prange
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled
 
-PIECE = 1 << 15
-"""Neurons that one thread works on at a time."""
 _BLOCK = 64
-_ROWS = 256
-_LANES = 16
-
-
-def use_threads(count: int) -> None:
-    """Let the loops use as many threads as this, or as many as there are."""
-    set_num_threads(min(count, config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-
-
-def compiled(*, parallel: bool) -> Callable[[Function], Function]:
-    """Compile a function, kept on disk where there is a place for it."""
-
-    def decorate(function: Function) -> Function:
-        options: dict[str, Any] = {"nogil": True, "parallel": parallel, "error_model": "numpy"}
-        try:
-            return cast(Function, njit(cache=True, **options)(function))
-        except RuntimeError:  # neither the package's folder nor the user's can be written
-            return cast(Function, njit(**options)(function))
-
-    return decorate
 
 
 @compiled(parallel=False)
@@ -124,7 +95,7 @@ def _finish(values, low, proportion, out):
 
 @compiled(parallel=True)
 def select(a, c, proportions, edges, shift, no_bits):
-    """Find the thresholds of pruning; see `kernels.thresholds`.
+    """Find the thresholds of pruning; see `kernels.prune`.
 
     A histogram of the relevance of each sample, by sign and magnitude, says in which bucket pruning ends; the
     values of that bucket are sorted. `edges` are the magnitudes at which buckets begin, `shift` the bits that
@@ -294,170 +265,3 @@ def rescale(a, c, keep, scale):
             factor = up if r > 0 else (down if r < 0 else nothing)
             scaled[sample, i] = c[sample, i] * keep[sample, i] * factor
     return scaled
-
-
-@compiled(parallel=False)
-def _distributed(c, z, factor, output):
-    """Give the relevance of one output neuron that a branch distributes."""
-    r = factor * (c * z)
-    if output == 1 and z < 0:
-        r = c * 0
-    if output == 2 and z >= 0:
-        r = c * 0
-    return r
-
-
-@compiled(parallel=False)
-def _share_piece(c, z, d, bias, epsilon, factor, output, shares, sums):
-    """Share the relevance of some rows; `sums` (2, channels) collects what biases and stabilisers take."""
-    nothing = c.dtype.type(0)
-    for i in range(c.shape[0]):
-        for j in range(c.shape[1]):
-            r = _distributed(c[i, j], z[i, j], factor, output)
-            signed = np.copysign(epsilon, d[i, j])
-            share = r / (d[i, j] + signed)
-            taken = share * signed
-            if d[i, j] == 0:
-                share = nothing
-                taken = r
-            shares[i, j] = share
-            sums[0, j] += share * bias[j]
-            sums[1, j] += taken
-
-
-@compiled(parallel=False)
-def _cut(firsts, channels):
-    """Say how many rows make a piece, and how many pieces the longest sample has."""
-    height = max(1, PIECE // max(1, channels))
-    longest = 0
-    for sample in range(firsts.shape[0] - 1):
-        longest = max(longest, firsts[sample + 1] - firsts[sample])
-    return height, max(1, (longest + height - 1) // height)
-
-
-@compiled(parallel=True)
-def share(c, z, d, bias, epsilon, factor, output, firsts):
-    """Divide relevance by stabilised denominators; see `kernels.share_rows`. All are (rows, channels).
-
-    Also give what biases and stabilisers take, (N, 2).
-    """
-    n, channels = firsts.shape[0] - 1, c.shape[1]
-    height, pieces = _cut(firsts, channels)
-    shares = np.empty_like(c)
-    taken = np.zeros((n, pieces, 2))
-    for task in prange(n * pieces):
-        sample, piece = task // pieces, task % pieces
-        start = firsts[sample] + piece * height
-        end = min(firsts[sample + 1], start + height)
-        if start < end:
-            sums = np.zeros((2, channels))
-            _share_piece(
-                c[start:end], z[start:end], d[start:end], bias, epsilon, factor, output,
-                shares[start:end], sums,
-            )  # fmt: skip
-            taken[sample, piece, 0] = sums[0].sum()
-            taken[sample, piece, 1] = sums[1].sum()
-    return shares, taken.sum(1)
-
-
-@compiled(parallel=False)
-def _share_masked_piece(c, z, inner, least, epsilon, factor, output, shares, fallen, sums):
-    """Share the relevance of some rows over masked denominators, but for those that nearly cancel."""
-    nothing = c.dtype.type(0)
-    for i in range(c.shape[0]):
-        for j in range(c.shape[1]):
-            r = _distributed(c[i, j], z[i, j], factor, output)
-            d = inner[i, j]
-            size = abs(d)
-            falls = (size == 0) | (size < least[i % least.shape[0], j])
-            signed = np.copysign(epsilon, d)
-            share = r / (d + signed)
-            if falls:
-                share = nothing
-            shares[i, j] = share
-            fallen[i, j] = c[i, j] if falls and r != 0 else nothing
-            sums[0, j] += share * signed
-            sums[1, j] += 1.0 if falls and r != 0 else 0.0
-            sums[2, j] += abs(r) if falls else nothing
-
-
-@compiled(parallel=True)
-def share_masked(c, z, inner, least, epsilon, factor, output, firsts):
-    """Divide relevance by masked denominators; see `kernels.share_masked_rows`.
-
-    `least` are the magnitudes below which a denominator counts as cancelled, (rows, channels), or a row of
-    zeros. Also give the multipliers of what fell back, and what stabilisers took, how many fell and their
-    mass, (N, 3).
-    """
-    n, channels = firsts.shape[0] - 1, c.shape[1]
-    height, pieces = _cut(firsts, channels)
-    shares = np.empty_like(c)
-    fallen = np.empty_like(c)
-    taken = np.zeros((n, pieces, 3))
-    for task in prange(n * pieces):
-        sample, piece = task // pieces, task % pieces
-        start = firsts[sample] + piece * height
-        end = min(firsts[sample + 1], start + height)
-        if start < end:
-            sums = np.zeros((3, channels))
-            bound = least if least.shape[0] == 1 else least[start:end]
-            _share_masked_piece(
-                c[start:end], z[start:end], inner[start:end], bound, epsilon, factor, output,
-                shares[start:end], fallen[start:end], sums,
-            )  # fmt: skip
-            for k in range(3):
-                taken[sample, piece, k] = sums[k].sum()
-    return shares, fallen, taken.sum(1)
-
-
-@compiled(parallel=True)
-def flag_rows(values):
-    """Say which rows hold anything but zeros."""
-    n = values.shape[0]
-    flags = np.zeros(n, np.bool_)
-    pieces = (n + _ROWS - 1) // _ROWS
-    for piece in prange(pieces):
-        for row in range(piece * _ROWS, min(n, (piece + 1) * _ROWS)):
-            for j in range(values.shape[1]):
-                if values[row, j] != 0:
-                    flags[row] = True
-                    break
-    return flags
-
-
-@compiled(parallel=True)
-def gather(x, index, width, length, stride, padding, dilation):
-    """Lay the inputs of some output positions side by side; see `kernels.gather_columns`."""
-    n, channels = index.shape[0], x.shape[2]
-    columns = np.empty((n, width * channels), x.dtype)
-    pieces = (n + _ROWS - 1) // _ROWS
-    for piece in prange(pieces):
-        for row in range(piece * _ROWS, min(n, (piece + 1) * _ROWS)):
-            sample, first = index[row] // length, index[row] % length * stride - padding
-            for tap in range(width):
-                position = first + tap * dilation
-                into = columns[row, tap * channels : (tap + 1) * channels]
-                if position >= 0 and position < x.shape[1]:
-                    into[:] = x[sample, position]
-                else:
-                    into[:] = 0
-    return columns
-
-
-@compiled(parallel=True)
-def scatter(columns, index, width, length, stride, padding, dilation, total):
-    """Add columns back to the inputs they came from; see `kernels.scatter_columns`.
-
-    Threads share out the channels, so that the order of additions is always that of the rows.
-    """
-    channels = total.shape[2]
-    pieces = (channels + _LANES - 1) // _LANES
-    for piece in prange(pieces):
-        start, end = piece * _LANES, min(channels, (piece + 1) * _LANES)
-        for row in range(index.shape[0]):
-            sample, first = index[row] // length, index[row] % length * stride - padding
-            for tap in range(width):
-                position = first + tap * dilation
-                if position >= 0 and position < total.shape[1]:
-                    for j in range(start, end):
-                        total[sample, position, j] += columns[row, tap * channels + j]
