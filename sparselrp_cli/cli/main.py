@@ -15,8 +15,8 @@ from sparselrp_cli.cli.import_model import import_model
 from sparselrp_cli.cli.inspect import inspect
 from sparselrp_cli.errors import SparselrpError
 
-# Threads that wait give way: others may want their processor, and their turning in circles halves the speed of
-# everyone where they do. It is read when torch is loaded, which the commands do later.
+# Threads that wait give way: where others want the processor, turning in circles slows everyone down.
+# It is read when torch is loaded, which the commands do later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
