@@ -10,7 +10,7 @@ from sparselrp_cli.model.operations import Convolution, Layer, Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.rows import by_channel
 
-DENSE_ABOVE = 0.25
+DENSE_ABOVE = 0.4
 """Share of active positions above which a whole convolution is cheaper; see benchmarks/sparsity.py."""
 LEAST_WORK = 1 << 23
 """Multiply-adds of a layer below which looking doesn't pay."""
