@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -11,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import torch
 from Bio import SeqIO
 from splice_sites import sites, windows
 from torch import Tensor, nn
 
+from sparselrp_cli import __version__
 from sparselrp_cli.model.architectures import BPNet, PooledCNN, SpliceAI
 from sparselrp_cli.model.capture import capture
 from sparselrp_cli.model.ends import undo_ends
 from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
 from sparselrp_cli.model.targets import OutputNames, Target, Term
+from sparselrp_cli.relevance.batching import choose_device, prepare_device
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
@@ -63,14 +68,24 @@ class Subject:
     def inputs(self, batch: int) -> Tensor:
         """One-hot windows."""
         if self.given is not None:
-            return self.given[:batch].contiguous()
-        bases = torch.randint(4, (batch, self.window), generator=torch.Generator().manual_seed(1))
-        return nn.functional.one_hot(bases, 4).transpose(1, 2).float().contiguous()
+            times = -(-batch // len(self.given))
+            return self.given.repeat(times, 1, 1)[:batch].contiguous()
+        return one_hot(random_bases(batch, self.window))
 
     def graph(self, device: torch.device) -> CanonicalGraph:
         """The captured network."""
         graph, _ = undo_ends(capture(self.module, self.inputs(1).repeat(2, 1, 1)))
         return graph.to(device, torch.float32)
+
+
+def random_bases(count: int, length: int) -> Tensor:
+    """Draw windows (count, length) of the numbers 0 to 3, the same at every call."""
+    return torch.randint(4, (count, length), generator=torch.Generator().manual_seed(1))
+
+
+def one_hot(bases: Tensor) -> Tensor:
+    """Encode numbers (N, L) as windows (N, 4, L)."""
+    return nn.functional.one_hot(bases, 4).transpose(1, 2).float().contiguous()
 
 
 def networks(options: argparse.Namespace) -> list[Subject]:
@@ -86,18 +101,32 @@ def networks(options: argparse.Namespace) -> list[Subject]:
         Subject("SpliceAI-like 4x7000", spliceai, 7000, Target("donor", (Term(0, 2, (2500, 2501)),))),
         Subject("suhw-dm3 4x600", suhw, 600, scalar),
     ]
-    if options.cispliceai:
-        subjects.append(trained_spliceai(*options.cispliceai))
-    else:
-        print("CI-SpliceAI is left out: give its folder, a sequence and the junctions with --cispliceai")
+    match options.cispliceai:
+        case None:
+            pass
+        case []:
+            print("CI-SpliceAI is left out: give its imported folder with --cispliceai")
+        case [folder]:
+            model = load_model(ModelRequest(folder))
+            subjects.append(trained_spliceai(model, planted_donors(8, model.window), "planted donors"))
+        case [folder, sequence, table]:
+            model = load_model(ModelRequest(folder))
+            subjects.append(trained_spliceai(model, real_donors(model, sequence, table, 8), "trained"))
+        case _:
+            raise SystemExit("--cispliceai takes a folder, or a folder, a sequence and the junctions")
     for subject in subjects:
         subject.module.eval().requires_grad_(False)
     return subjects
 
 
-def trained_spliceai(folder: str, sequence: str, table: str) -> Subject:
-    """CI-SpliceAI at donors of chr22: donor less neither. For the files see splice_sites.py."""
-    model = load_model(ModelRequest(folder))
+def trained_spliceai(model: LoadedModel, given: Tensor, what: str) -> Subject:
+    """CI-SpliceAI with windows that have a donor in the middle: donor less neither is explained."""
+    target = Target("donor-neither", (Term(0, 2, None), Term(0, 0, None, sign=-1)))
+    return Subject(f"CI-SpliceAI 4x10001, {what}", model.module, model.window, target, given, (1, 8))
+
+
+def real_donors(model: LoadedModel, sequence: str, table: str, count: int) -> Tensor:
+    """Windows at donors of chr22 that the network finds. For the files see splice_sites.py."""
     letters = str(next(SeqIO.parse(sequence, "fasta")).seq).upper()
     places = sites(letters, 20_000_000, Path(table), "chr22", "donor")
     found = []
@@ -106,11 +135,19 @@ def trained_spliceai(folder: str, sequence: str, table: str) -> Subject:
             logits = model.module(x)[0, :, 0]
         if logits[2] > logits[0]:
             found.append(x)
-        if len(found) == 8:
+        if len(found) == count:
             break
-    target = Target("donor-neither", (Term(0, 2, None), Term(0, 0, None, sign=-1)))
-    given = torch.cat(found)
-    return Subject("CI-SpliceAI 4x10001, trained", model.module, model.window, target, given, (1, 8))
+    if not found:
+        raise SystemExit(f"none of the {len(places)} donors in {sequence} is found by the network")
+    return torch.cat(found)
+
+
+def planted_donors(count: int, window: int) -> Tensor:
+    """Random windows with an exon of 120 bp between consensus sites, its last base in the middle."""
+    bases, middle = random_bases(count, window), window // 2
+    for piece, start in (("TACTAACTTTTTCTTTTCCTTTTTCTTGCAG", middle - 150), ("AAGGTAAGTATGG", middle - 2)):
+        bases[:, start : start + len(piece)] = torch.tensor(["ACGT".index(letter) for letter in piece])
+    return one_hot(bases)
 
 
 def gradient(subject: Subject, x: Tensor) -> Callable[[], object]:
@@ -182,24 +219,44 @@ def parser(description: str | None, repeats: int = 7) -> argparse.ArgumentParser
     options.add_argument("--device", default="cpu")
     options.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
     options.add_argument(
-        "--cispliceai", nargs=3, metavar=("FOLDER", "FASTA", "JUNCTIONS"), help="see splice_sites.py"
-    )
+        "--cispliceai", nargs="+", metavar=("FOLDER", "FASTA JUNCTIONS"),
+        default=list(filter(None, os.environ.get("SPARSELRP_CISPLICEAI", "").split(os.pathsep))),
+        help=f"CI-SpliceAI's imported folder, on windows with planted donors; with the two files of\n"
+        f"splice_sites.py on real ones (default: $SPARSELRP_CISPLICEAI, joined by '{os.pathsep}')",
+    )  # fmt: skip
     return options
+
+
+def ready_device(options: argparse.Namespace) -> torch.device:
+    """Choose the device, set as the command sets it: full float32, repeatable."""
+    device = choose_device(options.device)
+    prepare_device(device)
+    return device
 
 
 def save(name: str, rows: Any, device: torch.device) -> None:
     """Keep figures with the machine and versions they come from."""
-    where = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device).split()[1].lower()
+    where = "cpu" if device.type == "cpu" else short_name(torch.cuda.get_device_name(device))
     record = {
         "machine": processor() if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "python": platform.python_version(),
+        "sparselrp": __version__,
         "torch": torch.__version__,
         "numba": numba.__version__,
+        "numpy": np.__version__,
         "threads": torch.get_num_threads(),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
         "rows": rows,
     }
     path = RESULTS / f"{name}_{where}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     print(f"kept in {path.relative_to(ROOT)}")
+
+
+def short_name(gpu: str) -> str:
+    """Shorten a GPU's name to what has a number in it: 'NVIDIA A100-SXM4-80GB' is a100."""
+    found = re.search(r"[a-z]*\d+\w*", gpu.lower())
+    return found[0] if found else "cuda"
 
 
 def processor() -> str:

@@ -1,22 +1,24 @@
 """How time grows with the window's length, the batch and the number of windows: PLRP and the gradient.
 
     python benchmarks/growth.py --save
+    python benchmarks/growth.py --repeats 1 --lengths 500 1000 --batches 1 2 --windows 8 16
 
 BPNet-like networks with random weights. The slope is that of log time against log size: 1 is proportional.
 """
 
+import argparse
 import statistics
 
 import numpy as np
 import pandas as pd
 import torch
-from common import OneOutput, Subject, explanation, gradient, interleaved, parser, save
+from common import OneOutput, Subject, explanation, gradient, interleaved, parser, ready_device, save
 
 from sparselrp_cli.model.architectures import BPNet
 from sparselrp_cli.model.targets import Target, Term
 
 ENGINE = "PLRP-lambda epsilon-plus, p=0.25"
-LENGTHS, BATCHES, COUNTS = (1000, 2000, 4000, 8000), (1, 2, 4, 8, 16, 32), (32, 64, 128, 256)
+LENGTHS, BATCHES, COUNTS = [1000, 2000, 4000, 8000], [1, 2, 4, 8, 16, 32, 64], [32, 64, 128, 256]
 
 
 def bpnet(length: int) -> Subject:
@@ -45,15 +47,24 @@ def slope(rows: list[dict[str, float]], name: str) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
+def settings() -> argparse.Namespace:
+    """Read the options."""
+    options = parser(__doc__, repeats=3)
+    for name, sizes in (("--lengths", LENGTHS), ("--batches", BATCHES), ("--windows", COUNTS)):
+        options.add_argument(name, type=int, nargs="+", default=sizes, metavar="N", help="two or more sizes")
+    return options.parse_args()
+
+
 def main() -> None:
-    given = parser(__doc__, repeats=3).parse_args()
-    device = torch.device(given.device)
+    given = settings()
+    device = ready_device(given)
     usual = bpnet(2114)
+    few, many = max(1, given.repeats // 3), given.repeats
     found = {
-        "window length, bp": [{"size": n, **measure(bpnet(n), 4, 1, given.repeats, device)} for n in LENGTHS],
-        "batch": [{"size": n, **measure(usual, n, 1, given.repeats, device)} for n in BATCHES],
+        "window length, bp": [{"size": n, **measure(bpnet(n), 4, 1, many, device)} for n in given.lengths],
+        "batch": [{"size": n, **measure(usual, n, 1, many, device)} for n in given.batches],
         "windows, in batches of 8": [
-            {"size": n, **measure(usual, 8, n // 8, max(1, given.repeats // 3), device)} for n in COUNTS
+            {"size": n, **measure(usual, 8, -(-n // 8), few, device)} for n in given.windows
         ],
     }
     for what, rows in found.items():

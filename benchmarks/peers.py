@@ -1,28 +1,61 @@
 """Time of a pruned explanation beside peers', and whether the peers' relevance adds up to what is explained.
 
-    pip install captum zennit tangermeme
+    pip install torch==2.13.0 captum==0.9.0 tangermeme==1.6.0
+    pip install zennit==0.5.1 --no-deps       # leaves out torchvision, which isn't needed here
     python benchmarks/peers.py --save
 
-As ratios to one gradient x input of the same network, for one window. The sum of relevance stands beside the
-logit: rules leave a part to biases, but a sum of another magnitude is wrong. A peer that isn't installed, or
-that refuses the network, is left out with a line.
+As ratios to one gradient x input of the same network, for one window. The sum of relevance stands beside
+what it should be: for LRP the logit, of which rules leave a part to biases, so that only a sum of another
+magnitude counts as wrong; for DeepLIFT/SHAP exactly the logit less the mean over the references. BPNet's
+ReLUs and additions are function calls, which tools made of hooks don't see: it runs again with its ReLUs as
+modules. A peer that isn't installed, or that refuses the network, is left out with a line.
 """
 
+import argparse
 import copy
 import statistics
 import sys
 import types
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pandas as pd
 import torch
-from common import Subject, explanation, gradient, networks, parser, save, timed
+from common import (
+    OneOutput,
+    Subject,
+    explanation,
+    gradient,
+    networks,
+    parser,
+    ready_device,
+    save,
+    timed,
+)
 from torch import Tensor, nn
 
+from sparselrp_cli.model.architectures import BPNet
+
 REFERENCES = 20
+SHAP = f"DeepLIFT/SHAP, {REFERENCES} references"
 Run = Callable[[], Tensor]
+
+
+class BPNetOfModules(nn.Module):
+    """The counts of a BPNet, each ReLU a module of its own."""
+
+    def __init__(self, network: BPNet) -> None:
+        super().__init__()
+        self.stem, self.residual, self.counts = network.stem, network.residual, network.counts
+        self.relus = nn.ModuleList(nn.ReLU() for _ in range(len(network.residual) + 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.relus[0](self.stem(x))
+        for layer, relu in zip(self.residual, self.relus[1:], strict=True):
+            h = h + relu(layer(h))
+        return self.counts(h.mean(2))
 
 
 def ours(engine: str) -> Callable[[Subject, Tensor], Run]:
@@ -48,7 +81,7 @@ def zennit_epsilon_plus(subject: Subject, x: Tensor) -> Run:
     def run() -> Tensor:
         leaf = x.detach().requires_grad_()
         with attributor as active:
-            _, relevance = active(leaf, lambda y: torch.eye(y.shape[1])[[0] * len(y)] * y)
+            _, relevance = active(leaf, lambda y: torch.eye(y.shape[1], device=y.device)[[0] * len(y)] * y)
         return relevance
 
     return run
@@ -66,15 +99,14 @@ def _stand_in_for_torchvision() -> None:
 def captum_lrp(subject: Subject, x: Tensor) -> Run:
     """LRP by captum, with the rules set by hand before each call, which forgets them."""
     from captum.attr import LRP
-    from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
+    from captum.attr._utils.lrp_rules import EpsilonRule
 
     model = copy.deepcopy(subject.module)
-    known = {nn.Conv1d: EpsilonRule, nn.Linear: EpsilonRule, nn.BatchNorm1d: EpsilonRule}
 
     def run() -> Tensor:
         for module in model.modules():
-            if not list(module.children()) and not isinstance(module, nn.ReLU):
-                module.rule = known.get(type(module), IdentityRule)()
+            if isinstance(module, nn.Conv1d | nn.Linear | nn.BatchNorm1d | nn.MaxPool1d):
+                module.rule = EpsilonRule()
         return LRP(model).attribute(x.detach().requires_grad_(), target=0)
 
     return run
@@ -94,7 +126,7 @@ def tangermeme_deep_lift_shap(subject: Subject, x: Tensor) -> Run:
 
     model, references = copy.deepcopy(subject.module), shuffled(x)[None]
     return lambda: deep_lift_shap(
-        model, x, references=references, device="cpu", batch_size=REFERENCES, random_state=0
+        model, x, references=references, device=x.device.type, batch_size=REFERENCES, random_state=0
     )
 
 
@@ -110,43 +142,70 @@ CONTENDERS = {
     "PLRP-lambda epsilon-plus, p=0.25": ours("PLRP-lambda epsilon-plus, p=0.25"),
     "zennit LRP epsilon-plus": zennit_epsilon_plus,
     "captum LRP epsilon": captum_lrp,
-    f"tangermeme DeepLIFT/SHAP, {REFERENCES} references": tangermeme_deep_lift_shap,
-    f"captum DeepLIFT/SHAP, {REFERENCES} references": captum_deep_lift_shap,
+    f"tangermeme {SHAP}": tangermeme_deep_lift_shap,
+    f"captum {SHAP}": captum_deep_lift_shap,
 }
 
 
-def compare(subject: Subject, repeats: int) -> list[dict[str, object]]:
-    """Ratio of time and sum of relevance of every contender."""
-    x = subject.inputs(1)
-    reference = gradient(subject, x)
+def expected(subject: Subject, x: Tensor, contender: str) -> tuple[float, float]:
+    """What relevance should add up to, and how far off it may be."""
     with torch.no_grad():
         logit = float(subject.module(x)[0, 0])
-    rows = []
+        if SHAP not in contender:
+            return logit, 10 * max(abs(logit), 0.1)
+        difference = logit - float(subject.module(shuffled(x))[:, 0].mean())
+    return difference, 0.02 * abs(difference) + 1e-4
+
+
+def compare(subject: Subject, repeats: int, device: torch.device) -> list[dict[str, object]]:
+    """Ratio of time and sum of relevance of every contender."""
+    x = subject.inputs(1).to(device)
+    subject.module.to(device)
+    reference = gradient(subject, x)
+    rows: list[dict[str, object]] = []
     for name, make in CONTENDERS.items():
         try:
             run = make(subject, x)
             total = float(run().sum())
-            pairs = [(timed(run, x.device), timed(reference, x.device)) for _ in range(repeats + 1)][1:]
+            pairs = [(timed(run, x.device), timed(reference, x.device)) for _ in range(repeats)]
         except ImportError as error:
             print(f"{name}: left out, {error}")
             continue
         except Exception as error:  # noqa: BLE001 -- a peer may refuse in any way
-            print(
-                f"{name} refuses {subject.name}: {type(error).__name__}: {str(error).splitlines()[0][:100]}"
-            )
+            reason = (str(error).splitlines() or [""])[0][:100]
+            print(f"{name} refuses {subject.name}: {type(error).__name__}: {reason}")
             continue
         ratio = statistics.median(t / r for t, r in pairs)
-        rows.append({"network": subject.name, "contender": name, "time": ratio, "sum": total, "logit": logit})
+        aim, tolerance = expected(subject, x, name)
+        # Not "further off than", so that what isn't a number is wrong too.
+        verdict = "" if abs(total - aim) <= tolerance else "wrong"
+        rows.append(
+            {
+                "network": subject.name, "contender": name, "time": ratio, "sum": total, "should be": aim,
+                "verdict": verdict,
+            }
+        )  # fmt: skip
     return rows
+
+
+def subjects(options: argparse.Namespace) -> list[Subject]:
+    """Basset-like and BPNet-like networks, the latter as written and with ReLUs as modules."""
+    basset, bpnet = networks(options)[:2]
+    if not isinstance(bpnet.module, OneOutput):
+        raise TypeError("the second network isn't BPNet's counts")
+    modular = BPNetOfModules(bpnet.module.network).eval()
+    return [basset, bpnet, replace(bpnet, name=f"{bpnet.name}, ReLU modules", module=modular)]
 
 
 def main() -> None:
     warnings.filterwarnings("ignore")
     given = parser(__doc__, repeats=5).parse_args()
-    rows = [row for subject in networks(given)[:2] for row in compare(subject, given.repeats)]
+    given.cispliceai = None  # it isn't compared
+    device = ready_device(given)
+    rows = [row for subject in subjects(given) for row in compare(subject, given.repeats, device)]
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     if given.save:
-        save("peers", rows, torch.device("cpu"))
+        save("peers", rows, device)
 
 
 if __name__ == "__main__":

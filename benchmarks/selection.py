@@ -6,37 +6,45 @@ As ratios to `torch.sort` of the same relevance. The relevance is that of a rect
 """
 
 import statistics
+from collections.abc import Callable
 
 import pandas as pd
 import torch
-from common import interleaved, parser, ratios, save
+from common import interleaved, parser, ratios, ready_device, save
+from torch import Tensor
 
 from sparselrp_cli.relevance.pruning import Pruning, kept, survivors_scale
 
 LAYERS = {"Basset-like 300x1000": 300_000, "BPNet-like 64x2114": 135_296, "CI-SpliceAI 32x10001": 320_032}
+PRUNING = Pruning(0.25)
+
+
+def plain(a: Tensor, c: Tensor) -> Tensor:
+    """Prune and scale with sorts, the definition."""
+    relevance = a * c
+    factors, _ = survivors_scale(relevance, kept(relevance, PRUNING.positive, PRUNING.proportion_negative))
+    return c * factors
+
+
+# What competes: functions of activations and multipliers, each (N, neurons).
+CONTENDERS: dict[str, Callable[[Tensor, Tensor], object]] = {
+    "torch.sort": lambda a, c: torch.sort(a * c, dim=1),
+    "a copy": lambda a, c: c.clone(),
+    "pruning with plain torch": plain,
+    "pruning, compiled": PRUNING.scale,
+}
 
 
 def main() -> None:
     given = parser(__doc__).parse_args()
-    device = torch.device(given.device)
+    device = ready_device(given)
     rows = []
     for layer, neurons in LAYERS.items():
         for batch in (1, 8):
             generator = torch.Generator().manual_seed(0)
             a = torch.randn(batch, neurons, generator=generator).relu().to(device)
             c = torch.randn(batch, neurons, generator=generator).to(device)
-
-            def by_sorting(a: torch.Tensor = a, c: torch.Tensor = c) -> torch.Tensor:
-                relevance = a * c
-                factors, _ = survivors_scale(relevance, kept(relevance, 0.25, 0.125))
-                return c * factors
-
-            runs = {
-                "torch.sort": lambda a=a, c=c: torch.sort(a * c, dim=1),
-                "a copy": c.clone,
-                "pruning with plain torch": by_sorting,
-                "pruning, compiled": lambda a=a, c=c: Pruning(0.25).scale(a, c),
-            }
+            runs = {name: lambda run=run, a=a, c=c: run(a, c) for name, run in CONTENDERS.items()}
             times = interleaved(runs, given.repeats, device)
             sort = 1000 * statistics.median(times["torch.sort"]) / batch
             row = {"layer": layer, "batch": batch, "torch.sort, ms a sample": sort}

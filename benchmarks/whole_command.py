@@ -1,12 +1,16 @@
 """Time of the whole command over 10,000 windows, as a ratio to the engine alone on as many.
 
     python benchmarks/whole_command.py --save
-    python benchmarks/whole_command.py --windows 1000 --models suhw-dm3
+    python benchmarks/whole_command.py --windows 50 --models suhw-dm3
 
 A random genome of 20 Mb and random regions (fixed seed); default formats. The engine is timed before and
-after the command, on random windows, with the same batch; also how long the model takes to load.
+after the command, on random windows, in processes with the same batch, device, threads and OMP_WAIT_POLICY;
+also how long the model takes to load. The command's time is all of it, from the start of Python on.
 """
 
+import argparse
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from common import ROOT, parser, save
+from common import ROOT, one_hot, parser, random_bases, ready_device, save, timed
 
 from sparselrp_cli.model.architectures import BPNet
 from sparselrp_cli.model.importing.imported import ImportedModel
@@ -37,7 +41,8 @@ def inputs(folder: Path, count: int) -> tuple[Path, Path]:
         for chrom in range(CHROMS):
             letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, LENGTH)].reshape(-1, 50)
             genome.write(f">chr{chrom}\n" + "\n".join(row.tobytes().decode() for row in letters) + "\n")
-            for start in np.sort(rng.integers(5_000, LENGTH - 5_000, count // CHROMS)):
+            share = count // CHROMS + (chrom < count % CHROMS)
+            for start in np.sort(rng.integers(5_000, LENGTH - 5_000, share)):
                 regions.write(f"chr{chrom}\t{start}\t{start + 200}\n")
     return fasta, bed
 
@@ -53,26 +58,29 @@ def bpnet_folder(folder: Path) -> Path:
     return folder / "bpnet"
 
 
-def engine_seconds(model: Path, target: str | None, count: int, batch: int) -> dict[str, float]:
+def engine_seconds(
+    model: Path, target: str | None, count: int, batch: int, device: torch.device
+) -> dict[str, float]:
     """Seconds of loading a model, and of explaining so many random windows."""
     began = time.perf_counter()
     loaded = load_model(ModelRequest(str(model)))
-    graph = capture_model(loaded)
+    graph = capture_model(loaded).to(device, torch.float32)
     names = loaded.output_names(graph)
     targets = TargetParser(graph.outputs, names)
     explainer = Explainer(graph, [targets.parse(target) if target else targets.default()], names)
     loading = time.perf_counter() - began
-    bases = torch.randint(4, (batch, loaded.window), generator=torch.Generator().manual_seed(1))
-    x = loaded.layout.to_model(torch.nn.functional.one_hot(bases, 4).transpose(1, 2).float())
-    explainer.explain(x)
-    began = time.perf_counter()
-    for _ in range(0, count, batch):
-        explainer.explain(x)
-    return {"loading": loading, "engine": time.perf_counter() - began}
+    x = loaded.layout.to_model(one_hot(random_bases(min(batch, count), loaded.window))).to(device)
+    timed(lambda: explainer.explain(x), device)
+
+    def run() -> None:
+        for start in range(0, count, batch):
+            explainer.explain(x[: count - start])
+
+    return {"loading": loading, "engine": timed(run, device)}
 
 
 def command_seconds(
-    model: Path, target: str | None, batch: int, files: tuple[Path, Path], out: Path
+    model: Path, target: str | None, batch: int, device: str, files: tuple[Path, Path], out: Path
 ) -> float:
     """Seconds of the whole command."""
     fasta, bed = files
@@ -81,41 +89,63 @@ def command_seconds(
     began = time.perf_counter()
     subprocess.run(
         [
-            str(program), "attribute", str(fasta), "-r", str(bed), "-m", str(model),
-            "-o", str(out), "-b", str(batch), "-q", *chosen,
+            str(program), "attribute", str(fasta), "-r", str(bed), "-m", str(model), "-o", str(out),
+            "-b", str(batch), "--device", device, "-q", *chosen,
         ],
         check=True,
     )  # fmt: skip
     return time.perf_counter() - began
 
 
+def apart(options: argparse.Namespace, model: Path, target: str | None) -> dict[str, float]:
+    """Time the engine in a process of its own, as the command is."""
+    command = [sys.executable, __file__, "--device", options.device, "--windows", str(options.windows)]
+    command += ["--batch", str(options.batch), "--engine", str(model), target or ""]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(answer.splitlines()[-1])
+
+
+def compare(
+    which: str, options: argparse.Namespace, files: tuple[Path, Path], folder: Path
+) -> dict[str, object]:
+    """Time the command with one model, and the engine before and after."""
+    target = "counts" if which == "bpnet" else None
+    model = folder / "bpnet" if which == "bpnet" else ROOT / "models" / "suhw-dm3"
+    before = apart(options, model, target)
+    command = command_seconds(model, target, options.batch, options.device, files, folder / "run")
+    after = apart(options, model, target)
+    engine = statistics.mean([before["engine"], after["engine"]])
+    return {
+        "model": which, "windows": options.windows, "batch": options.batch, "command, s": command,
+        "engine, s": engine, "ratio": command / engine, "loading, s": after["loading"],
+        "engine before / after": before["engine"] / after["engine"],
+    }  # fmt: skip
+
+
 def main() -> None:
     options = parser(__doc__, repeats=1)
     options.add_argument("--windows", type=int, default=10_000)
+    options.add_argument("--batch", type=int, default=32)
     options.add_argument("--models", nargs="+", choices=["suhw-dm3", "bpnet"], default=["suhw-dm3", "bpnet"])
+    options.add_argument("--engine", nargs=2, help=argparse.SUPPRESS)
     given = options.parse_args()
+    if given.engine:
+        model, target = given.engine
+        device = ready_device(given)
+        print(json.dumps(engine_seconds(Path(model), target or None, given.windows, given.batch, device)))
+        return
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command has it, for the engine too
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = inputs(folder, given.windows)
+        bpnet_folder(folder)
         for which in given.models:
-            model, target, batch = ROOT / "models" / "suhw-dm3", None, 64
-            if which == "bpnet":
-                model, target, batch = bpnet_folder(folder), "counts", 8
             for _ in range(given.repeats):
-                before = engine_seconds(model, target, given.windows, batch)
-                command = command_seconds(model, target, batch, files, folder / "run")
-                after = engine_seconds(model, target, given.windows, batch)
-                engine = statistics.mean([before["engine"], after["engine"]])
-                rows.append(
-                    {
-                        "model": which, "windows": given.windows, "batch": batch, "command, s": command,
-                        "engine, s": engine, "ratio": command / engine, "loading, s": after["loading"],
-                    }
-                )  # fmt: skip
+                rows.append(compare(which, given, files, folder))
                 print(pd.DataFrame(rows[-1:]).to_string(index=False, float_format="%.2f"), flush=True)
     if given.save:
-        save("whole_command", rows, torch.device("cpu"))
+        save("whole_command", rows, ready_device(given))
 
 
 if __name__ == "__main__":
