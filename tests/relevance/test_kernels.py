@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from oracles.pruning import decision_margin, kept_by_definition, redistribute_lambda
 from torch.nn import functional
 
+from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.model.operations import Convolution, Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.active import GatheredConvolution
@@ -289,3 +290,14 @@ def test_compilation_is_announced_until_something_is_kept(monkeypatch, tmp_path)
     assert not kernels.must_compile()
     stats.cache_path = None
     assert kernels.must_compile()
+    monkeypatch.setattr(kernels.selection, "prune", lambda: None)  # NUMBA_DISABLE_JIT
+    assert not kernels.must_compile()
+
+
+def test_threads_that_cannot_start_are_one_clear_error(monkeypatch):
+    def refuse(count: int) -> None:
+        raise ValueError("The threading layer requested 'nonsense' is unknown to Numba.")
+
+    monkeypatch.setattr(compiling, "set_num_threads", refuse)
+    with pytest.raises(SparselrpError, match=r"'nonsense' is unknown to Numba. Check NUMBA_THREADING_LAYER"):
+        compiling.use_threads(2)

@@ -58,7 +58,10 @@ def use_threads() -> None:
 
 def must_compile() -> bool:
     """Whether the loops haven't been compiled on this machine yet, which takes some seconds."""
-    folder = selection.prune.stats.cache_path
+    stats = getattr(selection.prune, "stats", None)
+    if stats is None:  # NUMBA_DISABLE_JIT: nothing is compiled
+        return False
+    folder = stats.cache_path
     return folder is None or not any(Path(folder).glob("selection.prune-*.nbi"))
 
 

@@ -10,13 +10,24 @@ from typing import Any
 
 from numba import config, njit, set_num_threads
 
+from sparselrp_cli.errors import SparselrpError
+
 PIECE = 1 << 15
 """Numbers that one thread works on at a time."""
 
 
 def use_threads(count: int) -> None:
-    """Let the loops use as many threads as this, or as many as there are."""
-    set_num_threads(min(count, config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    """Let the loops use as many threads as this, or as many as there are.
+
+    Raises
+    ------
+    SparselrpError
+        If numba can't run threads as its environment variables ask.
+    """
+    try:
+        set_num_threads(min(count, config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise SparselrpError(f"numba can't start its threads: {error} Check NUMBA_THREADING_LAYER") from error
 
 
 def compiled(*, parallel: bool) -> Callable[[Callable[..., Any]], Any]:
