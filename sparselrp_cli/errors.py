@@ -34,3 +34,7 @@ class ConservationError(SparselrpError):
 
 class CompositeError(SparselrpError):
     """A composite that can't be read, or doesn't suit the model."""
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM or SIGUSR1 came. Libraries that let an interruption through let this through, too."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,8 @@ def build_manifest(
     models: Sequence[ModelRecord],
     settings: Mapping[str, Any],
     runtime: Mapping[str, str],
-    counts: Mapping[str, int],
-    accounting: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Put the parts of a manifest together.
+    """Put together what identifies a run: equal manifests mean equal rows.
 
     One model stands under ``model``, its rules under ``rules`` and its input among the settings; several that
     were explained together stand in the list ``models``, each with its own.
@@ -87,9 +85,38 @@ def build_manifest(
         "inputs": {role: file_entry(path) for role, path in inputs.items()},
         **of_models,
         "runtime": dict(runtime),
-        "counts": dict(counts),
-        "accounting": dict(accounting),
     }
+
+
+def difference(before: Any, now: Any, where: str = "") -> str:
+    """Say in which entry two manifests differ, the first one; nothing if they don't.
+
+    An entry that a file's content decides is named by the file.
+    """
+    if before == now:
+        return ""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return f"{where} was {json.dumps(before)} and is {json.dumps(now)}"
+    if before.get("sha256") != now.get("sha256") and before.get("file") == now.get("file"):
+        return f"the content of {now.get('file')} is another"
+    found = (
+        difference(before.get(key), now.get(key), f"{where}.{key}" if where else key)
+        for key in dict.fromkeys([*before, *now])
+    )
+    return next(filter(None, found))
+
+
+def with_counts(
+    manifest: Mapping[str, Any], counts: Mapping[str, int], accounting: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Add what is known at the end of a run."""
+    return {**manifest, "counts": dict(counts), "accounting": dict(accounting)}
+
+
+def without_results(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave what identifies a run."""
+    results = ("counts", "accounting", "command", "outputs")
+    return {key: value for key, value in manifest.items() if key not in results}
 
 
 def with_outputs(

@@ -10,6 +10,7 @@ from sparselrp_cli.cli.options import (
     BatchSize,
     Device,
     Proportion,
+    ShardOf,
     composite_option,
     log_options,
     model_options,
@@ -18,6 +19,7 @@ from sparselrp_cli.cli.options import (
     start_log,
     track_options,
 )
+from sparselrp_cli.stopping import StopRequest
 
 
 @click.command(short_help="Relevance for every window (the GPU step).")
@@ -113,6 +115,16 @@ from sparselrp_cli.cli.options import (
     metavar="X",
     help="Fail if |score - relevance - absorbed - lost| is more than X of the score in any window.",
 )
+@click.option(
+    "--resume/--restart",
+    default=None,
+    help="Go on with what an interrupted run left in PREFIX.partial, or throw that away.",
+)
+@click.option(
+    "--shard",
+    type=ShardOf(),
+    help="Do part I of N; `sparselrp merge` puts the parts together.",
+)
 @click.option("--strict", is_flag=True, help="Fail on what is otherwise skipped or warned about.")
 @log_options
 @click.pass_context
@@ -137,10 +149,10 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
         raise click.UsageError(
             "with --regions SEQUENCES is read at random places and can't be standard input"
         )
-    _run(given, quiet=quiet)
+    _run(given, context.find_object(StopRequest) or StopRequest(), quiet=quiet)
 
 
-def _run(given: dict[str, Any], *, quiet: bool) -> None:
+def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
     import logging
     import sys
 
@@ -149,7 +161,12 @@ def _run(given: dict[str, Any], *, quiet: bool) -> None:
     from sparselrp_cli.pipeline import attribute as run
 
     logger = logging.getLogger("sparselrp")
-    summary = run(_options(given), ["sparselrp", *sys.argv[1:]], progress_bar(quiet=quiet))
+    # A run that was resumed is the same run.
+    command = ["sparselrp", *(a for a in sys.argv[1:] if a not in ("--resume", "--restart"))]
+    summary = run(_options(given), command, progress_bar(quiet=quiet), stop)
+    if summary is None:
+        logger.info("%s.* is complete; nothing to do", given["prefix"])
+        return
     totals = summary.totals
     accounts = totals.summary()
     for target, means in accounts["targets"].items():
@@ -168,6 +185,7 @@ def _options(given: dict[str, Any]) -> Any:
     from sparselrp_cli.model.loading import ModelRequest
     from sparselrp_cli.pipeline import AttributeOptions
     from sparselrp_cli.relevance.pruning import Pruning
+    from sparselrp_cli.sharding import Shard
 
     automatic = given["prune"] == "auto"
     if automatic and given["prune_negative"] is not None:
@@ -210,4 +228,6 @@ def _options(given: dict[str, Any]) -> Any:
         max_unknown=given["max_unknown"],
         max_conservation_error=given["max_conservation_error"],
         strict=given["strict"],
+        shard=given["shard"] and Shard(*given["shard"]),
+        resume=given["resume"],
     )

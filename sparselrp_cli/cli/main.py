@@ -13,18 +13,20 @@ from sparselrp_cli.cli.evaluate import evaluate
 from sparselrp_cli.cli.export import export
 from sparselrp_cli.cli.import_model import import_model
 from sparselrp_cli.cli.inspect import inspect
-from sparselrp_cli.errors import SparselrpError
+from sparselrp_cli.cli.merge import merge
+from sparselrp_cli.errors import SparselrpError, Stopped
+from sparselrp_cli.stopping import stop_request
 
 # Threads that wait give way: where others want the processor, turning in circles slows everyone down.
 # It is read when torch is loaded, which the commands do later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped by SIGTERM or SIGUSR1, 130 interrupted.",
 )
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
 def cli() -> None:
@@ -35,7 +37,7 @@ def cli() -> None:
     """
 
 
-for command in (attribute, inspect, import_model, export, evaluate):
+for command in (attribute, merge, inspect, import_model, export, evaluate):
     cli.add_command(command)
 
 
@@ -49,14 +51,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     verbose = any(a == "--verbose" or (a[:1] == "-" and a[1:2] != "-" and "v" in a[1:]) for a in given)
     try:
-        code = cli.main(given, prog_name="sparselrp", standalone_mode=False)
+        with stop_request() as request:
+            code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
     except click.UsageError as error:
         error.show()
         return WRONG_USAGE
     except click.exceptions.Exit as leave:
         return leave.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _failed("interrupted; nothing that isn't complete was left", INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # Click puts its own error in the place of an interruption.
+        return _interrupted(error.__cause__ if isinstance(error, click.Abort) else error)
     except BrokenPipeError:
         # Whoever read our output has left; nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,6 +78,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         hint = "" if verbose else "; run again with -v and report it"
         return _failed(f"internal error ({type(error).__name__}: {what}){hint}", FAILED)
     return code if isinstance(code, int) else DONE
+
+
+def _interrupted(error: BaseException | None) -> int:
+    stopped = isinstance(error, Stopped)
+    what = "stopped" if stopped else "interrupted"
+    said = str(error or "") or f"{what}; nothing that isn't complete was left"
+    return _failed(said, STOPPED if stopped else INTERRUPTED)
 
 
 def _failed(message: str, code: int) -> int:

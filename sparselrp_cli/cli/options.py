@@ -95,6 +95,25 @@ class BatchSize(click.ParamType[int | None]):
         return int(value)
 
 
+class ShardOf(click.ParamType[tuple[int, int]]):
+    """``I/N`` with 1 <= I <= N."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split("/")
+        if len(parts) != 2 or not all(p.isascii() and p.isdigit() and len(p) < 10 for p in parts):
+            self.fail(f"'{value}' isn't I/N, such as 2/8", param, ctx)
+        index, of = map(int, parts)
+        if not 1 <= index <= of:
+            self.fail(f"'{value}': the parts are counted from 1/{of} to {of}/{of}", param, ctx)
+        return index, of
+
+
 class Device(click.ParamType[str]):
     """``auto``, ``cpu`` or ``cuda[:N]``."""
 

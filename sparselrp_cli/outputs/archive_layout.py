@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from sparselrp_cli.outputs.rows import ACCOUNTING
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ArchiveDtype = Literal["float32", "float64", "float16"]
 
 CHUNK_BYTES = 32 << 10

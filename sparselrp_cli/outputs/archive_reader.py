@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION, Column, columns
-from sparselrp_cli.outputs.rows import ACCOUNTING, SPREAD, ArchivedWindow, ArchiveRows, Bases, Reals
+from sparselrp_cli.outputs.rows import (
+    ACCOUNTING,
+    SPREAD,
+    ArchivedWindow,
+    ArchiveRows,
+    Bases,
+    Reals,
+    WindowAccounts,
+)
 
 Rows = slice | npt.NDArray[np.integer[Any]]
 AGAIN = "copy it again, or make it again with `sparselrp attribute`"
@@ -155,18 +163,32 @@ class ArchiveReader:
 
     def rows(self, rows: Rows) -> ArchiveRows:
         """Read all that is kept of some windows, ready for another `ArchiveWriter`."""
-        targets = range(self.n_targets)
-        spread = {
-            name: np.stack([self._take(name, rows, t) for t in targets]) for name in SPREAD if self.has_spread
+        accounts = self.accounts(rows)
+        spread = accounts.spread and {
+            **accounts.spread,
+            "contribution_sd": self._all("contribution_sd", rows),
         }
         return ArchiveRows(
-            windows=self.windows(rows),
+            windows=accounts.windows,
             one_hot=self._take("input_seqs", rows).swapaxes(1, 2),
-            hypothetical=np.stack([self._take("hyp_scores", rows, t).swapaxes(1, 2) for t in targets]),
-            accounting={name: np.stack([self._take(name, rows, t) for t in targets]) for name in ACCOUNTING},
-            n_unknown=self._take("n_bases_unknown", rows),
-            spread=spread or None,
+            hypothetical=self._all("hyp_scores", rows).swapaxes(2, 3),
+            accounting=accounts.accounting,
+            n_unknown=accounts.n_unknown,
+            spread=spread,
         )
+
+    def accounts(self, rows: Rows) -> WindowAccounts:
+        """Read all that is kept of some windows but the maps."""
+        return WindowAccounts(
+            windows=self.windows(rows),
+            accounting={name: self._all(name, rows) for name in ACCOUNTING},
+            n_unknown=self._take("n_bases_unknown", rows),
+            spread={"score_sd": self._all("score_sd", rows)} if self.has_spread else None,
+        )
+
+    def _all(self, name: str, rows: Rows) -> npt.NDArray[Any]:
+        """Read rows of a dataset for every target, the target axis first."""
+        return np.stack([self._take(name, rows, target) for target in range(self.n_targets)])
 
     def chunks(self, size: int = 256) -> Iterator[slice]:
         """Go through the windows in order, `size` at a time."""
@@ -182,6 +204,8 @@ class ArchiveReader:
                 f"{self.path} has schema version {version}, and this version reads up to {SCHEMA_VERSION}; "
                 "install a newer sparselrp"
             )
+        if version < SCHEMA_VERSION:
+            raise OutputError(f"{self.path} has schema version {version}, from an earlier sparselrp; {AGAIN}")
         self.target_names = cast(list[str], self._json("target_names", list))
         self.n_targets = len(self.target_names)
         maps = self._dataset("hyp_scores")

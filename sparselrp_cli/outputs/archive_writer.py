@@ -1,4 +1,4 @@
-"""Writing an archive, window by window, in memory that doesn't grow with their number."""
+"""Writing an archive, block by block, in memory that doesn't grow with their number."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,16 +9,13 @@ from typing import Any, Self
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION, ArchiveDtype, block_rows, columns, create
+from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION, ArchiveDtype, Column, create
 from sparselrp_cli.outputs.atomic import reported, temporary
-from sparselrp_cli.outputs.names import field
+from sparselrp_cli.outputs.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.room import require_room
-from sparselrp_cli.outputs.rows import ACCOUNTING, ArchiveRows, Reals, place
-
-STRANDS = {"+": b"+", "-": b"-"}
+from sparselrp_cli.outputs.rows import ArchiveRows
 
 
 class ArchiveWriter:
@@ -52,23 +49,11 @@ class ArchiveWriter:
         dtype: ArchiveDtype = "float32",
         spread: bool = False,
     ) -> None:
-        if not target_names:
-            raise ValueError("an archive needs at least one target")
         self.path = Path(path)
-        self.window_length = window_length
-        self.target_names = list(target_names)
-        self.dtype = np.dtype(dtype)
+        self.shape = ArchiveShape(window_length, tuple(target_names), dtype, spread)
         self.n_windows = 0
-        self.spread = spread
-        self._columns = columns(window_length, self.dtype, len(self.target_names), spread=spread)
-        self._block_rows = block_rows(window_length, len(self.target_names))
-        per_target = 4 * self.dtype.itemsize + (np.dtype(np.float32).itemsize if spread else 0)
-        maps = self._block_rows * window_length * (4 + per_target * len(self.target_names))
-        # What gzip can't compress grows a little.
-        self._block_bytes = maps + maps // 64
-        self._waiting: list[dict[str, npt.NDArray[Any]]] = []
-        self._n_waiting = 0
-        self._chroms: dict[str, int] = {}
+        self._packer = Packer(self.shape, self.path)
+        self._chroms: list[str] = []
         self._finished = False
 
     def __enter__(self) -> Self:
@@ -80,8 +65,8 @@ class ArchiveWriter:
                 self._file = h5py.File(self._hidden, "w", libver="earliest", locking=False)
             stack.push(self._close)
             with _reported(self.path):
-                for column in self._columns:
-                    create(self._file, column, len(self.target_names))
+                for column in self.shape.columns.values():
+                    create(self._file, column, self.shape.n_targets)
             self._stack = stack.pop_all()
         return self
 
@@ -100,15 +85,27 @@ class ArchiveWriter:
         ValueError
             If a window doesn't have the archive's length.
         """
-        self._check(rows)
-        at = 0
-        while at < len(rows):
-            part = rows[at : at + self._block_rows - self._n_waiting]
-            self._waiting.append(self._as_stored(part))
-            self._n_waiting += len(part)
-            at += len(part)
-            if self._n_waiting == self._block_rows:
-                self._flush()
+        if self._finished:
+            raise RuntimeError("the archive is finished")
+        for block in self._packer.add(rows):
+            self.write(block)
+
+    def write(self, block: Block) -> None:
+        """Add rows that are packed; only the last block of an archive has less than its full size."""
+        self._chroms += block.new_chroms
+        start, stop = self.n_windows, self.n_windows + block.n_rows
+        with _reported(self.path):
+            maps = sum(len(chunk) for chunks in block.chunks.values() for chunk in chunks)
+            require_room(self._hidden, maps + 2 * _n_bytes(block.names))
+            for column in self.shape.columns.values():
+                dataset = self._file[column.name]
+                dataset.resize(stop, axis=column.row_axis(self.shape.n_targets))
+                if column.name == "names":
+                    dataset[start:stop] = block.names
+                else:
+                    self._write_chunks(dataset, column, start, block.chunks[column.name])
+            self._file.flush()
+        self.n_windows = stop
 
     def finish(self, chrom_sizes: Mapping[str, int], manifest: Mapping[str, Any]) -> None:
         """Write what is known at the end only; nothing can be appended afterwards.
@@ -125,14 +122,15 @@ class ArchiveWriter:
         ValueError
             If a window is on a chromosome that isn't among `chrom_sizes`.
         """
+        for block in self._packer.flush():
+            self.write(block)
         missing = sorted(set(self._chroms) - set(chrom_sizes))
         if missing:
             raise ValueError(f"no size is given for chromosome '{missing[0]}'")
-        self._flush()
         names, sizes = list(chrom_sizes), list(chrom_sizes.values())
         # Text of variable length lies outside the object header, whose limit of 64 KiB it so escapes.
         texts = {
-            "target_names": json.dumps(self.target_names),
+            "target_names": json.dumps(self.shape.target_names),
             "manifest": json.dumps(manifest, sort_keys=True),
         }
         with _reported(self.path):
@@ -145,91 +143,16 @@ class ArchiveWriter:
             self._file.flush()
         self._finished = True
 
-    def _check(self, rows: ArchiveRows) -> None:
-        if self._finished:
-            raise RuntimeError("the archive is finished")
-        if rows.n_targets != len(self.target_names) or rows.one_hot.shape[2] != self.window_length:
-            raise ValueError(
-                f"rows of {rows.n_targets} targets and {rows.one_hot.shape[2]} bp don't fit an archive of "
-                f"{len(self.target_names)} targets and {self.window_length} bp"
-            )
-        if (rows.spread is not None) != self.spread:
-            raise ValueError("rows come with a spread where the archive has one, and only there")
-        for window in rows.windows:
-            if window.end - window.start != self.window_length:
-                raise ValueError(f"window {place(window)} doesn't span {self.window_length} bp")
-
-    def _as_stored(self, rows: ArchiveRows) -> dict[str, npt.NDArray[Any]]:
-        """Copy rows into the types and axes of the file; per-target columns start with the target axis."""
-        windows = rows.windows
-        with np.errstate(over="ignore"):
-            maps = rows.hypothetical.swapaxes(2, 3).astype(self.dtype, order="C")
-            spread: dict[str, Reals] = {
-                name: values.astype(np.float64 if name == "score_sd" else np.float32)
-                for name, values in (rows.spread or {}).items()
-            }
-        self._refuse_what_is_not_finite(rows, maps)
-        self._refuse_endless_spread(rows, spread)
-        chroms = [self._chroms.setdefault(w.chrom, len(self._chroms)) for w in windows]
-        return {
-            "input_seqs": rows.one_hot.swapaxes(1, 2).astype(np.uint8, order="C"),
-            "hyp_scores": maps,
-            "coords_chrom": np.array(chroms, np.int32),
-            "coords_start": np.array([w.start for w in windows], np.int64),
-            "coords_end": np.array([w.end for w in windows], np.int64),
-            "names": np.array([field(w.name) for w in windows], object),
-            "strand": np.array([STRANDS.get(w.strand, b".") for w in windows], "S1"),
-            "region_index": np.array([w.index for w in windows], np.int64),
-            "n_bases_unknown": rows.n_unknown.astype(np.int32),
-            **{name: rows.accounting[name].astype(np.float64) for name in ACCOUNTING},
-            **spread,
-        }
-
-    def _refuse_what_is_not_finite(self, rows: ArchiveRows, maps: Reals) -> None:
-        finite = np.isfinite(maps).all(axis=(0, 2, 3))
-        if finite.all():
-            return
-        row = int(np.argmin(finite))
-        if np.isfinite(rows.hypothetical[:, row]).all():
-            raise OutputError(
-                f"{self.path}: a contribution of {place(rows.windows[row])} is too large for {self.dtype}; "
-                "archive in a wider type"
-            )
-        raise OutputError(
-            f"{self.path}: the contributions of {place(rows.windows[row])} hold NaN or infinity; "
-            "check the model's weights, or use --dtype float64"
-        )
-
-    def _refuse_endless_spread(self, rows: ArchiveRows, spread: Mapping[str, Reals]) -> None:
-        for values in spread.values():
-            finite = np.isfinite(values).reshape(rows.n_targets, len(rows), -1).all(axis=(0, 2))
-            if not finite.all():
-                window = rows.windows[int(np.argmin(finite))]
-                raise OutputError(
-                    f"{self.path}: the spread over the models of {place(window)} is too large; "
-                    "check the models' weights"
-                )
-
-    def _flush(self) -> None:
-        """Write the waiting rows as one block."""
-        if not self._waiting:
-            return
-        start, stop = self.n_windows, self.n_windows + self._n_waiting
-        with _reported(self.path):
-            require_room(
-                self._hidden, 2 * sum(_n_bytes(part["names"]) for part in self._waiting) + self._block_bytes
-            )
-            for column in self._columns:
-                block = np.concatenate([p[column.name] for p in self._waiting], axis=int(column.per_target))
-                axis = column.row_axis(len(self.target_names))
-                dataset = self._file[column.name]
-                dataset.resize(stop, axis=axis)
-                if axis == 1:
-                    dataset[:, start:stop] = block
-                else:
-                    dataset[start:stop] = block[0] if column.per_target else block
-            self._file.flush()
-        self.n_windows, self._waiting, self._n_waiting = stop, [], 0
+    def _write_chunks(
+        self, dataset: h5py.Dataset, column: Column, start: int, chunks: Sequence[bytes]
+    ) -> None:
+        """Write compressed chunks of the rows from `start` on, target by target."""
+        leading = column.row_axis(self.shape.n_targets)
+        each = len(chunks) // (self.shape.n_targets if leading else 1)
+        for number, chunk in enumerate(chunks):
+            target, at = divmod(number, each)
+            place = (target,) * leading + (start + at * column.chunk,) + (0,) * len(column.tail)
+            dataset.id.write_direct_chunk(place, chunk)
 
     def _number_chroms(self, names: Sequence[str]) -> None:
         """Turn the numbers of first appearance into indices in genome order."""

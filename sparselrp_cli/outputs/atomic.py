@@ -1,9 +1,9 @@
 """Files that appear under their name only when they are complete."""
 
 import errno
+import fcntl
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +22,8 @@ REMEDIES = {
     errno.EISDIR: "a folder has this name; choose another name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
+# File systems without locks: nothing can be told there, and the run goes on.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -44,7 +46,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """Write a file under a hidden name beside it, and rename it when the block ends well.
 
     After any failure, an interruption included, the hidden file is removed and whatever stood at `path` is as
-    it was. A symbolic link is followed: the file that it points to is replaced.
+    it was. What a killed process left of the hidden file is written over by the next. A symbolic link is
+    followed: the file that it points to is replaced.
 
     Parameters
     ----------
@@ -59,7 +62,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If the file can't be written; any `OSError` in the block is taken for that.
+        If the file can't be written, or another process is writing it; any `OSError` in the block is taken
+        for that.
     """
     with reported(Path(path)), temporary(path) as hidden:
         yield hidden
@@ -72,16 +76,78 @@ def temporary(path: Path | str) -> Iterator[Path]:
     with reported(path):
         final = Path(os.path.realpath(path))
         _refuse_what_is_no_file(final, path)
-        hidden = _created_beside(final)
+        hidden = hidden_name(final, "tmp")
+        descriptor = open_locked(hidden)
+        if descriptor is None:
+            raise OutputError(
+                f"{path} is being written by another process; wait for it, or choose another name"
+            )
+        os.ftruncate(descriptor, 0)
     try:
         yield hidden
         with reported(path):
-            _to_disk(hidden)
+            # Some file systems say only now that the disk is full.
+            os.fsync(descriptor)
             hidden.replace(final)
     except BaseException:
         with suppress(OSError):
             hidden.unlink()
         raise
+    finally:
+        os.close(descriptor)
+
+
+def hidden_name(path: Path, ending: str) -> Path:
+    """Give the hidden file that belongs to a file, always the same; short, so that every name has one."""
+    digest = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
+    return path.with_name(f".sparselrp-{digest}.{ending}")
+
+
+def open_locked(path: Path) -> int | None:
+    """Open a file for writing, made where there is none, and lock it.
+
+    Returns
+    -------
+    int or None
+        A descriptor, which holds the lock until it is closed; None if another holds it.
+
+    Raises
+    ------
+    OSError
+    """
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o666)
+        try:
+            if not _lock(descriptor):
+                os.close(descriptor)
+                return None
+            if _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # Its last holder has removed or renamed the file that we opened: that one is no longer ours to write.
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        there = path.lstat()
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def sha256(path: Path | str) -> str:
@@ -106,19 +172,3 @@ def _refuse_what_is_no_file(final: Path, path: Path) -> None:
         exists = False
     if exists and not final.is_file():
         raise OutputError(f"{path} can't be written: it is a device or a pipe; name a regular file")
-
-
-def _created_beside(final: Path) -> Path:
-    # The hidden name is short, so that every name the file system takes can be written.
-    hidden = final.with_name(f".sparselrp-{secrets.token_hex(8)}.tmp")
-    os.close(os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return hidden
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until the bytes are on the disk: some file systems say only then that it is full."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

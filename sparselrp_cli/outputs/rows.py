@@ -12,7 +12,7 @@ Reals = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 
-ACCOUNTING = ("score", "relevance", "absorbed", "lost", "conservation_error", "zero_share")
+ACCOUNTING = ("score", "relevance", "absorbed", "lost", "conservation_error", "zero_share", "kept_share")
 SPREAD = ("score_sd", "contribution_sd")
 
 
@@ -55,6 +55,29 @@ class ArchivedWindow:
     name: str
     strand: str
     index: int
+
+
+class Accounts(Protocol):
+    """Windows and their accounts, with or without the maps; for the attributes see `ArchiveRows`."""
+
+    @property
+    def windows(self) -> Sequence[WindowLike]: ...
+    @property
+    def accounting(self) -> Mapping[str, Doubles]: ...
+    @property
+    def n_unknown(self) -> Integers: ...
+    @property
+    def spread(self) -> Mapping[str, Reals] | None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowAccounts:
+    """Windows and their accounts without the maps; see `ArchiveRows`."""
+
+    windows: Sequence[WindowLike]
+    accounting: Mapping[str, Doubles]
+    n_unknown: Integers
+    spread: Mapping[str, Reals] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,14 +1,15 @@
 """The tables of a run: every window with its accounting, and every region that wasn't scored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.atomic import reported, temporary
 from sparselrp_cli.outputs.names import field
-from sparselrp_cli.outputs.rows import ACCOUNTING, ArchiveRows, WindowLike
+from sparselrp_cli.outputs.rows import ACCOUNTING, Accounts, WindowLike
 
 PLACE = ("chrom", "start", "end", "name", "strand")
 
@@ -67,8 +68,8 @@ class WindowsTable(Table):
     """``PREFIX.windows.tsv``: a line per window, and per target where there are several.
 
     Columns: chrom, start, end, name, strand, target (only with several), score, relevance, absorbed, lost,
-    conservation_error, zero_share, n_bases_unknown, score_sd (only of several models: the population standard
-    deviation of their scores). Numbers have nine significant digits.
+    conservation_error, zero_share, kept_share, n_bases_unknown, score_sd (only of several models: the
+    population standard deviation of their scores). Numbers have nine significant digits.
     """
 
     def __init__(self, path: Path | str, target_names: Sequence[str], *, spread: bool = False) -> None:
@@ -77,7 +78,7 @@ class WindowsTable(Table):
         last = ("score_sd",) if spread else ()
         super().__init__(path, (*PLACE, *target, *ACCOUNTING, "n_bases_unknown", *last))
 
-    def append(self, rows: ArchiveRows) -> None:
+    def append(self, rows: Accounts) -> None:
         """Add the lines of some windows."""
         names: list[tuple[str, ...]] = [(name,) for name in self.target_names] or [()]
         for i, window in enumerate(rows.windows):
@@ -98,7 +99,37 @@ class SkippedTable(Table):
 
     def append(self, window: WindowLike, reason: str) -> None:
         """Add a region."""
-        self.write((*_place(window), reason))
+        self.write(skipped_line(window, reason))
+
+
+def skipped_line(window: WindowLike, reason: str) -> tuple[str, ...]:
+    """Give the fields of a line of `SkippedTable`."""
+    return (*_place(window), reason)
+
+
+def read_skipped(path: Path) -> Iterator[tuple[str, ...]]:
+    """Read the lines of a `SkippedTable` back.
+
+    Raises
+    ------
+    OutputError
+        If the file isn't one.
+    """
+    wanted = (*PLACE, "reason")
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                fields = tuple(line.rstrip("\n").split("\t"))
+                if len(fields) != len(wanted) or (number == 1 and fields != wanted):
+                    raise OutputError(f"{path} line {number}: not a table of skipped regions; copy it again")
+                if number > 1:
+                    yield fields
+    except FileNotFoundError:
+        raise OutputError(
+            f"{path}: no such file; it belongs to the shard of this name, copy it too"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"{path} can't be read ({' '.join(str(error).split())}); copy it again") from error
 
 
 def _place(window: WindowLike) -> tuple[str, ...]:

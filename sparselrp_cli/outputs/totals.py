@@ -1,11 +1,12 @@
-"""Running sums over all windows, for the log and the manifest."""
+"""Sums over all windows, for the log and the manifest; they depend on the rows of an archive alone."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from sparselrp_cli.outputs.rows import ArchiveRows, Doubles
+from sparselrp_cli.outputs.blocks import Block
+from sparselrp_cli.outputs.rows import ACCOUNTING, Doubles
 
 
 @dataclass(slots=True)
@@ -15,13 +16,10 @@ class Totals:
     Attributes
     ----------
     targets : tuple of str
-    windows, skipped : int
+    windows, skipped, ambiguous : int
+        Windows, regions that weren't scored, and letters that were read as N.
     largest_error : float
         The largest conservation error, that of `worst_window`.
-    first_reason : str
-        Why the first region was skipped.
-    kept_share : float
-        Sum over windows.
     sums : dict of str to ndarray of float64, shape (T,)
         Sums over windows of the accounting columns and, of several models, of ``score_sd``.
     agreement : dict of str to float, or None
@@ -31,27 +29,23 @@ class Totals:
     targets: tuple[str, ...]
     windows: int = 0
     skipped: int = 0
+    ambiguous: int = 0
     largest_error: float = 0.0
     worst_window: str = ""
-    first_reason: str = ""
-    kept_share: float = 0.0
     sums: dict[str, Doubles] = field(default_factory=dict)
     agreement: dict[str, float] | None = None
 
-    def add(self, rows: ArchiveRows, kept_share: float) -> None:
-        """Count some windows, of which the engine kept a share of the neurons."""
-        numbers = dict(rows.accounting)
-        if rows.spread:
-            numbers["score_sd"] = rows.spread["score_sd"].astype(np.float64)
-        for name, values in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + values.sum(1)
-        self.kept_share += kept_share * len(rows)
-        self.windows += len(rows)
-        errors = rows.accounting["conservation_error"].max(0)
+    def add(self, block: Block) -> None:
+        """Count the windows of a block."""
+        names = (*ACCOUNTING, "score_sd") if block.shape.spread else ACCOUNTING
+        for name in names:
+            self.sums[name] = self.sums.get(name, 0.0) + block.column(name).sum(1)
+        self.windows += block.n_rows
+        errors = block.column("conservation_error").max(0)
         worst = int(np.argmax(errors))
         if not errors[worst] <= self.largest_error:
             self.largest_error = float(errors[worst])
-            self.worst_window = rows.windows[worst].name
+            self.worst_window = block.names[worst]
 
     def summary(self) -> dict[str, Any]:
         """Give means per target, and the largest conservation error."""
@@ -61,9 +55,8 @@ class Totals:
             for i, target in enumerate(self.targets)
         }
         reduced = {} if self.agreement is None else {"agreement_with_float32": self.agreement}
-        return {
-            **reduced,
-            "targets": means,
-            "largest_conservation_error": self.largest_error,
-            "mean_kept_share": self.kept_share / count,
-        }
+        return {**reduced, "targets": means, "largest_conservation_error": self.largest_error}
+
+    def counts(self) -> dict[str, int]:
+        """Give what was counted."""
+        return {"windows": self.windows, "skipped": self.skipped, "ambiguous_bases": self.ambiguous}

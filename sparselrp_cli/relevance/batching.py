@@ -14,7 +14,8 @@ logger = logging.getLogger("sparselrp")
 
 _CPU_BUDGET = 512 << 20
 _GPU_SHARE = 0.8
-_LARGEST = 256
+LARGEST_BATCH = 256
+"""Windows; a power of two, as all automatic sizes are."""
 # Values, multipliers, and what one step works with at a time.
 _COPIES = 3
 
@@ -78,7 +79,7 @@ def automatic_batch_size(graph: CanonicalGraph, trial: Callable[[int], object] |
 
 def fitting_batch_size(fixed: int, per_window: int, budget: int) -> int:
     """Give the largest power of two of windows that fits, between 1 and 256; all in bytes."""
-    size = max(1, min(_LARGEST, (budget - fixed) // max(per_window, 1)))
+    size = max(1, min(LARGEST_BATCH, (budget - fixed) // max(per_window, 1)))
     return 1 << (size.bit_length() - 1)
 
 

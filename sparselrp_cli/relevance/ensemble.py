@@ -40,19 +40,19 @@ class EnsembleExplainer:
             models) of the scores and of the contributions of the observed bases.
         """
         explained = self.members[0].explain(one_hot, reverse)
-        dtype, kept_share = explained.hypothetical.dtype, explained.kept_share
+        dtype = explained.hypothetical.dtype
         maps, books = _Running(explained.hypothetical), _Running(_books(explained))
+        kept = _Running(explained.accounting["kept_share"])
         for member in self.members[1:]:
             explained = member.explain(one_hot, reverse)
             maps.add(explained.hypothetical)
             books.add(_books(explained))
-            kept_share += explained.kept_share
+            kept.add(explained.accounting["kept_share"])
         hypothetical = maps.mean.astype(dtype)
         zero = np.einsum("tnbl,nbl->tnl", hypothetical, one_hot) == 0
         return ExplainedWindows(
             hypothetical=hypothetical,
-            accounting=accounts(books.mean, zero.mean(axis=2)),
-            kept_share=kept_share / len(self.members),
+            accounting=accounts(books.mean, zero.mean(axis=2), kept.mean),
             spread={
                 "score_sd": np.sqrt(books.variance()[BOOKS.index("score")]),
                 "contribution_sd": np.sqrt(np.einsum("tnbl,nbl->tnl", maps.variance(), one_hot)),

@@ -24,9 +24,8 @@ class ExplainedWindows:
     hypothetical : ndarray, shape (T, N, 4, L)
         Hypothetical contributions; zero where the base is unknown.
     accounting : dict of str to ndarray of float64, shape (T, N)
-        score, relevance, absorbed, lost, conservation_error, zero_share.
-    kept_share : float
-        Share of neurons kept in the pruned layers, 1 without pruning.
+        score, relevance, absorbed, lost, conservation_error, zero_share, and kept_share, the share of neurons
+        kept in the pruned layers, 1 without pruning.
     spread : dict of str to ndarray, or None
         Of several models: the standard deviations ``score_sd``, shape (T, N), and ``contribution_sd``, shape
         (T, N, L).
@@ -34,7 +33,6 @@ class ExplainedWindows:
 
     hypothetical: npt.NDArray[np.floating]
     accounting: dict[str, npt.NDArray[np.float64]]
-    kept_share: float
     spread: dict[str, npt.NDArray[np.floating]] | None = None
 
 
@@ -73,7 +71,6 @@ class WindowExplainer:
                 name: np.concatenate([p.accounting[name] for p in parts], axis=1)
                 for name in parts[0].accounting
             },
-            kept_share=float(np.mean([p.kept_share for p in parts])),
         )
 
     def _explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
@@ -85,16 +82,17 @@ class WindowExplainer:
         explanations = self.explainer.explain(self.layout.to_model(x))
         maps = [self.layout.from_model(e.hypothetical) for e in explanations]
         books = [_books(e) for e in explanations]
+        kept = [_kept_share(e) for e in explanations]
         if self.average_strands:
             opposite = self.explainer.explain(self.layout.to_model(x.flip(1, 2)), mirrored=True)
             others = [self.layout.from_model(e.hypothetical).flip(1, 2) for e in opposite]
             maps = [(m + o) / 2 for m, o in zip(maps, others, strict=True)]
             books = [(b + _books(e)) / 2 for b, e in zip(books, opposite, strict=True)]
+            kept = [(k + _kept_share(e)) / 2 for k, e in zip(kept, opposite, strict=True)]
         maps = [torch.where(flip[:, None, None], m.flip(1, 2), m) * known for m in maps]
         return ExplainedWindows(
             hypothetical=np.stack([_array(m) for m in maps]),
-            accounting=_accounting(maps, books, forward),
-            kept_share=_kept_share(explanations),
+            accounting=_accounting(maps, books, kept, forward),
         )
 
 
@@ -104,14 +102,18 @@ def _books(explanation: Explanation) -> Tensor:
 
 
 def _accounting(
-    maps: list[Tensor], books: list[Tensor], forward: Tensor
+    maps: list[Tensor], books: list[Tensor], kept: list[Tensor], forward: Tensor
 ) -> dict[str, npt.NDArray[np.float64]]:
     zero = [((m * forward).sum(1) == 0).double().mean(1).cpu().numpy() for m in maps]
-    return accounts(torch.stack(books, 1).cpu().numpy(), np.stack(zero))
+    return accounts(
+        torch.stack(books, 1).cpu().numpy(), np.stack(zero), torch.stack(kept).double().cpu().numpy()
+    )
 
 
 def accounts(
-    books: npt.NDArray[np.float64], zero_share: npt.NDArray[np.float64]
+    books: npt.NDArray[np.float64],
+    zero_share: npt.NDArray[np.float64],
+    kept_share: npt.NDArray[np.float64],
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Make the accounting columns from the books.
 
@@ -119,7 +121,7 @@ def accounts(
     ----------
     books : ndarray of float64, shape (4, T, N)
         The columns `BOOKS`.
-    zero_share : ndarray of float64, shape (T, N)
+    zero_share, kept_share : ndarray of float64, shape (T, N)
     """
     score, relevance, absorbed, lost = books
     gap = np.abs(score - relevance - absorbed - lost)
@@ -127,6 +129,7 @@ def accounts(
         **dict(zip(BOOKS, books, strict=True)),
         "conservation_error": gap / np.maximum(np.abs(score), SCORE_FLOOR),
         "zero_share": zero_share,
+        "kept_share": kept_share,
     }
 
 
@@ -138,9 +141,10 @@ def _array(values: Tensor) -> npt.NDArray[np.floating]:
     return array
 
 
-def _kept_share(explanations: list[Explanation]) -> float:
-    layers = [layer for e in explanations for layer in e.ledger.pruned_layers]
+def _kept_share(explanation: Explanation) -> Tensor:
+    """Give the share of neurons kept per window, shape (N,)."""
+    layers = explanation.ledger.pruned_layers
     if not layers:
-        return 1.0
-    kept = sum(float(layer.kept.double().mean()) for layer in layers)
+        return torch.ones_like(explanation.score, dtype=torch.float64)
+    kept = torch.stack([layer.kept for layer in layers]).sum(0, dtype=torch.float64)
     return kept / sum(layer.neurons for layer in layers)

@@ -3,7 +3,7 @@
 import itertools
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.sequences.fasta import read_records
+from sparselrp_cli.sequences.fasta import Record, read_records
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
 from sparselrp_cli.sequences.regions import Region, read_regions
@@ -20,25 +20,32 @@ from sparselrp_cli.sequences.windows import Skipped, Window, around, count_tiles
 
 logger = logging.getLogger("sparselrp")
 
-OnSkip = Callable[[Skipped], None]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Windows that go through the engine together.
+    """Places of the input that belong together, and their windows, which go through the engine together.
 
     Attributes
     ----------
+    number : int
+        Counted from 0: its places are those from ``number * size`` on, whatever was skipped before.
     windows : tuple of Window, length N
     one_hot : ndarray of uint8, shape (N, 4, L)
         On the forward strand, whatever the strand of the window.
     n_unknown : ndarray of int64, shape (N,)
         Positions without a known base.
+    skipped : tuple of Skipped
+        Its places that aren't scored.
+    ambiguous : int
+        IUPAC letters other than N that were read as N.
     """
 
+    number: int
     windows: tuple[Window, ...]
     one_hot: OneHot
     n_unknown: npt.NDArray[np.int64]
+    skipped: tuple[Skipped, ...] = ()
+    ambiguous: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +72,12 @@ class WindowSource(ABC):
         Of a window, in bp.
     max_unknown : float
         Windows with a larger share of unknown bases are skipped, and windows without any known base.
-
-    Attributes
-    ----------
-    ambiguous : int
-        IUPAC letters other than N that were read as N so far.
     """
 
     def __init__(self, length: int, max_unknown: float = 1.0) -> None:
         self.length = length
         self.max_unknown = max_unknown
-        self.ambiguous = 0
+        self._warned = False
 
     @property
     @abstractmethod
@@ -87,31 +89,51 @@ class WindowSource(ABC):
         """Count the windows to come, skipped ones included; None where that needs the only look there is."""
 
     @abstractmethod
-    def _places(self) -> Iterator[_Place]: ...
+    def _places(self, first: int, last: int | None) -> Iterator[_Place]:
+        """Give the places numbered from `first` to before `last`, and read all sizes."""
 
-    def batches(self, size: int, on_skip: OnSkip) -> Iterator[Batch]:
-        """Give the windows in the order of the input, `size` at a time; only one batch is in memory."""
-        scored = self._scored(on_skip)
-        while rows := list(itertools.islice(scored, size)):
-            one_hot = np.stack([encoded for _, encoded in rows])
-            n_unknown = self.length - one_hot.sum((1, 2), dtype=np.int64)
-            yield Batch(tuple(window for window, _ in rows), one_hot, n_unknown)
+    def batches(self, size: int, first: int = 0, last: int | None = None) -> Iterator[Batch]:
+        """Give the places of the input, `size` at a time and in its order; only one batch is in memory.
 
-    def _scored(self, on_skip: OnSkip) -> Iterator[tuple[Window, OneHot]]:
-        for place in self._places():
+        Parameters
+        ----------
+        size : int
+            Places in a batch, skipped ones included: so the batches behind an interruption, and those of a
+            shard, are those of the whole run, and so are the roundings of their numbers.
+        first, last : int
+            Numbers of the first batch and of the one behind the last; None is the end.
+        """
+        places = self._places(first * size, None if last is None else last * size)
+        for number in itertools.count(first):
+            rows = list(itertools.islice(places, size))
+            if not rows:
+                return
+            yield self._batch(number, rows)
+
+    def _batch(self, number: int, places: list[_Place]) -> Batch:
+        windows: list[Window] = []
+        encodings: list[OneHot] = []
+        skipped: list[Skipped] = []
+        ambiguous = 0
+        for place in places:
             encoded = encode(place.sequence)
             reason = place.reason or self._too_unknown(encoded)
             if reason:
-                on_skip(place.skipped(reason))
+                skipped.append(place.skipped(reason))
                 continue
-            self._count_ambiguous(place)
-            yield place.window, encoded
+            ambiguous += self._count_ambiguous(place)
+            windows.append(place.window)
+            encodings.append(encoded)
+        one_hot = np.stack(encodings) if encodings else np.zeros((0, 4, self.length), np.uint8)
+        n_unknown = self.length - one_hot.sum((1, 2), dtype=np.int64)
+        return Batch(number, tuple(windows), one_hot, n_unknown, tuple(skipped), ambiguous)
 
-    def _count_ambiguous(self, place: _Place) -> None:
+    def _count_ambiguous(self, place: _Place) -> int:
         found = count_ambiguous(place.sequence)
-        if found and not self.ambiguous:
+        if found and not self._warned:
             logger.warning("letters such as R or Y count as N (first in %s)", place.window.name)
-        self.ambiguous += found
+            self._warned = True
+        return found
 
     def _too_unknown(self, encoded: OneHot) -> str:
         unknown = self.length - int(encoded.sum())
@@ -138,8 +160,9 @@ class RegionSource(WindowSource):
         """Count the regions, which also finds a malformed line before anything is computed."""
         return None if is_pipe(self.regions) else sum(1 for _ in read_regions(self.regions))
 
-    def _places(self) -> Iterator[_Place]:
-        for index, region in enumerate(read_regions(self.regions)):
+    def _places(self, first: int, last: int | None) -> Iterator[_Place]:
+        regions = enumerate(read_regions(self.regions))
+        for index, region in itertools.islice(regions, first, last):
             yield self._place(index, region)
 
     def _place(self, index: int, region: Region) -> _Place:
@@ -178,17 +201,23 @@ class RecordSource(WindowSource):
             return None
         return sum(count_tiles(len(r.sequence), self.length, self.overlap) for r in read_records(self.path))
 
-    def _places(self) -> Iterator[_Place]:
+    def _places(self, first: int, last: int | None) -> Iterator[_Place]:
+        number = 0
         for index, record in enumerate(read_records(self.path)):
-            size = len(record.sequence)
-            self._sizes[record.name] = size
-            several = size > self.length
-            for start, end in tiles(size, self.length, self.overlap):
-                name = f"{record.name}:{start}-{end}" if several else record.name
-                inside = record.sequence[max(start, 0) : end]
-                sequence = b"N" * max(-start, 0) + inside
-                window = Window(record.name, start, end, name, ".", index)
-                yield _Place(window, max(start, 0), min(end, size), sequence.ljust(self.length, b"N"))
+            self._sizes[record.name] = len(record.sequence)
+            count = count_tiles(len(record.sequence), self.length, self.overlap)
+            inside = slice(max(first - number, 0), None if last is None else max(last - number, 0))
+            number += count
+            if number > first:
+                yield from itertools.islice(self._tiled(index, record), inside.start, inside.stop)
+
+    def _tiled(self, index: int, record: Record) -> Iterator[_Place]:
+        size = len(record.sequence)
+        for start, end in tiles(size, self.length, self.overlap):
+            name = f"{record.name}:{start}-{end}" if size > self.length else record.name
+            sequence = b"N" * max(-start, 0) + record.sequence[max(start, 0) : end]
+            window = Window(record.name, start, end, name, ".", index)
+            yield _Place(window, max(start, 0), min(end, size), sequence.ljust(self.length, b"N"))
 
 
 @contextmanager

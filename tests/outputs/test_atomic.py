@@ -3,12 +3,14 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.atomic import REMEDIES, replacing, sha256, temporary
+from sparselrp_cli.outputs.atomic import REMEDIES, hidden_name, replacing, sha256, temporary
 
 
 def test_the_file_appears_under_its_name_only_at_the_end(tmp_path):
@@ -25,8 +27,47 @@ def test_the_file_appears_under_its_name_only_at_the_end(tmp_path):
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
-    with replacing(tmp_path / "out") as one, replacing(tmp_path / "out") as two:
-        assert one != two
+    path = tmp_path / "out"
+    message = "out is being written by another process; wait for it, or choose another name"
+
+    with replacing(path) as hidden:
+        hidden.write_text("first")
+        with pytest.raises(OutputError, match=message), replacing(path):
+            pytest.fail("the block ran")
+
+    assert path.read_text() == "first"
+
+
+def test_what_a_killed_writer_left_is_written_over(tmp_path):
+    path = tmp_path / "out"
+    code = f"""
+import os, signal
+from sparselrp_cli.outputs.atomic import replacing
+with replacing({str(path)!r}) as hidden:
+    hidden.write_text("much more than half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = tmp_path.iterdir()
+
+    with replacing(path) as hidden:
+        assert hidden == left
+        assert not hidden.read_text()
+        hidden.write_text("whole")
+
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_planted_link_in_the_place_of_the_hidden_file_is_not_followed(tmp_path):
+    target = tmp_path / "precious"
+    target.write_text("mine")
+    hidden_name(tmp_path / "out", "tmp").symlink_to(target)
+
+    with pytest.raises(OutputError, match="out can't be written"), replacing(tmp_path / "out"):
+        pytest.fail("the block ran")
+
+    assert target.read_text() == "mine"
 
 
 def write_half(path, failure):

@@ -9,6 +9,7 @@ from archives import SIZES, random_places, random_rows, rows_of_contributions, w
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive import SPREAD, ArchiveReader, ArchiveRows, ArchiveWriter
+from sparselrp_cli.outputs.blocks import ArchiveShape, Packer
 from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.tables import WindowsTable
 from sparselrp_cli.outputs.totals import Totals
@@ -169,11 +170,13 @@ def test_no_file_of_one_target_is_overwritten_by_the_spread_of_another(tmp_path)
     ]
 
 
-def test_totals_hold_the_mean_spread_of_the_score():
+def test_totals_hold_the_mean_spread_of_the_score(tmp_path):
     rows = random_rows(random_places(9), 20, n_targets=2, spread=True)
     totals = Totals(("a", "b"))
-    totals.add(rows[:4], 1.0)
-    totals.add(rows[4:], 1.0)
+    packer = Packer(ArchiveShape(20, ("a", "b"), spread=True), tmp_path)
+    for part in (rows[:4], rows[4:]):
+        for block in (*packer.add(part), *packer.flush()):
+            totals.add(block)
 
     found = [totals.summary()["targets"][name]["mean_score_sd"] for name in ("a", "b")]
     np.testing.assert_allclose(found, rows.spread["score_sd"].mean(1))

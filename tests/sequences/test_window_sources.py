@@ -37,8 +37,8 @@ def fasta(folder: Path, **records: str) -> str:
 
 
 def everything(source: WindowSource, size: int = 3) -> tuple[list[Batch], list[Skipped]]:
-    skipped: list[Skipped] = []
-    return list(source.batches(size, skipped.append)), skipped
+    batches = list(source.batches(size))
+    return batches, [skipped for batch in batches for skipped in batch.skipped]
 
 
 def windows(batches: list[Batch]) -> list[Window]:
@@ -79,10 +79,32 @@ def test_batches_keep_the_order_and_index_of_the_regions_and_nothing_is_lost(
     with open_source(genome, bed(tmp_path, *lines), 10) as source:
         assert source.count() == 10
         batches, skipped = everything(source, 4)
-    assert [len(batch.windows) for batch in batches] == [4, 3]
+    assert [len(batch.windows) for batch in batches] == [3, 2, 2]
     indices = {window.name: window.index for window in windows(batches)}
     assert indices == {f"r{i}": i for i in range(10) if i % 3 != 1}
     assert [(place.name, place.index) for place in skipped] == [("r1", 1), ("r4", 4), ("r7", 7)]
+
+
+@pytest.mark.parametrize("on_genome", [True, False])
+@pytest.mark.parametrize(("first", "last"), [(0, 2), (1, 3), (2, None), (0, 0), (9, None)])
+def test_batches_from_the_middle_are_those_of_the_whole(
+    tmp_path: Path, genome: str, on_genome: bool, first: int, last: int | None
+) -> None:
+    lines = [f"chr{1 + 8 * (i % 3 == 1)} {10 + i} {20 + i} r{i}" for i in range(10)]
+    records = fasta(tmp_path, a="ACGT" * 9, b="N" * 30, c="ACG", d="TTGA" * 5)
+
+    def batches(*places: int | None) -> list[Batch]:
+        sequences, regions = (genome, bed(tmp_path, *lines)) if on_genome else (records, None)
+        with open_source(sequences, regions, 10) as source:
+            found = list(source.batches(3, *places))
+            assert len(source.chrom_sizes) == (3 if on_genome else 4)
+        return found
+
+    part = batches(first, last)
+    assert len(part) == len(batches()[first:last])
+    for ours, theirs in zip(part, batches()[first:last], strict=True):
+        assert (ours.number, ours.windows, ours.skipped) == (theirs.number, theirs.windows, theirs.skipped)
+        np.testing.assert_array_equal(ours.one_hot, theirs.one_hot)
 
 
 def test_duplicates_and_regions_with_one_summit_are_all_scored(tmp_path: Path, genome: str) -> None:
@@ -106,7 +128,7 @@ def test_what_cannot_be_scored_is_skipped_with_the_reason_and_the_region_as_give
     with open_source(genome, bed(tmp_path, line + " name 0 -"), 10, max_unknown=max_unknown) as source:
         batches, skipped = everything(source)
     chrom, start, end = line.split()
-    assert not batches
+    assert not windows(batches)
     assert skipped == [Skipped(chrom, int(start), int(end), "name", "-", 0, reason)]
 
 
@@ -127,7 +149,7 @@ def test_ambiguous_letters_count_as_unknown_and_are_spoken_of_once(
         caplog.at_level(logging.WARNING),
     ):
         batches, _ = everything(source)
-        assert source.ambiguous == 10
+        assert sum(batch.ambiguous for batch in batches) == 10
     assert [batch.n_unknown.tolist() for batch in batches] == [[2, 2, 2], [2, 2]]
     assert caplog.messages == ["letters such as R or Y count as N (first in r)"]
 
@@ -135,7 +157,7 @@ def test_ambiguous_letters_count_as_unknown_and_are_spoken_of_once(
 def test_regions_are_read_no_further_than_a_batch_ahead(tmp_path: Path, genome: str) -> None:
     lines = [f"chr1 {i} {i + 10}" for i in range(6)] + ["chr1 9 3"]
     with open_source(genome, bed(tmp_path, *lines), 10) as source:
-        stream = source.batches(3, lambda _: None)
+        stream = source.batches(3)
         assert len(next(stream).windows) == len(next(stream).windows) == 3
         with pytest.raises(InputError, match=r"^peaks\.bed line 7: end 3 is not after start 9$"):
             next(stream)
@@ -210,7 +232,7 @@ def test_a_tile_without_a_known_base_is_skipped_at_its_place_in_the_record(tmp_p
 
 def test_sizes_of_records_become_known_as_they_stream_by(tmp_path: Path) -> None:
     with open_source(fasta(tmp_path, a="ACGT", b="ACGT", c="ACGT"), None, 4) as source:
-        stream = source.batches(1, lambda _: None)
+        stream = source.batches(1)
         next(stream)
         assert source.chrom_sizes == {"a": 4}
         list(stream)

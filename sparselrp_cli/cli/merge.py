@@ -1,0 +1,40 @@
+"""`sparselrp merge`: shards of one run to one result."""
+
+from pathlib import Path
+
+import click
+
+from sparselrp_cli.cli.options import log_options, prefix_option, start_log, track_options
+
+
+@click.command(short_help="Shards of one run to one result (CPU, no torch).")
+@click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SHARD.h5...")
+@prefix_option
+@track_options
+@log_options
+@click.pass_context
+def merge(
+    context: click.Context, archives: tuple[Path, ...], prefix: Path, formats: tuple[str, ...] | None,
+    overlap: str, quiet: bool,
+) -> None:  # fmt: skip
+    """Put the shards that `attribute --shard I/N` made together, in any order.
+
+    The files are those of the run without --shard, byte for byte, but for the command line in the manifest.
+    Missing, doubled and foreign shards are named. Each SHARD.skipped.tsv is read, too.
+
+    \b
+    Example:
+      sparselrp attribute genome.fa -r peaks.bed -m MODEL -o out/part1 --shard 1/2
+      sparselrp attribute genome.fa -r peaks.bed -m MODEL -o out/part2 --shard 2/2
+      sparselrp merge out/part1.h5 out/part2.h5 -o out/peaks
+    """
+    start_log(context, quiet=quiet)
+    import logging
+    import sys
+
+    from sparselrp_cli.merging import merge as run
+
+    summary = run(archives, prefix, formats, overlap, ["sparselrp", *sys.argv[1:]])
+    logger = logging.getLogger("sparselrp")
+    logger.info("%d windows, %d skipped", summary.totals.windows, summary.totals.skipped)
+    logger.info("wrote %s", ", ".join(map(str, summary.files)))
