@@ -1,6 +1,7 @@
 # make demo    explain real su(Hw) peaks with the shipped model, and say where to look
 # make test    run all tests
 # make check   lint, format and types
+# make workflow  run the Snakemake workflow on the demo's data
 # make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ DEMO := demo-output
 PIP_OPTIONS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test check bench bench-gpu clean
+.PHONY: demo test check workflow bench bench-gpu clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -24,7 +25,7 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(INSTALL) -e '.[test]'
+	$(INSTALL) -e '.[test,workflow]'
 	touch $@
 
 $(VENV)/.installed-check: $(VENV)/.installed-test
@@ -41,6 +42,9 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+workflow: $(VENV)/.installed-test
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake -s workflow/Snakefile --configfile workflow/config/demo.yaml -c 2
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/engine_speed.py $(BENCH_OPTIONS)

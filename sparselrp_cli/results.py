@@ -12,6 +12,7 @@ from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
 from sparselrp_cli.outputs.atomic import hidden_name, replacing
 from sparselrp_cli.outputs.blocks import ArchiveShape, Block
 from sparselrp_cli.outputs.export import export_files
+from sparselrp_cli.outputs.multiqc import write_multiqc
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 from sparselrp_cli.outputs.totals import Totals
 
@@ -80,7 +81,9 @@ def write_results(results: Results, blocks: Blocks) -> RunSummary:
             windows = path_of(results.prefix, ".windows.tsv")
             _write_windows(reader, windows)
             exported = export_files(reader, results.prefix, formats, overlap)
-            files = [*([archive] if keep else []), windows, *tables, *exported]
+            row = path_of(results.prefix, "_mqc.tsv")
+            write_multiqc(reader.manifest, results.prefix.name, row)
+            files = [*([archive] if keep else []), windows, *tables, row, *exported]
             manifest = with_outputs(reader.manifest, results.command, files)
     finally:
         if not keep:

@@ -169,7 +169,7 @@ def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
         return
     totals = summary.totals
     accounts = totals.summary()
-    for target, means in accounts["targets"].items():
+    for target, means in accounts["targets"].items() if totals.windows else ():
         logger.info(
             "%s: mean score %.4g, relevance %.4g, absorbed %.4g, lost %.4g; %.1f %% of bases exactly zero",
             target, means["mean_score"], means["mean_relevance"], means["mean_absorbed"], means["mean_lost"],

@@ -1,0 +1,164 @@
+"""The configuration, checked, and the functions that the rules use."""
+
+import csv
+import json
+import shlex
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+validate(config, "../schemas/config.schema.yaml")
+
+
+def read_samples(path):
+    """Give the rows of the table of samples by name."""
+    try:
+        with open(path, newline="") as table:
+            rows = list(
+                csv.DictReader(table, delimiter="\t", restkey="too many columns")
+            )
+    except OSError as error:
+        raise WorkflowError(f"samples: {path} can't be read: {error.strerror}")
+    samples = {}
+    for line, row in enumerate(rows, 2):
+        validate(row, "../schemas/samples.schema.yaml")
+        if row["sample"] in samples:
+            raise WorkflowError(
+                f"{path} line {line}: sample '{row['sample']}' is there already; rename one"
+            )
+        samples[row["sample"]] = row
+    if not samples:
+        raise WorkflowError(f"{path} has no samples; add a line for each")
+    return samples
+
+
+def named_models():
+    """Give the models by name, each with its list of folders."""
+    models = {}
+    for name, model in config["models"].items():
+        folders = model["folders"]
+        models[name] = {
+            **model,
+            "folders": [folders] if isinstance(folders, str) else folders,
+        }
+    return models
+
+
+SAMPLES = read_samples(config["samples"])
+MODELS = named_models()
+OUT = config["outdir"]
+SHARDS = range(1, config["shards"] + 1)
+# The motif rule reads the arrays that this format brings.
+FORMATS = ",".join(
+    dict.fromkeys(
+        [
+            "h5",
+            *config["formats"],
+            *(["modisco"] if config["motifs"]["enabled"] else []),
+        ]
+    )
+)
+RUN = f"{OUT}/{{sample}}.{{model}}"
+SHARD = f"{OUT}/shards/{{sample}}.{{model}}/{{shard}}-of-{len(SHARDS)}"
+
+
+wildcard_constraints:
+    sample="|".join(SAMPLES),
+    model="|".join(MODELS),
+    shard=r"\d+",
+
+
+def check_motifs():
+    """Refuse motifs of several targets, whose arrays have other names."""
+    for name, model in MODELS.items():
+        if config["motifs"]["enabled"] and len(model["targets"]) > 1:
+            raise WorkflowError(
+                f"motifs: model '{name}' has {len(model['targets'])} targets, and motifs are found for one;"
+                " enter the model once for each target, under names of its own"
+            )
+
+
+check_motifs()
+
+
+def wanted_files():
+    """Give what the workflow makes."""
+    runs = expand(RUN, sample=SAMPLES, model=MODELS)
+    motifs = expand(
+        f"{OUT}/motifs/{{sample}}.{{model}}.h5", sample=SAMPLES, model=MODELS
+    )
+    return [
+        *runs,
+        *(motifs if config["motifs"]["enabled"] else []),
+        *([f"{OUT}/multiqc_report.html"] if config["multiqc"]["enabled"] else []),
+    ]
+
+
+def shard_file(suffix):
+    """Give the path of a file of a shard; it goes after merging unless shards are kept."""
+    path = f"{SHARD}{suffix}"
+    return path if config["keep_shards"] else temp(path)
+
+
+def genome(wildcards):
+    return SAMPLES[wildcards.sample]["genome"]
+
+
+def regions(wildcards):
+    """Give the regions, or nothing where whole records are explained."""
+    return SAMPLES[wildcards.sample]["regions"] or []
+
+
+def model_specs(wildcards):
+    """Give each folder's model.json, which stands for the folder on the command line."""
+    return [
+        f"{folder.rstrip('/')}/model.json"
+        for folder in MODELS[wildcards.model]["folders"]
+    ]
+
+
+def model_weights(wildcards):
+    """Give the weights that each model.json names, so that new weights make new files."""
+    return [
+        str(Path(path).with_name(weights_name(path))) for path in model_specs(wildcards)
+    ]
+
+
+def weights_name(path):
+    # Where model.json is in a storage that Snakemake hasn't fetched it from yet, the usual name has to do.
+    if not Path(path).is_file():
+        return "weights.safetensors"
+    return json.loads(Path(path).read_text())["weights"]
+
+
+def inputs_as_options(wildcards, input):
+    """Give regions and models as they stand on the command line, from where Snakemake put them."""
+    regions = ["-r", input.regions] if input.regions else []
+    return shlex.join(
+        map(str, [*regions, *(part for path in input.model for part in ("-m", path))])
+    )
+
+
+def settings_as_options(wildcards):
+    """Give whatever changes numbers as it stands on the command line."""
+    model = MODELS[wildcards.model]
+    targets = [part for target in model["targets"] for part in ("-t", str(target))]
+    general = [
+        "-p",
+        str(model["prune"]),
+        "-b",
+        str(config["batch_size"]),
+        "--device",
+        config["device"],
+    ]
+    return shlex.join([*targets, *general, *model["options"]])
+
+
+def more_memory_each_time(step):
+    """Give a function of the attempt: a job that failed may have met the limit."""
+
+    def mem_mb(wildcards, attempt):
+        return config["resources"][step]["mem_mb"] * attempt
+
+    return mem_mb
