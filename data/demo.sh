@@ -10,11 +10,11 @@ MOTIF=data/suhw-MA0533.1.jaspar
 mkdir -p "$DEMO"
 
 echo "1. PLRP (p = 0.25), with tracks and motif-ready files"
-"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/plrp" --formats h5,bigwig,modisco,finemo
+"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/plrp" --restart --formats h5,bigwig,modisco,finemo
 
 echo "2. for comparison: LRP without pruning, and gradient x input (rule 0 everywhere)"
-"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/lrp" -p 0 -q
-"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/gradient-x-input" -p 0 --composite zero -q
+"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/lrp" -p 0 -q --restart
+"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/gradient-x-input" -p 0 --composite zero -q --restart
 
 echo
 echo "3. Agreement with matches of the su(Hw) matrix (over 10 bits, both strands), windows called positive:"

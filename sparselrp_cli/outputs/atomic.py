@@ -42,7 +42,7 @@ def reported(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replacing(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
     """Write a file under a hidden name beside it, and rename it when the block ends well.
 
     After any failure, an interruption included, the hidden file is removed and whatever stood at `path` is as
@@ -53,6 +53,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     ----------
     path : Path or str
         The final name.
+    ending : str
+        Of the hidden name, for writers that go by it.
 
     Yields
     ------
@@ -65,18 +67,18 @@ def replacing(path: Path | str) -> Iterator[Path]:
         If the file can't be written, or another process is writing it; any `OSError` in the block is taken
         for that.
     """
-    with reported(Path(path)), temporary(path) as hidden:
+    with reported(Path(path)), temporary(path, ending) as hidden:
         yield hidden
 
 
 @contextmanager
-def temporary(path: Path | str) -> Iterator[Path]:
+def temporary(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
     """As `replacing`, but errors in the block stay as they are, for blocks that run other code too."""
     path = Path(path)
     with reported(path):
         final = Path(os.path.realpath(path))
         _refuse_what_is_no_file(final, path)
-        hidden = hidden_name(final, "tmp")
+        hidden = hidden_name(final, ending)
         descriptor = open_locked(hidden)
         if descriptor is None:
             raise OutputError(

@@ -9,7 +9,7 @@ from Bio.bgzf import BgzfWriter
 
 from sparselrp_cli.outputs.archive_reader import ArchiveReader
 from sparselrp_cli.outputs.atomic import replacing
-from sparselrp_cli.outputs.bigwig import bigwig
+from sparselrp_cli.outputs.bigwig import write_runs
 from sparselrp_cli.outputs.names import field
 from sparselrp_cli.outputs.track_runs import Run, track_runs
 
@@ -39,9 +39,8 @@ def write_bigwig(
     OutputError
         If the file can't be written, a value isn't finite, or windows overlap under ``error``.
     """
-    with replacing(path) as hidden, bigwig(hidden, reader.chrom_sizes) as track:
-        for run in track_runs(reader, policy, target, spread=spread):
-            track.add(run)
+    with replacing(path, "tmp.bw") as hidden:
+        write_runs(hidden, reader.chrom_sizes, track_runs(reader, policy, target, spread=spread))
 
 
 def write_bedgraph(

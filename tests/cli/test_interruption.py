@@ -242,7 +242,7 @@ def test_a_full_disk_keeps_the_work_that_is_done(inputs, whole, tmp_path):
     prefix = tmp_path / "run"
     code = f"""
 import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (160_000, resource.RLIM_INFINITY))
 from sparselrp_cli.cli.main import main
 options = ["-m", {MODEL!r}, "-t", "0", "-o", {str(prefix)!r}, "-b", "30"]
 main(["attribute", {str(inputs / "genome.fa")!r}, "-r", {str(inputs / "regions.bed")!r}, *options])
