@@ -37,9 +37,10 @@ def export(
 
     from sparselrp_cli.outputs.archive import ArchiveReader
     from sparselrp_cli.outputs.export import export_files
+    from sparselrp_cli.outputs.lock import locked
 
     for archive in archives:
-        with ArchiveReader(archive) as reader:
-            chosen = formats or ("bigwig", "modisco", "finemo")
-            files = export_files(reader, prefix or archive.with_suffix(""), chosen, overlap)
+        target = prefix or archive.with_suffix("")
+        with ArchiveReader(archive) as reader, locked(target):
+            files = export_files(reader, target, formats or ("bigwig", "modisco", "finemo"), overlap)
         logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, files)))

@@ -256,10 +256,14 @@ main(["attribute", {str(inputs / "genome.fa")!r}, "-r", {str(inputs / "regions.b
     assert contents(prefix) == contents(whole[False])
 
 
-def test_two_runs_dont_write_under_one_prefix(inputs, tmp_path, capsys):
+def test_two_runs_dont_write_under_one_prefix(inputs, whole, tmp_path, capsys):
     with locked(tmp_path / "run"):
         assert attribute(inputs, tmp_path / "run") == 1
-    assert "another run is writing" in error(capsys)
+        assert "another run is writing" in error(capsys)
+        assert run(["merge", str(whole[True]) + ".h5", "-o", str(tmp_path / "run")]) == 1
+        assert "another run is writing" in error(capsys)
+        assert run(["export", str(whole[True]) + ".h5", "-o", str(tmp_path / "run")]) == 1
+        assert "another run is writing" in error(capsys)
     assert not list(tmp_path.iterdir())
 
 
