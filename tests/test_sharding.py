@@ -1,5 +1,7 @@
 """Shards cover the input, each place once, and begin where batches of the whole run do."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def test_shards_cover_every_place_once(n_places, batch_size, batches_in_a_unit, 
     parts = [part(Shard(i, of), n_places, batch_size, unit) for i in range(1, of + 1)]
     assert parts[0].first == 0
     assert parts[-1].last * batch_size >= n_places
-    assert all(one.last == two.first for one, two in zip(parts, parts[1:], strict=False))
+    assert all(one.last == two.first for one, two in pairwise(parts))
     assert all(p.first * batch_size % unit == 0 for p in parts)
     assert sum(p.n_places for p in parts) == n_places
     assert all(p.n_places >= 0 for p in parts)
