@@ -35,11 +35,34 @@ class _Piece:
     def skipped(self) -> Path:
         return path_of(self.path.with_suffix(""), ".skipped.tsv")
 
+    @property
+    def agreement(self) -> dict[str, float] | None:
+        """With float32, where it was measured."""
+        accounting = self.reader.manifest.get("accounting")
+        found = accounting.get("agreement_with_float32") if isinstance(accounting, dict) else None
+        return found if isinstance(found, dict) else None
+
     def manifest(self) -> dict[str, Any]:
         """Give what identifies the run, without what differs between shards."""
         found = without_results(self.reader.manifest)
         own = ("shard", "formats", "overlap")
+        models = "models" if "models" in found else "model"
+        wanted = {"inputs": dict, models: (dict, list), "runtime": dict}
+        if not all(isinstance(found.get(key), kind) for key, kind in wanted.items()):
+            raise self.damaged()
         return {**found, "settings": {k: v for k, v in found["settings"].items() if k not in own}}
+
+    def count(self, what: str) -> int:
+        """Give a count of the shard's manifest."""
+        counts = self.reader.manifest.get("counts")
+        number = counts.get(what) if isinstance(counts, dict) else None
+        if not isinstance(number, int):
+            raise self.damaged()
+        return number
+
+    def damaged(self) -> InputError:
+        """Make the error of a manifest that isn't one."""
+        return InputError(f"{self.path}: its manifest is damaged; copy it again, or run the shard again")
 
 
 def merge(
@@ -82,12 +105,10 @@ def merge(
         shape = ArchiveShape(
             reader.window_length, tuple(reader.target_names), reader.dtype.name, reader.has_spread
         )
-        found = [piece.reader.manifest for piece in pieces]
-        reduced = (m["accounting"].get("agreement_with_float32") for m in found)
         totals = Totals(
             shape.target_names,
-            ambiguous=sum(m["counts"]["ambiguous_bases"] for m in found),
-            agreement=next(filter(None, reduced), None),
+            ambiguous=sum(piece.count("ambiguous_bases") for piece in pieces),
+            agreement=next(filter(None, (piece.agreement for piece in pieces)), None),
         )
         if not any(piece.reader.n_windows for piece in pieces):
             raise InputError("none of the shards has a window; see their .skipped.tsv for the reasons")
@@ -143,7 +164,7 @@ def _blocks(
     packer = Packer(shape, path)
     for piece in pieces:
         lines = list(read_skipped(piece.skipped))
-        if len(lines) != piece.reader.manifest["counts"]["skipped"]:
+        if len(lines) != piece.count("skipped"):
             raise OutputError(f"{piece.skipped} doesn't belong to {piece.path}; copy both again")
         yield None, lines
         for rows in piece.reader.chunks(shape.block_rows):

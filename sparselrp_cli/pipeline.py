@@ -211,7 +211,7 @@ def _begin(run: _Run, journal: Journal) -> tuple[_Run, State, Part]:
         elif run.piped:
             raise OutputError("what comes from a pipe can't be resumed; begin anew with --restart")
         else:
-            run = _with_batch_size(run, identity["settings"]["batch_size"])
+            run = _with_batch_size(run, _recorded_batch_size(identity, journal))
             if other := difference(identity, run.manifest):
                 raise OutputError(
                     f"can't resume {options.prefix}: {other}; use the same inputs and options, or begin anew "
@@ -223,6 +223,14 @@ def _begin(run: _Run, journal: Journal) -> tuple[_Run, State, Part]:
     places = _part(run)
     journal.append(run.manifest)
     return run, State(places.first), places
+
+
+def _recorded_batch_size(identity: dict[str, Any], journal: Journal) -> int:
+    settings = identity.get("settings")
+    size = settings.get("batch_size") if isinstance(settings, dict) else None
+    if not isinstance(size, int) or size < 1:
+        raise OutputError(f"{journal.path} is damaged; begin anew with --restart")
+    return size
 
 
 def _with_batch_size(run: _Run, size: int) -> _Run:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.errors import printable
 
 if TYPE_CHECKING:
     from sparselrp_cli.evaluation.agreement import MaskSource
@@ -73,7 +74,7 @@ def evaluate(
                 result = agreement(
                     reader, source, min_score=float("-inf") if min_score is None else min_score, target=target
                 )
-                rows.append({"archive": path.stem, "target": name, **dataclasses.asdict(result)})
+                rows.append({"archive": path.stem, "target": printable(name), **dataclasses.asdict(result)})
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:

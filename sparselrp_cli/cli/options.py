@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from sparselrp_cli.errors import printable
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "finemo")
@@ -229,11 +231,18 @@ def _remember_verbose(context: click.Context, _: click.Parameter, value: bool) -
     context.meta["sparselrp.verbose"] = value
 
 
+class _OneLine(logging.Formatter):
+    """Names in messages come from users' files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def start_log(context: click.Context, *, quiet: bool) -> None:
     """Log to standard error: everything with -v, only warnings with -q."""
     logger = logging.getLogger("sparselrp")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     handler.addFilter(_without_level_for_info)
     logger.handlers[:] = [handler]
     logger.propagate = False

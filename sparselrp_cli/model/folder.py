@@ -10,8 +10,9 @@ from typing import Any
 from torch import nn
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.sizes import outline, require_room
 from sparselrp_cli.model.targets import OutputNames
-from sparselrp_cli.model.weights import load_weights, put_weights
+from sparselrp_cli.model.weights import load_weights, put_weights, require_fit
 
 SCHEMA_VERSION = 1
 _MAX_BYTES = 1 << 20
@@ -20,6 +21,7 @@ _KEYS = {
     "weights_sha256": str, "window": int, "alphabet": str, "layout": str, "outputs": list,
     "license": str, "source": str,
 }  # fmt: skip
+_UNFIT = (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, ArithmeticError)
 _REQUIRED = ("schema_version", "architecture", "weights", "window")
 
 
@@ -67,10 +69,11 @@ def read_spec(path: Path) -> ModelSpec:
         if path.stat().st_size > _MAX_BYTES:
             raise ModelError(f"{path}: larger than 1 MiB, so not a model description")
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"{path}: can't be read ({_reason(error)})") from error
     except json.JSONDecodeError as error:
         raise ModelError(f"{path} line {error.lineno}: not JSON ({error.msg})") from error
+    # A number of more than 4300 digits is a ValueError too.
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: can't be read ({_reason(error)})") from error
     return _checked(document, path)
 
 
@@ -89,6 +92,8 @@ def _checked(document: Any, path: Path) -> ModelSpec:
             raise ModelError(f"{path}: unknown key '{key}'; known are {', '.join(_KEYS)}")
         if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
             raise ModelError(f"{path}: '{key}' must be of type {_KEYS[key].__name__}")
+    if not document.get("name", "").isprintable():
+        raise ModelError(f"{path}: 'name' holds what can't be printed")
     if document["schema_version"] != SCHEMA_VERSION:
         raise ModelError(
             f"{path}: schema version {document['schema_version']}; this program reads {SCHEMA_VERSION}"
@@ -126,6 +131,8 @@ def _outputs(entries: list[Any], path: Path) -> tuple[OutputNames, ...]:
         tasks = entry.get("tasks", [])
         if not isinstance(tasks, list) or not all(isinstance(t, str) for t in tasks):
             raise ModelError(f"{path}: 'tasks' of output '{entry['name']}' must be a list of names")
+        if not all(name.isprintable() for name in (entry["name"], *tasks)):
+            raise ModelError(f"{path}: a name in 'outputs' holds what can't be printed")
         axes = entry.get("axes", "NTP")
         if axes not in ("NT", "NP", "NTP", "NPT"):
             raise ModelError(f"{path}: 'axes' of output '{entry['name']}' must be NT, NP, NTP or NPT")
@@ -148,14 +155,18 @@ def build(spec: ModelSpec, path: Path) -> nn.Module:
         known = ", ".join(ARCHITECTURES)
         raise ModelError(f"{path}: unknown architecture '{spec.architecture}'; known are {known}")
     try:
-        module = factory(**spec.arguments)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        plan = outline(factory, spec.arguments)
+    except _UNFIT as error:
         message = f"{path}: architecture '{spec.architecture}' can't be built with these arguments ({error})"
         raise ModelError(message) from error
     weights = path.parent / spec.weights
     if spec.weights_sha256 and weights.is_file() and file_sha256(weights) != spec.weights_sha256:
         raise ModelError(f"{weights}: not the weights that {path.name} was written for (sha256 differs)")
-    put_weights(module, load_weights(weights), weights)
+    tensors = load_weights(weights)
+    require_fit(plan, tensors, weights)
+    require_room(plan, spec.window, f"{path}: architecture '{spec.architecture}'")
+    module = factory(**spec.arguments)
+    put_weights(module, tensors, weights)
     return module
 
 

@@ -24,7 +24,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, AttributeError, KeyError, RuntimeError) as error:
             raise ModelError(f"{path}: corrupt or not safetensors ({error}); get the file again") from error
     return _load_state_dict(path)
 
@@ -35,7 +35,8 @@ def _load_state_dict(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         message = f"{path}: not a plain state dict; save the model's state_dict() alone, best as safetensors"
         raise ModelError(message) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    # The file is what it is; torch's reader has no error of its own for a damaged one.
+    except Exception as error:
         raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
     for key in ("state_dict", "model_state_dict"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
@@ -53,6 +54,18 @@ def put_weights(module: nn.Module, weights: dict[str, Tensor], path: Path) -> No
     ModelError
         If names or shapes differ, with the first that does.
     """
+    require_fit(module, weights, path)
+    module.load_state_dict(weights, strict=False)
+
+
+def require_fit(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Check that weights are those of a module.
+
+    Raises
+    ------
+    ModelError
+        If names or shapes differ, with the first that does.
+    """
     expected = module.state_dict()
     missing = [k for k in expected if k not in weights and not k.endswith("num_batches_tracked")]
     if missing:
@@ -63,4 +76,3 @@ def put_weights(module: nn.Module, weights: dict[str, Tensor], path: Path) -> No
         if tensor.shape != expected[key].shape:
             shapes = f"{tuple(tensor.shape)}, the model's is {tuple(expected[key].shape)}"
             raise ModelError(f"{path}: '{key}' has shape {shapes}")
-    module.load_state_dict(weights, strict=False)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
+from sparselrp_cli.hdf5 import is_backed, within
 from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION, Column, columns
 from sparselrp_cli.outputs.rows import (
     ACCOUNTING,
@@ -27,6 +28,10 @@ from sparselrp_cli.outputs.rows import (
 
 Rows = slice | npt.NDArray[np.integer[Any]]
 AGAIN = "copy it again, or make it again with `sparselrp attribute`"
+_LONGEST = 1 << 40  # bp, of a chromosome
+_TYPES = (np.float16, np.float32, np.float64)
+# What HDF5 and h5py raise at damaged bytes; text that isn't UTF-8 is a ValueError.
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,18 +97,23 @@ class ArchiveReader:
     def chrom_sizes(self) -> dict[str, int]:
         """Size in bp of every chromosome, in genome order."""
         with self._reported():
-            names = self._file["chrom_names"].asstr()[:]
-            return dict(zip(names, self._file["chrom_sizes"][:].tolist(), strict=True))
+            names = self._dataset("chrom_names").asstr(errors="surrogateescape")[:].tolist()
+            sizes = self._dataset("chrom_sizes")[:].tolist()
+        if len(set(names)) != len(names) or not all(0 <= size <= _LONGEST for size in sizes):
+            raise OutputError(f"{self.path}: its chromosomes are damaged; {AGAIN}")
+        return dict(zip(names, sizes, strict=True))
 
     @cached_property
     def coordinates(self) -> Coordinates:
         """Where all windows are: 20 bytes a window."""
         with self._reported():
-            chrom, start, end = (self._file[f"coords_{name}"][:] for name in ("chrom", "start", "end"))
+            chrom, start, end = (self._dataset(f"coords_{name}")[:] for name in ("chrom", "start", "end"))
         if len(chrom) and not (chrom.min() >= 0 and chrom.max() < len(self.chrom_sizes)):
             raise OutputError(f"{self.path}: a window is on no known chromosome; {AGAIN}")
         if (end - start != self.window_length).any():
             raise OutputError(f"{self.path}: a window doesn't span {self.window_length} bp; {AGAIN}")
+        if len(chrom) and (start.min() < -_LONGEST or start.max() > _LONGEST):
+            raise OutputError(f"{self.path}: a window is beyond any chromosome; {AGAIN}")
         return Coordinates(chrom, start, end)
 
     def read(self, rows: Rows, target: int = 0) -> tuple[Bases, Reals]:
@@ -153,7 +163,7 @@ class ArchiveReader:
         chroms = list(self.chrom_sizes)
         at = self.coordinates
         names = [name.decode(errors="surrogateescape") for name in self._take("names", rows)]
-        strands = self._take("strand", rows).astype(str)
+        strands = np.char.decode(self._take("strand", rows), "ascii", "replace")
         index = self._take("region_index", rows)
         fields = (at.chrom[rows], at.start[rows], at.end[rows], names, strands, index)
         return [
@@ -199,6 +209,8 @@ class ArchiveReader:
         version = self._file.attrs.get("schema_version")
         if not isinstance(version, np.integer):
             raise OutputError(f"{self.path} isn't a sparselrp archive; give the PREFIX.h5 of a run")
+        if version < 1:
+            raise OutputError(f"{self.path}: attribute 'schema_version' is damaged; {AGAIN}")
         if version > SCHEMA_VERSION:
             raise OutputError(
                 f"{self.path} has schema version {version}, and this version reads up to {SCHEMA_VERSION}; "
@@ -208,32 +220,42 @@ class ArchiveReader:
             raise OutputError(f"{self.path} has schema version {version}, from an earlier sparselrp; {AGAIN}")
         self.target_names = cast(list[str], self._json("target_names", list))
         self.n_targets = len(self.target_names)
+        if not self.target_names or not all(isinstance(name, str) for name in self.target_names):
+            raise OutputError(f"{self.path}: attribute 'target_names' is damaged; {AGAIN}")
         maps = self._dataset("hyp_scores")
-        if maps.ndim not in (3, 4) or maps.dtype.kind != "f":
+        if maps.ndim not in (3, 4) or maps.dtype not in _TYPES or maps.shape[-2] < 1:
             raise OutputError(f"{self.path}: dataset 'hyp_scores' is damaged; {AGAIN}")
         self.dtype = np.dtype(maps.dtype)
         self.n_windows, self.window_length = map(int, maps.shape[-3:-1])
-        self.has_spread = any(name in self._file for name in SPREAD)
+        self.has_spread = any(within(self._file, name) is not None for name in SPREAD)
         self._columns = {
             column.name: column
             for column in columns(self.window_length, maps.dtype, self.n_targets, spread=self.has_spread)
         }
         for column in self._columns.values():
             self._check_column(column)
-        if len(self._dataset("chrom_names")) != len(self._dataset("chrom_sizes")):
+        names, sizes = (self._dataset(name) for name in ("chrom_names", "chrom_sizes"))
+        if h5py.check_string_dtype(names.dtype) is None or sizes.dtype.kind not in "iu" or names.ndim != 1:
+            raise OutputError(f"{self.path}: its chromosomes are damaged; {AGAIN}")
+        if names.shape != sizes.shape:
             raise OutputError(f"{self.path}: chromosome names and sizes differ in number; {AGAIN}")
 
     def _check_column(self, column: Column) -> None:
-        shape, wanted = self._dataset(column.name).shape, column.shape(self.n_windows, self.n_targets)
+        dataset = self._dataset(column.name)
+        shape, wanted = dataset.shape, column.shape(self.n_windows, self.n_targets)
         if shape != wanted:
             raise OutputError(
                 f"{self.path}: dataset '{column.name}' has shape {shape}, not {wanted}; {AGAIN}"
             )
+        if not _same_kind(dataset.dtype, np.dtype(column.dtype)):
+            raise OutputError(f"{self.path}: dataset '{column.name}' holds {dataset.dtype}; {AGAIN}")
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        dataset = self._file.get(name)
+        dataset = within(self._file, name)
         if not isinstance(dataset, h5py.Dataset):
             raise OutputError(f"{self.path} has no dataset '{name}'; {AGAIN}")
+        if not is_backed(dataset):
+            raise OutputError(f"{self.path}: dataset '{name}' holds less than it declares; {AGAIN}")
         return dataset
 
     def _json(self, name: str, kind: type) -> object:
@@ -264,8 +286,14 @@ class ArchiveReader:
     def _reported(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError, KeyError) as error:
+        except _DAMAGED as error:
             raise OutputError(f"{self.path} is damaged ({_one_line(error)}); {AGAIN}") from error
+
+
+def _same_kind(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    if h5py.check_string_dtype(wanted) is not None:
+        return h5py.check_string_dtype(found) is not None
+    return found.kind == wanted.kind and found.itemsize <= wanted.itemsize
 
 
 def _contiguous(rows: npt.NDArray[np.integer[Any]]) -> Iterator[slice]:

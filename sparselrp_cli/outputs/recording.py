@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.journal import Journal
 from sparselrp_cli.outputs.rows import ArchiveRows
@@ -146,12 +147,21 @@ class Recorder:
 
 
 def read_state(journal: Journal, first_batch: int) -> tuple[dict[str, Any], State]:
-    """Read what run a journal belongs to, the first record, and how far it goes."""
+    """Read what run a journal belongs to, the first record, and how far it goes.
+
+    Raises
+    ------
+    OutputError
+        If it is damaged, or of another kind.
+    """
     records = journal.records()
     identity, _ = next(records)
     state = State(first_batch)
-    for header, _ in records:
-        state.add(header)
+    try:
+        for header, _ in records:
+            state.add(header)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OutputError(f"{journal.path} is damaged; begin anew with --restart") from error
     return identity, state
 
 

@@ -55,22 +55,21 @@ def read_records(path: str) -> Iterator[Record]:
 
 def _records(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Record]:
     header: tuple[str, int] | None = None
-    parts: list[bytes] = []
-    length = 0
+    # One array, because a list of lines of one letter takes forty times the memory of their letters.
+    sequence = bytearray()
     for number, line in lines:
         if line.startswith(b">"):
             if header is not None:
-                yield _record(header, parts, name)
-            header, parts, length = (_name(line, number, name), number), [], 0
+                yield _record(header, sequence, name)
+            header, sequence = (_name(line, number, name), number), bytearray()
         elif line.strip():
             if header is None:
                 raise InputError(f"{name} line {number}: not FASTA; a record begins with '>'")
-            parts.append(line.strip())
-            length += len(parts[-1])
-            if length > LONGEST_RECORD:
+            sequence += line.strip()
+            if len(sequence) > LONGEST_RECORD:
                 raise InputError(f"{name} line {number}: record '{header[0]}' is longer than any chromosome")
     if header is not None:
-        yield _record(header, parts, name)
+        yield _record(header, sequence, name)
 
 
 def _name(line: bytes, number: int, name: str) -> str:
@@ -83,10 +82,10 @@ def _name(line: bytes, number: int, name: str) -> str:
     return words[0]
 
 
-def _record(header: tuple[str, int], parts: list[bytes], name: str) -> Record:
-    if not parts:
+def _record(header: tuple[str, int], sequence: bytearray, name: str) -> Record:
+    if not sequence:
         raise InputError(f"{name} line {header[1]}: record '{header[0]}' has no sequence; remove it")
-    return Record(header[0], b"".join(parts), header[1])
+    return Record(header[0], bytes(sequence), header[1])
 
 
 def check_nucleotides(sequence: bytes, where: str) -> None:

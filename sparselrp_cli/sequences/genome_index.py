@@ -15,6 +15,7 @@ from typing import Any
 import pyfaidx
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences.fasta import LONGEST_RECORD
 
 logger = logging.getLogger("sparselrp")
 
@@ -90,6 +91,8 @@ def _existing(fasta: Path) -> Any | None:
 def _fits(faidx: Any) -> bool:
     """Check that every record of the index lies behind a header with its name, up to the end of a line."""
     for name, record in faidx.index.items():
+        if not _is_sane(record) or not _read_at(faidx, max(record.bend - 1, 0), 1):
+            return False
         back = min(LOOK_BACK, record.offset)
         before = _read_at(faidx, record.offset - back, back)
         _, newline, header = before[:-1].rpartition(b"\n")
@@ -100,6 +103,16 @@ def _fits(faidx: Any) -> bool:
         if record.rlen and _read_at(faidx, record.bend, 4).lstrip(b"\r\n")[:1] not in (b"", b">"):
             return False
     return bool(faidx.index)
+
+
+def _is_sane(record: Any) -> bool:
+    """Check numbers that reading relies on: a line is its letters and their end, at most two bytes."""
+    if record.rlen == 0:
+        return bool(record.offset > 0)
+    return bool(
+        record.offset > 0 and 0 < record.rlen <= LONGEST_RECORD
+        and 0 < record.lenc <= record.lenb <= record.lenc + 2
+    )  # fmt: skip
 
 
 def _name(header: bytes) -> bytes:
@@ -162,7 +175,7 @@ def _faidx_or_error(fasta: Path, name: str, indices: list[Path]) -> Any:
         raise InputError(f"{name}{_reason(str(error))}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: not text; {WANTED}") from error
-    except (OSError, EOFError, zlib.error, struct.error) as error:
+    except (OSError, EOFError, zlib.error, struct.error, RuntimeError) as error:
         # pyfaidx puts an error of its own before that of the system.
         system = error.__context__ if isinstance(error.__context__, OSError) else error
         if reason := getattr(system, "strerror", None):

@@ -8,6 +8,8 @@ from sparselrp_cli.sequences.text import display_name, numbered_lines, open_line
 
 _NARROW_PEAK_COLUMNS = 10
 _LARGEST = 1 << 40
+_LONGEST_LINE = 1 << 24
+_COLUMNS = 13  # one more than BED has; what comes after stays in one piece
 _NOT_REGIONS = ("track", "browser")
 
 
@@ -51,7 +53,7 @@ def read_regions(path: str) -> Iterator[Region]:
     name = display_name(path)
     found = False
     with open_lines(path) as stream:
-        for number, raw in numbered_lines(stream, name):
+        for number, raw in numbered_lines(stream, name, _LONGEST_LINE):
             where = f"{name} line {number}"
             try:
                 line = raw.decode()
@@ -59,7 +61,7 @@ def read_regions(path: str) -> Iterator[Region]:
                 raise InputError(f"{where}: not UTF-8 text; give BED or narrowPeak") from None
             if not line.strip() or line.startswith("#") or line.split(maxsplit=1)[0] in _NOT_REGIONS:
                 continue
-            fields = line.split("\t") if "\t" in line else line.split()
+            fields = line.split("\t" if "\t" in line else None, _COLUMNS)
             if not found and _is_header(fields):
                 continue
             found = True

@@ -16,6 +16,7 @@ Compression = Literal["plain", "gzip", "bgzip"]
 HEAD = 18
 """Bytes that tell formats apart: a bgzip block begins with a gzip header whose extra field is BC."""
 _LONGEST_LINE = 1 << 30
+_BOMB_BYTES, _BOMB_RATIO = 1 << 30, 100
 _BOM = b"\xef\xbb\xbf"
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _FOREIGN = (
@@ -58,9 +59,7 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
             head = raw.read(HEAD)
             stream = _rejoined(head, raw)
             packed = compression(head, name)
-            if packed == "bgzip":
-                stream = cast(IO[bytes], _WholeBgzip(stream, name))
-            yield stream if packed == "plain" else cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+            yield stream if packed == "plain" else _unpacked(stream, name, bgzip=packed == "bgzip")
         finally:
             if path != "-":
                 raw.close()
@@ -102,19 +101,20 @@ def compression(head: bytes, name: str) -> Compression:
     return "bgzip" if len(head) == HEAD and head[3] & 4 and head[12:14] == b"BC" else "gzip"
 
 
-def numbered_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(stream: IO[bytes], name: str, longest: int = _LONGEST_LINE) -> Iterator[tuple[int, bytes]]:
     """Give lines without their ends, numbered from 1.
 
     Raises
     ------
     InputError
-        At a line of more than a gigabyte, or one that is binary.
+        At a line of more than `longest` bytes, or one that is binary.
     """
     number = 0
-    while line := stream.readline(_LONGEST_LINE):
+    while line := stream.readline(longest):
         number += 1
-        if len(line) == _LONGEST_LINE:
-            raise InputError(f"{name} line {number}: longer than a gigabyte")
+        if len(line) == longest:
+            size = "a gigabyte" if longest == _LONGEST_LINE else f"{longest >> 20} MiB"
+            raise InputError(f"{name} line {number}: longer than {size}")
         if b"\0" in line:
             raise InputError(f"{name} line {number}: binary, not text")
         yield number, (line.removeprefix(_BOM) if number == 1 else line).rstrip(b"\r\n")
@@ -136,25 +136,50 @@ def _rejoined(head: bytes, rest: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], io.BufferedReader(_Rejoined(head, rest), 1 << 18))
 
 
-class _WholeBgzip:
-    """A bgzip file as packed bytes, which ends with an empty block.
+def _unpacked(packed: IO[bytes], name: str, *, bgzip: bool) -> IO[bytes]:
+    return cast(IO[bytes], io.BufferedReader(_Unpacked(_Packed(packed, name, bgzip=bgzip), name), 1 << 18))
+
+
+class _Packed:
+    """A gzip file as packed bytes, counted; if it is bgzip, it ends with an empty block.
 
     Each block is a gzip member of its own: without this check, a file cut off between two would seem whole.
     """
 
-    def __init__(self, packed: IO[bytes], name: str) -> None:
-        self._packed, self._name, self._tail = packed, name, b""
+    def __init__(self, packed: IO[bytes], name: str, *, bgzip: bool) -> None:
+        self._packed, self._name, self._bgzip, self._tail, self.taken = packed, name, bgzip, b"", 0
 
     def read(self, size: int) -> bytes:
         piece = self._packed.read(size)
+        self.taken += len(piece)
         end = len(_BGZIP_END)
         self._tail = (self._tail + piece[-end:])[-end:]
-        if size and not piece and self._tail != _BGZIP_END:
+        if self._bgzip and size and not piece and self._tail != _BGZIP_END:
             raise InputError(
                 f"{self._name}: has no bgzip end marker, so it may be cut off; "
                 "get it again, or pack it with bgzip"
             )
         return piece
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds, as long as it isn't made to fill the disk or the memory."""
+
+    def __init__(self, packed: _Packed, name: str) -> None:
+        self._packed, self._name, self._given = packed, name, 0
+        self._gzip = gzip.GzipFile(fileobj=cast(IO[bytes], packed))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._gzip.readinto(buffer)
+        self._given += size
+        if self._given > max(_BOMB_BYTES, _BOMB_RATIO * self._packed.taken):
+            raise InputError(
+                f"{self._name}: unpacks to over {_BOMB_RATIO} times its size; no genome or regions do"
+            )
+        return size
 
 
 class _Rejoined(io.RawIOBase):

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from sparselrp_cli.cli.main import run
+from sparselrp_cli.outputs.journal import Journal
 from sparselrp_cli.outputs.lock import locked
 from sparselrp_cli.relevance.windows import WindowExplainer
 
@@ -347,3 +349,40 @@ def test_kills_at_random_moments_lose_nothing():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "6 kills" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {},
+        {"settings": 3},
+        {"settings": {"shard": "1/1"}},
+        {"settings": {"shard": "1/1"}, "inputs": {}, "counts": []},
+        {"settings": {"shard": "1/1"}, "inputs": {}, "counts": {"ambiguous_bases": "x", "skipped": 0}},
+        {"settings": {"shard": "1/1"}, "inputs": {}, "accounting": 7, "counts": {"skipped": 0}},
+        {"settings": {"shard": "1/99999999999999999999"}},
+    ],
+)
+def test_a_shard_whose_manifest_is_damaged_is_told(shards, tmp_path, capsys, manifest):
+    archive = tmp_path / "part.h5"
+    archive.write_bytes((shards / "all.h5").read_bytes())
+    (tmp_path / "part.skipped.tsv").write_bytes((shards / "all.skipped.tsv").read_bytes())
+    with h5py.File(archive, "r+") as file:
+        file.attrs["manifest"] = json.dumps(manifest)
+    assert run(["merge", str(archive), "-o", str(tmp_path / "run")]) == 1
+    assert "isn't a shard" in (said := error(capsys)) or "its manifest is damaged" in said
+    assert not list(tmp_path.glob("run*"))
+
+
+@pytest.mark.parametrize(
+    "records", [[{}], [{"settings": {"batch_size": 0}}], [{"settings": {"batch_size": 30}}, {}]]
+)
+def test_a_journal_of_another_kind_is_told(inputs, tmp_path, capsys, records):
+    with Journal(tmp_path / "run.partial") as journal:
+        for record in records:
+            journal.append(record)
+    assert attribute(inputs, tmp_path / "run", "--resume") in (0, 1)
+    said = capsys.readouterr().err
+    assert "internal error" not in said
+    if len(records) > 1:
+        assert "is damaged; begin anew with --restart" in said

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from test_fasta_records import bgzipped
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.sequences import genome as genome_module
 from sparselrp_cli.sequences import genome_index
+from sparselrp_cli.sequences import text as text_module
 from sparselrp_cli.sequences.genome import Genome
 
 RNG = np.random.default_rng(5)
@@ -272,7 +272,7 @@ def test_a_genome_cut_off_under_the_reader_is_refused(tmp_path: Path) -> None:
 def test_a_gzip_file_that_unpacks_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(genome_module, "_BOMB_BYTES", 1000)
+    monkeypatch.setattr(text_module, "_BOMB_BYTES", 1000)
     path = write(tmp_path, gzip.compress(b">a\n" + b"A" * 10_000_000), "genome.fa.gz")
     with pytest.raises(InputError, match=r"genome\.fa\.gz: unpacks to over 100 times its size"), Genome(path):
         pass

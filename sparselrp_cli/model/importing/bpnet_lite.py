@@ -186,10 +186,12 @@ def _weights(saved: _Saved, n_layers: int, place: str, notes: list[str]) -> dict
     names |= {f"rconvs.{i}": f"residual.{i}" for i in range(n_layers)}
     weights = {}
     for old, new in names.items():
-        weight = saved.tensors[f"{old}.weight"].float()
+        weight = saved.tensors[f"{old}.weight"].to(torch.float32, copy=True)
         bias = saved.tensors.get(f"{old}.bias")
         weights[f"{new}.weight"] = weight
-        weights[f"{new}.bias"] = torch.zeros(weight.shape[0]) if bias is None else bias.float()
+        weights[f"{new}.bias"] = (
+            torch.zeros(weight.shape[0]) if bias is None else bias.to(torch.float32, copy=True)
+        )
     n_controls = weights["profile.weight"].shape[1] - filters
     extra = weights["counts.weight"].shape[1] - filters
     if min(n_controls, extra) < 0 or bool(n_controls) != bool(extra) or extra > 1:

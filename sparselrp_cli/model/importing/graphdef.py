@@ -130,4 +130,4 @@ def _value(tensor: Any) -> Any:
     values = np.asarray(list(given), _NUMPY[tensor.dtype])
     if len(values) not in (1, math.prod(shape)):
         raise ValueError("a constant of the wrong size")
-    return np.full(shape, values[0]) if len(values) == 1 else values.reshape(shape)
+    return np.broadcast_to(values[0], shape) if len(values) == 1 else values.reshape(shape)

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.architectures import ARCHITECTURES
+from sparselrp_cli.model.sizes import outline, require_room
 from sparselrp_cli.model.targets import OutputNames
+
+_UNFIT = (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +76,20 @@ class ImportedModel:
             If the checkpoint's layers don't fit together.
         """
         try:
+            plan = outline(ARCHITECTURES[self.architecture], self.arguments)
+            plan.load_state_dict(dict(self.weights), strict=False)
+            self._require_all(plan, place)
+            require_room(plan, self.window, place)
             module = ARCHITECTURES[self.architecture](**self.arguments)
             module.load_state_dict(dict(self.weights), strict=False)
-        except (TypeError, ValueError, RuntimeError, KeyError) as error:
+        except _UNFIT as error:
             raise ModelError(f"{place}: its layers don't fit together ({first_line(error)})") from error
+        return module.eval()
+
+    def _require_all(self, module: nn.Module, place: str) -> None:
         missing = [k for k in module.state_dict() if k not in self.weights and "num_batches" not in k]
         if missing:
             raise ModelError(f"{place}: no weights for '{missing[0]}'; get the file again")
-        return module.eval()
 
     def run(self, module: nn.Module, place: str) -> dict[str, Tensor]:
         """Compute the outputs on two random windows, by name.
@@ -93,7 +102,7 @@ class ImportedModel:
         try:
             with torch.no_grad():
                 outputs = module(random_windows(self.window))
-        except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        except _UNFIT as error:
             message = f"{place}: can't be computed on windows of {self.window} bp ({first_line(error)});"
             raise ModelError(f"{message} give the length it was trained on with --window") from error
         values = outputs if isinstance(outputs, dict) else {self.outputs[0].name: outputs}

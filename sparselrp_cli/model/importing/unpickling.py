@@ -5,7 +5,9 @@ answered by a stand-in that only keeps the state it is given.
 """
 
 import io
+import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -104,7 +106,11 @@ class _Reader(pickle.Unpickler):
     """Unpickles with nothing but this file's own functions."""
 
     def __init__(self, archive: zipfile.ZipFile, prefix: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{prefix}data.pkl")), encoding="utf-8")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("packed entries, which torch.save doesn't write")
+        content = archive.read(f"{prefix}data.pkl")
+        _refuse_far_places(content)
+        super().__init__(io.BytesIO(content), encoding="utf-8")
         self.archive, self.prefix = archive, prefix
         self.storages: dict[str, Tensor] = {}
         order = f"{prefix}byteorder"
@@ -134,6 +140,13 @@ class _Reader(pickle.Unpickler):
         return self.storages[key]
 
 
+def _refuse_far_places(content: bytes) -> None:
+    """Refuse to remember an object at a place that isn't needed: memory is given up to the last place."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name.endswith("PUT") and int(argument or 0) > len(content):
+            raise ValueError("a place beyond all objects")
+
+
 def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: object) -> Tensor:
     """Cut a tensor out of its storage, as torch._utils._rebuild_tensor_v2."""
     if not isinstance(storage, Tensor):
@@ -141,7 +154,10 @@ def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: object) -> Te
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if min(offset, *size, *stride, 0) < 0 or (0 not in size and last >= storage.numel()):
         raise ValueError("a tensor beyond its storage")
-    return torch.as_strided(storage, tuple(size), tuple(stride), offset).clone()
+    if math.prod(size) > storage.numel():
+        raise ValueError("a tensor larger than its storage")
+    # Not a copy: many tensors may ask for one storage.
+    return torch.as_strided(storage, tuple(size), tuple(stride), offset)
 
 
 def _parameter(data: Any, *_: object) -> Any:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.hdf5 import within
 from sparselrp_cli.model.architectures.layers import INPUT, Layers, usable_name
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest, first_line, random_windows
 from sparselrp_cli.model.importing.keras.config import KerasLayer, KerasNetwork, read_network
@@ -29,6 +30,17 @@ _PASSES_POSITIONS = (
     "add",
     "subtract",
     "average",
+)
+# HDF5 raises these at damaged bytes, and the translation at settings of other types than Keras writes.
+_DAMAGED = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ArithmeticError,
 )
 
 
@@ -52,8 +64,10 @@ def import_keras(path: Path, request: ImportRequest) -> list[ImportedModel]:
         with h5py.File(path, "r") as file:
             network = read_network(_model_config(file, place), place)
             window, source = _window(network, request.window, place)
-            translated = _translate(network, source, LayerWeights(file["model_weights"], place), place)
-    except OSError as error:
+            translated = _translate(
+                network, source, LayerWeights(within(file, "model_weights"), place), place
+            )
+    except _DAMAGED as error:
         raise ModelError(f"{place}: can't be read as HDF5 ({first_line(error)})") from error
     model = ImportedModel(
         name=request.name or path.stem,
@@ -69,7 +83,7 @@ def import_keras(path: Path, request: ImportRequest) -> list[ImportedModel]:
 
 def _model_config(file: h5py.File, place: str) -> Mapping[str, Any]:
     text = file.attrs.get("model_config")
-    if text is None or "model_weights" not in file:
+    if text is None or not isinstance(within(file, "model_weights"), h5py.Group):
         raise ModelError(
             f"{place}: holds no whole Keras model (no 'model_config' or 'model_weights'), maybe weights"
             " alone; load it in Keras and write it with model.save('NAME.h5')"

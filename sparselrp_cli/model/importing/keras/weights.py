@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.hdf5 import is_backed, within
 from sparselrp_cli.model.importing.keras.config import KerasLayer
 
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
@@ -31,16 +32,20 @@ class LayerWeights:
     def of(self, layer: KerasLayer) -> list[tuple[str, Any]]:
         """Give the arrays of a layer in Keras's order, each as ``kernel``, ``bias`` and so on."""
         outer = layer.path[0]
-        if outer not in self.group:
+        found = within(self.group, outer)
+        if not isinstance(found, h5py.Group):
             return []
-        names = _names(self.group[outer].attrs)
+        names = _names(found.attrs)
         if len(layer.path) > 1:
             names = [name for name in names if layer.path[-1] in name.split("/")[:-1]]
         return [(_role(name), self._array(outer, name)) for name in names]
 
     def _array(self, outer: str, name: str) -> Any:
         try:
-            array = np.asarray(self.group[outer][name][()], dtype=np.float32)
+            dataset = within(self.group, f"{outer}/{name}")
+            if not isinstance(dataset, h5py.Dataset) or not is_backed(dataset):
+                raise KeyError(name)
+            array = np.asarray(dataset[()], dtype=np.float32)
         except (KeyError, OSError, TypeError, ValueError) as error:
             raise ModelError(f"{self.place}: weights '{outer}/{name}' are missing or damaged") from error
         if not np.isfinite(array).all():
