@@ -21,7 +21,8 @@ _PACKED_SUFFIXES = (".gz", ".bgz")
 _MITOCHONDRIA = ("chrM", "M", "MT", "chrMT", "mitochondrion_genome", "MtDNA")
 # Biopython raises a RuntimeError at a block of another size than it says.
 _READING = (
-    zlib.error, struct.error, ValueError, EOFError, OSError, IndexError, OverflowError, MemoryError, RuntimeError,
+    zlib.error, struct.error, ValueError, EOFError, OSError, IndexError, OverflowError, MemoryError,
+    RuntimeError,
 )  # fmt: skip
 
 
