@@ -103,20 +103,23 @@ def test_a_run_writes_every_file_of_the_contract(genome, peaks, tmp_path):
         "h5,bigwig,bedgraph,modisco,finemo",
     )
     assert code == 0
-    assert left_behind(prefix.parent) == sorted(
-        f"run.{end}"
-        for end in (
-            "h5",
-            "bw",
-            "bedgraph.gz",
-            "ohe.npz",
-            "attr.npz",
-            "regions.narrowPeak",
-            "windows.tsv",
-            "skipped.tsv",
-            "manifest.json",
-        )
-    )
+    assert left_behind(prefix.parent) == [
+        *sorted(
+            f"run.{end}"
+            for end in (
+                "h5",
+                "bw",
+                "bedgraph.gz",
+                "ohe.npz",
+                "attr.npz",
+                "regions.narrowPeak",
+                "windows.tsv",
+                "skipped.tsv",
+                "manifest.json",
+            )
+        ),
+        "run_mqc.tsv",
+    ]
     windows = table(tmp_path / "out" / "run.windows.tsv")
     assert [w["name"] for w in windows] == ["a", "b", "left", "right"]
     assert (windows[2]["start"], windows[2]["n_bases_unknown"]) == ("-15", "15")
@@ -239,7 +242,13 @@ def test_without_h5_among_the_formats_no_archive_stays(genome, peaks, tmp_path):
     assert (
         attribute(genome, "-r", peaks, "-m", MODEL, "-t", "0", "-o", out / "x", "--formats", "bedgraph") == 0
     )
-    assert left_behind(out) == ["x.bedgraph.gz", "x.manifest.json", "x.skipped.tsv", "x.windows.tsv"]
+    assert left_behind(out) == [
+        "x.bedgraph.gz",
+        "x.manifest.json",
+        "x.skipped.tsv",
+        "x.windows.tsv",
+        "x_mqc.tsv",
+    ]
 
 
 def test_export_makes_the_same_tracks_again(genome, peaks, tmp_path):

@@ -77,8 +77,7 @@ class ImportedModel:
         """
         try:
             plan = outline(ARCHITECTURES[self.architecture], self.arguments)
-            plan.load_state_dict(dict(self.weights), strict=False)
-            self._require_all(plan, place)
+            self._require_fit(plan, place)
             require_room(plan, self.window, place)
             module = ARCHITECTURES[self.architecture](**self.arguments)
             module.load_state_dict(dict(self.weights), strict=False)
@@ -86,8 +85,13 @@ class ImportedModel:
             raise ModelError(f"{place}: its layers don't fit together ({first_line(error)})") from error
         return module.eval()
 
-    def _require_all(self, module: nn.Module, place: str) -> None:
-        missing = [k for k in module.state_dict() if k not in self.weights and "num_batches" not in k]
+    def _require_fit(self, module: nn.Module, place: str) -> None:
+        expected = module.state_dict()
+        for name in expected.keys() & self.weights.keys():
+            ours, theirs = tuple(expected[name].shape), tuple(self.weights[name].shape)
+            if ours != theirs:
+                raise ValueError(f"size mismatch for {name}: {theirs} in the file, {ours} in the model")
+        missing = [k for k in expected if k not in self.weights and "num_batches" not in k]
         if missing:
             raise ModelError(f"{place}: no weights for '{missing[0]}'; get the file again")
 
