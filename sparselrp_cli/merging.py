@@ -47,7 +47,7 @@ class _Piece:
         found = without_results(self.reader.manifest)
         own = ("shard", "formats", "overlap")
         models = "models" if "models" in found else "model"
-        wanted = {"inputs": dict, models: (dict, list), "runtime": dict}
+        wanted: dict[str, type | tuple[type, ...]] = {"inputs": dict, models: (dict, list), "runtime": dict}
         if not all(isinstance(found.get(key), kind) for key, kind in wanted.items()):
             raise self.damaged()
         return {**found, "settings": {k: v for k, v in found["settings"].items() if k not in own}}

@@ -87,7 +87,7 @@ class ImportedModel:
 
     def _require_fit(self, module: nn.Module, place: str) -> None:
         expected = module.state_dict()
-        for name in expected.keys() & self.weights.keys():
+        for name in filter(self.weights.__contains__, expected):
             ours, theirs = tuple(expected[name].shape), tuple(self.weights[name].shape)
             if ours != theirs:
                 raise ValueError(f"size mismatch for {name}: {theirs} in the file, {ours} in the model")
