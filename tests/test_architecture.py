@@ -17,6 +17,7 @@ ALLOWED = {
     "relevance": {"model"},
     "outputs": {"hdf5"},
     "evaluation": {"outputs"},
+    "motifs": {"outputs"},
     "members.py": {"sequences", "model", "relevance", "manifest", "composite_file"},
     "results.py": {"outputs", "manifest"},
     "merging.py": {"outputs", "manifest", "results", "sharding"},
@@ -37,7 +38,7 @@ ALLOWED = {
     "errors.py": set(),
     "hdf5.py": set(),
 }
-WITHOUT_TORCH = ("sequences", "outputs", "evaluation", "merging.py", "results.py", "sharding.py")
+WITHOUT_TORCH = ("sequences", "outputs", "evaluation", "motifs", "merging.py", "results.py", "sharding.py")
 
 
 def imports(path: Path) -> set[str]:

@@ -14,6 +14,7 @@ from sparselrp_cli.cli.export import export
 from sparselrp_cli.cli.import_model import import_model
 from sparselrp_cli.cli.inspect import inspect
 from sparselrp_cli.cli.merge import merge
+from sparselrp_cli.cli.motifs import motifs
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.stopping import stop_request
 
@@ -37,7 +38,7 @@ def cli() -> None:
     """
 
 
-for command in (attribute, merge, inspect, import_model, export, evaluate):
+for command in (attribute, merge, motifs, inspect, import_model, export, evaluate):
     cli.add_command(command)
 
 

@@ -1,0 +1,1 @@
+"""From contributions to seqlets, motifs, their names and their hits."""

@@ -1,0 +1,227 @@
+"""The whole way from an archive to named motifs, as one function."""
+
+import logging
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.motifs.alignment import Context
+from sparselrp_cli.motifs.database import KnownMotif, Match, match, read_database
+from sparselrp_cli.motifs.discovery import Motif, find_motifs, seqlet_context
+from sparselrp_cli.motifs.files import motif_record, write_hits, write_record, write_seqlets, write_table
+from sparselrp_cli.motifs.hits import find_hits
+from sparselrp_cli.motifs.matrices import write_matrices, write_patterns
+from sparselrp_cli.motifs.null import Null, fit_null, require_same_explanation
+from sparselrp_cli.motifs.seqlets import Seqlets, call_seqlets
+from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.atomic import sha256
+from sparselrp_cli.outputs.lock import locked
+
+logger = logging.getLogger("sparselrp")
+SIGNS = {1: "positive", -1: "negative"}
+
+
+@dataclass(frozen=True)
+class MotifOptions:
+    """What to look for, and in what.
+
+    Attributes
+    ----------
+    archive, prefix : Path
+    target : str or None
+        Its name; may be left out where there is one.
+    background : Path or None
+        Archive of windows without sites, for the null; without it contributions are permuted.
+    database : str or None
+        See `read_database`.
+    fdr : float
+        Largest q-value of seqlets and hits.
+    max_seqlets : int
+        The best of each sign go into motifs.
+    min_seqlets : int
+        Of a motif.
+    seed : int
+        Of the permutations.
+    """
+
+    archive: Path
+    prefix: Path
+    target: str | None = None
+    background: Path | None = None
+    database: str | None = None
+    fdr: float = 0.05
+    max_seqlets: int = 5000
+    min_seqlets: int = 20
+    seed: int = 0
+
+
+def search(options: MotifOptions) -> list[Path]:
+    """Call seqlets, find motifs, name them, find their hits, and write all that.
+
+    Parameters
+    ----------
+    options : MotifOptions
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    InputError, OutputError
+    """
+    database = read_database(options.database) if options.database is not None else []
+    background = ArchiveReader(options.background) if options.background is not None else nullcontext()
+    with ArchiveReader(options.archive) as reader, background as other, locked(options.prefix):
+        target = _target(reader, options.target)
+        nulls = _nulls(reader, other, target, options.seed)
+        seqlets = {
+            sign: call_seqlets(reader, null, sign, target=target, fdr=options.fdr)
+            for sign, null in nulls.items()
+        }
+        for sign, found in seqlets.items():
+            logger.info("%d seqlets of %s relevance (q <= %g)", len(found), SIGNS[sign], options.fdr)
+        contexts, motifs = _motifs(reader, seqlets, target, options)
+        named = _named(motifs, database)
+        hits = find_hits(
+            reader,
+            [(name, m.sign, m.counts) for name, m, _ in named],
+            nulls,
+            target=target,
+            fdr=options.fdr,
+        )
+        counted = {name: sum(hit.motif == name for hit in hits) for name, _, _ in named}
+        records = [motif_record(name, m, counted[name], matches) for name, m, matches in named]
+        for r in records:
+            logger.info("%s", _said(r))
+        if not records:
+            logger.warning("no motif: fewer than %d seqlets are alike", options.min_seqlets)
+        record = {
+            "archive": {"name": options.archive.name, "sha256": sha256(options.archive)},
+            "target": reader.target_names[target],
+            "settings": _settings(options),
+            "null": {SIGNS[sign]: null.as_record() for sign, null in nulls.items()},
+            "counts": {
+                "windows": reader.n_windows,
+                "seqlets": sum(map(len, seqlets.values())),
+                "motifs": len(records),
+                "hits": len(hits),
+            },
+            "motifs": records,
+        }
+        return _write(options.prefix, reader, seqlets, contexts, named, hits, record)
+
+
+def _target(reader: ArchiveReader, given: str | None) -> int:
+    names = reader.target_names
+    if given is None and len(names) == 1:
+        return 0
+    if given not in names:
+        said = "has several targets" if given is None else f"has no target '{given}'"
+        raise InputError(f"{reader.path} {said}; give --target, one of {', '.join(names)}")
+    return names.index(given)
+
+
+def _nulls(
+    reader: ArchiveReader, background: ArchiveReader | None, target: int, seed: int
+) -> dict[int, Null]:
+    """The null of each sign that has relevance at all."""
+    if reader.n_windows == 0:
+        raise InputError(f"{reader.path} has no window; there is nothing to look for motifs in")
+    if background is None:
+        found = {sign: fit_null(reader, "permuted", sign, target, seed) for sign in SIGNS}
+    else:
+        if background.window_length != reader.window_length:
+            logger.warning(
+                "the background's windows are %d bp, not %d", background.window_length, reader.window_length
+            )
+        other = require_same_explanation(reader, background, target)
+        found = {sign: fit_null(background, "background", sign, other, seed) for sign in SIGNS}
+    if None in found.values():
+        raise OutputError(
+            f"{(background or reader).path}: all relevance is zero; there is no null to compare with"
+        )
+    return {sign: null for sign, null in found.items() if null is not None}
+
+
+def _motifs(
+    reader: ArchiveReader, seqlets: dict[int, Seqlets], target: int, options: MotifOptions
+) -> tuple[dict[int, Context], list[Motif]]:
+    contexts, motifs = {}, []
+    for sign, found in seqlets.items():
+        best = slice(0, options.max_seqlets)
+        if len(found) > options.max_seqlets:
+            logger.info(
+                "motifs of %s relevance come from its %d best seqlets", SIGNS[sign], options.max_seqlets
+            )
+        contexts[sign] = seqlet_context(reader, found.take(best), target)
+        motifs += find_motifs(contexts[sign], sign, least=options.min_seqlets)
+    return contexts, motifs
+
+
+def _named(motifs: list[Motif], database: list[KnownMotif]) -> list[tuple[str, Motif, list[Match]]]:
+    """Number the motifs of each sign; turn round what is like the reverse complement of a known one."""
+    named = []
+    numbers = dict.fromkeys(SIGNS, 0)
+    for motif in motifs:
+        numbers[motif.sign] += 1
+        name = f"{SIGNS[motif.sign][:3]}_{numbers[motif.sign]}"
+        matches = match(motif.counts, database) if database else []
+        if matches and matches[0].strand == "-":
+            motif = _turned(motif)
+            matches = match(motif.counts, database)
+        named.append((name, motif, matches))
+    return named
+
+
+def _turned(motif: Motif) -> Motif:
+    maps = {name: getattr(motif, name)[::-1, ::-1] for name in ("counts", "contributions", "hypothetical")}
+    return replace(motif, instances=motif.instances.flipped(), **maps)
+
+
+def _said(record: dict[str, Any]) -> str:
+    line = f"{record['name']}: {record['consensus']}, {record['n_seqlets']} seqlets, {record['n_hits']} hits"
+    if record["matches"]:
+        best = record["matches"][0]
+        line += f"; {best['name']} {best['alt_name']} (q {best['q']:.2g})"
+    return line
+
+
+def _settings(options: MotifOptions) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        name: getattr(options, name) for name in ("fdr", "max_seqlets", "min_seqlets", "seed")
+    }
+    if options.database is not None:
+        path = Path(options.database)
+        given["database"] = (
+            {"name": path.name, "sha256": sha256(path)} if path.exists() else {"name": options.database}
+        )
+    if options.background is not None:
+        given["background"] = {"name": options.background.name, "sha256": sha256(options.background)}
+    return given
+
+
+def _write(
+    prefix: Path, reader: ArchiveReader, seqlets: dict[int, Seqlets], contexts: dict[int, Context],
+    named: list[tuple[str, Motif, list[Match]]], hits: Any, record: dict[str, Any],
+) -> list[Path]:  # fmt: skip
+    def path(suffix: str) -> Path:
+        return prefix.with_name(f"{prefix.name}.{suffix}")
+
+    motifs = [(name, motif) for name, motif, _ in named]
+    matched = {
+        name: (matches[0].alt_name or matches[0].name)
+        for name, _, matches in named
+        if matches and matches[0].q <= 0.05
+    }
+    write_seqlets(path("seqlets.bed"), reader, list(seqlets.values()), motifs)
+    write_hits(path("hits.bed"), hits)
+    matrices = write_matrices(prefix, motifs, matched)
+    write_patterns(path("motifs.h5"), motifs, contexts, seqlets)
+    write_table(path("motifs.tsv"), record["motifs"])
+    write_record(path("motifs.json"), record)
+    names = ("seqlets.bed", "hits.bed", "motifs.h5", "motifs.tsv", "motifs.json")
+    return [*map(path, names), *matrices]
