@@ -126,6 +126,12 @@ from sparselrp_cli.stopping import StopRequest
     help="Do part I of N; `sparselrp merge` puts the parts together.",
 )
 @click.option("--strict", is_flag=True, help="Fail on what is otherwise skipped or warned about.")
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Go on to motifs and PREFIX.report.html, with a null from shuffled windows.",
+)
+@click.option("--database", metavar="FILE|NAME", help="With --report: names for the motifs, see `motifs`.")
 @log_options
 @click.pass_context
 def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # fmt: skip
@@ -138,6 +144,7 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
     Examples:
       sparselrp attribute genome.fa -r peaks.narrowPeak -m models/suhw-dm3 -o out/suhw
       sparselrp attribute promoters.fa -m models/suhw-dm3 -o out/promoters -p 0
+      sparselrp attribute genome.fa -r peaks.bed -m MODEL -o out/suhw --report --database jaspar2026:insects
       sparselrp attribute genome.fa -r peaks.bed -m fold0 -m fold1 -m fold2 -o out/mean-of-folds
     """
     start_log(context, quiet=quiet)
@@ -145,25 +152,35 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
         raise click.UsageError("SEQUENCES and --regions can't both come from standard input")
     if given["regions"] is not None and given["tile_overlap"] is not None:
         raise click.UsageError("--tile-overlap goes without --regions")
+    if given["report"] and given["shard"] is not None:
+        raise click.UsageError("--report is of a whole run; merge the shards, then use motifs and report")
+    if given["database"] is not None and not given["report"]:
+        raise click.UsageError("--database goes with --report")
     if given["sequences"] == "-" and given["regions"] is not None:
         raise click.UsageError(
             "with --regions SEQUENCES is read at random places and can't be standard input"
         )
-    _run(given, context.find_object(StopRequest) or StopRequest(), quiet=quiet)
+    stop = context.find_object(StopRequest) or StopRequest()
+    _run(given, stop, quiet=quiet)
+    if given["report"]:
+        from sparselrp_cli.cli.following import motifs_and_report
+        from sparselrp_cli.cli.progress import progress_bar
+
+        motifs_and_report(
+            _options(given), _command(), progress_bar(quiet=quiet), stop,
+            database=given["database"], quiet=quiet,
+        )  # fmt: skip
 
 
 def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
     import logging
-    import sys
 
     from sparselrp_cli.cli.progress import progress_bar
     from sparselrp_cli.pipeline import WARN_ABOVE
     from sparselrp_cli.pipeline import attribute as run
 
     logger = logging.getLogger("sparselrp")
-    # A run that was resumed is the same run.
-    command = ["sparselrp", *(a for a in sys.argv[1:] if a not in ("--resume", "--restart"))]
-    summary = run(_options(given), command, progress_bar(quiet=quiet), stop)
+    summary = run(_options(given), _command(), progress_bar(quiet=quiet), stop)
     if summary is None:
         logger.info("%s.* is complete; nothing to do", given["prefix"])
         return
@@ -179,6 +196,13 @@ def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
     if totals.largest_error > WARN_ABOVE:
         logger.warning("conservation error up to %.2g (window %s)", totals.largest_error, totals.worst_window)
     logger.info("wrote %s", ", ".join(str(path) for path in summary.files))
+
+
+def _command() -> list[str]:
+    """The command line; a run that was resumed is the same run."""
+    import sys
+
+    return ["sparselrp", *(a for a in sys.argv[1:] if a not in ("--resume", "--restart"))]
 
 
 def _options(given: dict[str, Any]) -> Any:

@@ -15,6 +15,8 @@ from sparselrp_cli.cli.import_model import import_model
 from sparselrp_cli.cli.inspect import inspect
 from sparselrp_cli.cli.merge import merge
 from sparselrp_cli.cli.motifs import motifs
+from sparselrp_cli.cli.plot import plot
+from sparselrp_cli.cli.report import report
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.stopping import stop_request
 
@@ -38,7 +40,7 @@ def cli() -> None:
     """
 
 
-for command in (attribute, merge, motifs, inspect, import_model, export, evaluate):
+for command in (attribute, motifs, report, plot, export, merge, evaluate, inspect, import_model):
     cli.add_command(command)
 
 

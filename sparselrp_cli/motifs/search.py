@@ -76,7 +76,7 @@ def search(options: MotifOptions) -> list[Path]:
     database = read_database(options.database) if options.database is not None else []
     background = ArchiveReader(options.background) if options.background is not None else nullcontext()
     with ArchiveReader(options.archive) as reader, background as other, locked(options.prefix):
-        target = _target(reader, options.target)
+        target = reader.target_number(options.target)
         nulls = _nulls(reader, other, target, options.seed)
         seqlets = {
             sign: call_seqlets(reader, null, sign, target=target, fdr=options.fdr)
@@ -113,16 +113,6 @@ def search(options: MotifOptions) -> list[Path]:
             "motifs": records,
         }
         return _write(options.prefix, reader, seqlets, contexts, named, hits, record)
-
-
-def _target(reader: ArchiveReader, given: str | None) -> int:
-    names = reader.target_names
-    if given is None and len(names) == 1:
-        return 0
-    if given not in names:
-        said = "has several targets" if given is None else f"has no target '{given}'"
-        raise InputError(f"{reader.path} {said}; give --target, one of {', '.join(names)}")
-    return names.index(given)
 
 
 def _nulls(

@@ -116,6 +116,21 @@ class ArchiveReader:
             raise OutputError(f"{self.path}: a window is beyond any chromosome; {AGAIN}")
         return Coordinates(chrom, start, end)
 
+    def target_number(self, name: str | None) -> int:
+        """Give the number of a target by its name, which may be left out where there is one.
+
+        Raises
+        ------
+        OutputError
+            If there is no such target, or no name and several targets.
+        """
+        if name is None and self.n_targets == 1:
+            return 0
+        if name not in self.target_names:
+            said = "has several targets" if name is None else f"has no target '{name}'"
+            raise OutputError(f"{self.path} {said}; give --target, one of {', '.join(self.target_names)}")
+        return self.target_names.index(name)
+
     def read(self, rows: Rows, target: int = 0) -> tuple[Bases, Reals]:
         """Read maps.
 

@@ -1,0 +1,61 @@
+"""What `attribute --report` does after the run: motifs and the report, each as its own command.
+
+Each runs in a fresh process: TF-MoDISco forks, which a process that has used torch's threads must not.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sparselrp_cli.pipeline import AttributeOptions, Progress
+    from sparselrp_cli.stopping import StopRequest
+
+
+def motifs_and_report(
+    options: "AttributeOptions", command: list[str], progress: "Progress", stop: "StopRequest",
+    *, database: str | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Explain shuffled windows and the best ones unpruned, then find motifs and write the report.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With the exit code of the command that failed, which has said why.
+    """
+    import logging
+
+    from sparselrp_cli.companions import explain_shuffled, explain_unpruned
+    from sparselrp_cli.outputs.archive import ArchiveReader
+    from sparselrp_cli.outputs.names import target_file_names
+
+    logger = logging.getLogger("sparselrp")
+    prefix = options.prefix
+    archive = prefix.with_name(f"{prefix.name}.h5")
+    logger.info("explaining shuffled windows, for the null of the seqlets")
+    background = explain_shuffled(options, command, progress, stop)
+    logger.info("explaining the best windows without pruning, for the report")
+    unpruned = explain_unpruned(options, command, progress, stop)
+    with ArchiveReader(archive) as reader:
+        targets = reader.target_names
+    names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
+    for target, name in zip(targets, names, strict=True):
+        own = prefix.with_name(prefix.name + name)
+        naming = ["--database", database] if database is not None else []
+        _command(
+            ["motifs", archive, "-o", own, "-t", target, "--background", background, *naming], quiet=quiet
+        )
+        beside: list[str | Path] = ["--unpruned", unpruned] if unpruned is not None else []
+        found = own.with_name(f"{own.name}.motifs.json")
+        page = own.with_name(f"{own.name}.report.html")
+        _command(["report", archive, "-o", page, "-t", target, "--motifs", found, *beside], quiet=quiet)
+
+
+def _command(arguments: list[str | Path], *, quiet: bool) -> None:
+    given = [*map(str, arguments), *(["-q"] if quiet else [])]
+    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False)
+    if done.returncode != 0:
+        raise click.exceptions.Exit(done.returncode)

@@ -1,0 +1,57 @@
+"""`sparselrp report`: the page that biologists read."""
+
+from pathlib import Path
+
+import click
+
+from sparselrp_cli.cli.options import log_options, start_log
+
+
+@click.command(short_help="One self-contained page: logos, motifs, quality.")
+@click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
+@click.option(
+    "-o", "--output", "output", required=True, type=click.Path(path_type=Path), metavar="REPORT.html",
+    help="The page, which opens offline.",
+)  # fmt: skip
+@click.option(
+    "-t", "--target", metavar="NAME", help="Which target of the archive; optional where it has one."
+)
+@click.option(
+    "--motifs", type=click.Path(path_type=Path), metavar="FILE",
+    help="What `motifs` found.  [default: PREFIX.motifs.json, if it is there]",
+)  # fmt: skip
+@click.option(
+    "--unpruned", type=click.Path(path_type=Path), metavar="LRP.h5",
+    help="Archive of the same windows made with -p 0.  [default: PREFIX.unpruned.h5, if it is there]",
+)  # fmt: skip
+@click.option(
+    "--windows", "n_windows", type=click.IntRange(0, 100), default=6, show_default=True, metavar="N",
+    help="How many windows to show in letters.",
+)  # fmt: skip
+@log_options
+@click.pass_context
+def report(
+    context: click.Context, archive: Path, output: Path, target: str | None, motifs: Path | None,
+    unpruned: Path | None, n_windows: int, quiet: bool,
+) -> None:  # fmt: skip
+    """Write one page about a run: quality, motifs, the best windows in letters, distributions.
+
+    \b
+    Example:
+      sparselrp report out/suhw.h5 -o suhw.html
+    """
+    start_log(context, quiet=quiet)
+    import logging
+
+    from sparselrp_cli.report.page import ReportOptions, write_report
+
+    def beside(given: Path | None, suffix: str) -> Path | None:
+        path = archive.with_name(f"{archive.stem}.{suffix}")
+        return given or (path if path.is_file() else None)
+
+    write_report(
+        ReportOptions(
+            archive, output, target, beside(motifs, "motifs.json"), beside(unpruned, "unpruned.h5"), n_windows
+        )
+    )
+    logging.getLogger("sparselrp").info("wrote %s", output)

@@ -1,0 +1,109 @@
+"""Archives that go with a run: of shuffled windows, for the null, and of the best windows without pruning."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.outputs.names import field
+from sparselrp_cli.pipeline import AttributeOptions, Progress, attribute
+from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.sequences.shuffling import LETTERS, shuffle_dinucleotides
+from sparselrp_cli.sequences.text import is_pipe
+from sparselrp_cli.stopping import StopRequest
+
+MOST_SHUFFLED = 2000
+TOP = 6
+
+
+def explain_shuffled(
+    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest, seed: int = 0
+) -> Path:
+    """Explain the windows of a run again, with their dinucleotides shuffled: ``PREFIX.background.h5``.
+
+    At most 2,000 of them, evenly from all. The sequences are kept in ``PREFIX.background.fa``.
+
+    Returns
+    -------
+    Path
+        The archive.
+
+    Raises
+    ------
+    InputError
+        If the run has no window.
+    """
+    prefix = options.prefix
+    sequences = _named(prefix, "background.fa")
+    with ArchiveReader(_named(prefix, "h5")) as reader:
+        if reader.n_windows == 0:
+            raise InputError(f"{reader.path} has no window; there is nothing to find motifs in")
+        kept = min(reader.n_windows, MOST_SHUFFLED)
+        rows = np.arange(kept) * reader.n_windows // kept
+        with replacing(sequences) as hidden, hidden.open("wb") as file:
+            for first in range(0, kept, 256):
+                part = rows[first : first + 256]
+                one_hot, _ = reader.read(part)
+                codes = np.where(one_hot.any(axis=1), one_hot.argmax(axis=1), len(LETTERS) - 1)
+                for row, window in zip(part, codes, strict=True):
+                    text = bytes(LETTERS[code] for code in window)
+                    file.write(b">shuffled_%d\n%s\n" % (row, shuffle_dinucleotides(text, seed, int(row))))
+    background = replace(
+        options,
+        sequences=str(sequences),
+        regions=None,
+        prefix=_named(prefix, "background"),
+        formats=("h5",),
+        resume=False,
+    )
+    attribute(background, command, progress, stop)
+    return _named(prefix, "background.h5")
+
+
+def explain_unpruned(
+    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest
+) -> Path | None:
+    """Explain the windows of the highest scores again, without pruning: ``PREFIX.unpruned.h5``.
+
+    Returns
+    -------
+    Path or None
+        None where the run wasn't pruned, or its sequences were a stream, which can't be read twice.
+    """
+    pruning = options.pruning
+    is_plain = pruning.positive == 0 and not pruning.negative and not pruning.automatic
+    if is_plain or is_pipe(options.sequences):
+        return None
+    prefix = options.prefix
+    regions = _named(prefix, "top.narrowPeak")
+    with ArchiveReader(_named(prefix, "h5")) as reader:
+        best = np.zeros(reader.n_windows)
+        for target in range(reader.n_targets):
+            best = np.maximum(best, np.argsort(np.argsort(reader.column("score", target), kind="stable")))
+        top = np.argsort(-best, kind="stable")[:TOP]
+        sizes = reader.chrom_sizes
+        with replacing(regions) as hidden, hidden.open("w", encoding="utf-8", newline="\n") as file:
+            for window in reader.windows(top):
+                start, end = max(0, window.start), min(window.end, sizes[window.chrom])
+                summit = window.start + reader.window_length // 2 - start
+                place = f"{field(window.chrom)}\t{start}\t{end}\t{field(window.name)}"
+                file.write(f"{place}\t0\t{window.strand}\t0\t-1\t-1\t{summit}\n")
+    unpruned = replace(
+        options,
+        regions=str(regions),
+        tile_overlap=None,
+        pruning=Pruning(0.0),
+        prefix=_named(prefix, "unpruned"),
+        formats=("h5",),
+        resume=False,
+    )
+    attribute(unpruned, command, progress, stop)
+    return _named(prefix, "unpruned.h5")
+
+
+def _named(prefix: Path, suffix: str) -> Path:
+    return prefix.with_name(f"{prefix.name}.{suffix}")

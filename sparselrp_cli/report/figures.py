@@ -1,0 +1,227 @@
+"""Figures with matplotlib and logomaker, the same bytes for the same numbers."""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from logomaker import Logo
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.outputs.atomic import replacing
+
+Doubles = npt.NDArray[np.float64]
+
+# Okabe & Ito's colours, which the colour-blind tell apart; the letters say the same.
+COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#B07800", "T": "#D55E00"}
+INK, SOFT, MARK = "#1b1f24", "#8a929c", "#CC79A7"
+# Wider than this, letters can't be read and bars are drawn.
+MOST_LETTERS = 200
+ENDINGS = (".svg", ".png", ".pdf")
+_STYLE: Any = {
+    "svg.hashsalt": "sparselrp",
+    "svg.fonttype": "path",
+    "pdf.compression": 6,
+    "font.family": "DejaVu Sans",
+    "font.size": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _styled(draw: Callable[P, R]) -> Callable[P, R]:
+    @wraps(draw)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch to be marked above the relevance.
+
+    Attributes
+    ----------
+    start, end : int
+        0-based half-open, on the axis of the figure.
+    label : str
+    """
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A row of a figure.
+
+    Attributes
+    ----------
+    label : str
+    contributions : ndarray of float64, shape (L, 4)
+    """
+
+    label: str
+    contributions: Doubles
+
+
+@_styled
+def draw_motif(counts: Doubles, contributions: Doubles) -> Figure:
+    """Draw a motif's information content in bits above its mean contributions, shape (w, 4) both."""
+    figure = Figure(figsize=(max(2.2, 0.2 * len(counts) + 0.7), 2.1), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    frequencies = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
+    bits = 2 + (frequencies * np.log2(frequencies)).sum(axis=1, keepdims=True)
+    _letters(upper, frequencies * bits)
+    upper.set_ylim(0, 2)
+    upper.set_ylabel("bits")
+    _letters(lower, contributions)
+    lower.set_ylabel("relevance")
+    lower.set_xticks([])
+    return figure
+
+
+@_styled
+def draw_tracks(
+    tracks: Sequence[Track], start: int, *, spans: Sequence[Span] = (), axis: str = "", wide: float = 9.0
+) -> Figure:
+    """Draw contributions of one stretch, a row each, all to one scale.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        Of equal length; NaN where nothing is known.
+    start : int
+        Position of the first base on the axis.
+    spans : sequence of Span
+        Marked and labelled in the first row.
+    axis : str
+        What the positions are.
+    wide : float
+        Inches.
+    """
+    length = len(tracks[0].contributions)
+    figure = Figure(figsize=(wide, 1.15 * len(tracks) + 0.55 + (0.2 if spans else 0)), layout="constrained")
+    rows = np.atleast_1d(figure.subplots(len(tracks), 1, sharex=True, sharey=True))
+    known = [np.nan_to_num(track.contributions) for track in tracks]
+    top = max(max(np.maximum(k, 0).sum(axis=1).max() for k in known), 1e-12)
+    low = min(min(np.minimum(k, 0).sum(axis=1).min() for k in known), 0.0)
+    for row, (axes, track, values) in enumerate(zip(rows, tracks, known, strict=True)):
+        if length <= MOST_LETTERS:
+            _letters(axes, values, first=start)
+        else:
+            axes.bar(np.arange(start, start + length), values.sum(axis=1), width=1.0, color=INK, linewidth=0)
+        missing = np.flatnonzero(np.isnan(track.contributions).any(axis=1))
+        for position in missing[:: max(1, len(missing) // 200)]:
+            axes.axvspan(start + position - 0.5, start + position + 0.5, color="#eeeeee", linewidth=0)
+        axes.axhline(0, color=SOFT, linewidth=0.5)
+        axes.set_ylabel(track.label)
+        if row == 0:
+            _mark(axes, spans, top)
+    rows[0].set_ylim(1.05 * low, top * (1.3 if spans else 1.05))
+    rows[0].set_xlim(start - 0.5, start + length - 0.5)
+    rows[-1].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    rows[-1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+    rows[-1].set_xlabel(axis)
+    return figure
+
+
+@_styled
+def draw_histogram(values: Doubles, label: str, *, logarithmic: bool = False) -> Figure:
+    """Draw how values of the windows are distributed."""
+    figure = Figure(figsize=(3.6, 2.1), layout="constrained")
+    axes = figure.subplots()
+    finite = values[np.isfinite(values)]
+    if logarithmic:
+        finite = np.log10(np.maximum(finite, 1e-12))
+    axes.hist(finite, bins=40, color="#56606b", linewidth=0)
+    axes.set_xlabel(label)
+    axes.set_ylabel("windows")
+    return figure
+
+
+@_styled
+def draw_profile(distance: Doubles, profile: Doubles, hits: Doubles) -> Figure:
+    """Draw the mean absolute relevance, and the hits, by distance from the centre of the window."""
+    figure = Figure(figsize=(9.0, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(distance, profile, color=INK, linewidth=1.0)
+    axes.set_ylabel("mean |relevance|")
+    axes.set_xlabel("distance from the window's centre in bp")
+    axes.set_ylim(bottom=0)
+    if len(hits):
+        other = axes.twinx()
+        other.spines["right"].set_visible(True)
+        half = max(1.0, float(np.abs(distance).max()))
+        other.hist(
+            hits, bins=np.linspace(-half, half, 61).tolist(), histtype="step", linestyle="--", color="#0072B2"
+        )
+        other.set_ylabel("hits (dashed)")
+    return figure
+
+
+def as_data(figure: Figure) -> str:
+    """Give a figure as a data address for a page, as SVG."""
+    stream = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Save a figure, as its ending says.
+
+    Raises
+    ------
+    InputError
+        If the ending is none of `ENDINGS`.
+    OutputError
+        If the file can't be written.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InputError(f"{path}: can't tell the format; end the name in {', '.join(ENDINGS)}")
+    metadata = {
+        ".svg": {"Date": None, "Creator": None},
+        ".png": {"Software": None},
+        ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }[ending]
+    with mpl.rc_context(_STYLE), replacing(path) as hidden:
+        figure.savefig(hidden, format=ending[1:], metadata=metadata, dpi=200)
+
+
+def _letters(axes: Axes, values: Doubles, *, first: int = 0) -> None:
+    table = pd.DataFrame(values, columns=list("ACGT"), index=pd.RangeIndex(first, first + len(values)))
+    Logo(table, ax=axes, color_scheme=COLOURS, show_spines=False, flip_below=False)
+
+
+def _mark(axes: Axes, spans: Sequence[Span], top: float) -> None:
+    for span in spans:
+        axes.plot(
+            [span.start - 0.4, span.end - 0.6],
+            [1.1 * top] * 2,
+            color=MARK,
+            linewidth=3,
+            solid_capstyle="butt",
+        )
+        axes.text(
+            (span.start + span.end - 1) / 2, 1.14 * top, span.label, ha="center", va="bottom", fontsize=7
+        )
