@@ -15,7 +15,7 @@ from sparselrp_cli.report.figures import Span
 Doubles = npt.NDArray[np.float64]
 
 # Of a window, in letters.
-CROP = 100
+CROP = 60
 # Warn above, as a run does.
 WORST_ERROR = 0.01
 SHOWN_SKIPPED = 20
@@ -171,8 +171,8 @@ def _densest(weight: Doubles) -> int:
         return 0
     total = np.concatenate([[0.0], np.cumsum(weight)])
     best = int((total[CROP:] - total[:-CROP]).argmax())
-    # The weight in the middle of it.
-    inside = weight[best : best + CROP]
+    # The weight in the middle of it; squared, because little things far off pull, too.
+    inside = np.square(weight[best : best + CROP])
     centre = best + int((inside * np.arange(len(inside))).sum() / max(inside.sum(), 1e-300))
     return min(max(0, centre - CROP // 2), len(weight) - CROP)
 

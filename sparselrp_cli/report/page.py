@@ -142,7 +142,7 @@ def _window(top: content.TopWindow, hits: dict[str, list[Span]]) -> dict[str, An
     if top.unpruned is not None:
         tracks.append(Track("unpruned", top.unpruned))
     figure = draw_tracks(
-        tracks, top.start + 1, spans=spans, axis=f"position on {printable(top.window.chrom)}"
+        tracks, top.start + 1, spans=spans, axis=f"position on {printable(top.window.chrom)}", wide=6.5
     )
     return {
         "name": printable(top.window.name),

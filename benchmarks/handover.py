@@ -1,0 +1,112 @@
+"""What TF-MoDISco and Fi-NeMo make of our files, for every proportion pruned.
+
+    python benchmarks/handover.py --save     needs the commands `modisco` and `finemo`; 10 minutes
+
+The 221 held-out su(Hw) peaks are explained at each p. `modisco motifs` reads the arrays (npz) and the
+archive; Fi-NeMo reads the archive and its windows, and calls hits of what TF-MoDISco found. A pattern is
+su(Hw)'s if Tomtom finds MA0533.1 first among JASPAR's insects with q < 0.01.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from common import ROOT, save
+
+from sparselrp_cli.cli.main import run
+from sparselrp_cli.motifs.database import match, read_database
+from sparselrp_cli.outputs.archive import ArchiveReader
+
+PROPORTIONS = (0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
+MODISCO = ("-n", "2000", "-w", "400")
+
+
+def explain(prefix: Path, p: float) -> float:
+    """Explain the peaks; give the share of zeros."""
+    genome, model = ROOT / "data" / "chr2R-15-21Mb.fa.gz", ROOT / "models" / "suhw-dm3"
+    given = ["attribute", str(genome), "-r", str(ROOT / "data" / "suhw-peaks.bed"), "-m", str(model)]
+    assert run([*given, "-p", str(p), "-o", str(prefix), "-q", "--formats", "h5,modisco,finemo"]) == 0
+    with ArchiveReader(f"{prefix}.h5") as reader:
+        return float(reader.column("zero_share").mean())
+
+
+def tool(*command: object) -> str | None:
+    """Run a program installed with this Python, or on the path; give its last words if it fails."""
+    name, *arguments = map(str, command)
+    beside = Path(sys.executable).parent / name
+    program = str(beside) if beside.exists() else (shutil.which(name) or name)
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["failed"])[-1]
+
+
+def patterns(path: Path, database: Any) -> dict[str, Any]:
+    """How many seqlets and patterns there are, and how many of each are su(Hw)'s."""
+    found = {"patterns": 0, "of su(Hw)": 0, "seqlets": 0, "seqlets of su(Hw)": 0}
+    with h5py.File(path) as file:
+        for group in ("pos_patterns", "neg_patterns"):
+            for pattern in file.get(group, {}).values():
+                n = int(pattern["seqlets"]["n_seqlets"][0])
+                weight = np.abs(pattern["contrib_scores"][:]).sum(axis=1)
+                kept = np.flatnonzero(weight >= 0.2 * weight.max())
+                best = match(n * pattern["sequence"][:][kept[0] : kept[-1] + 1], database)[0]
+                right = best.name == "MA0533.1" and best.q < 0.01
+                found["patterns"] += 1
+                found["seqlets"] += n
+                found["of su(Hw)"] += right
+                found["seqlets of su(Hw)"] += n * right
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
+    arguments = parser.parse_args()
+    database = read_database(str(ROOT / "data" / "jaspar2026-insects.meme"))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for p in PROPORTIONS:
+            prefix = Path(folder) / f"p{p:g}"
+            zeros = explain(prefix, p)
+            inputs = {
+                "arrays": ("-s", f"{prefix}.ohe.npz", "-a", f"{prefix}.attr.npz"),
+                "archive": ("-i", f"{prefix}.h5"),
+            }
+            for name, given in inputs.items():
+                motifs = Path(f"{prefix}.{name}.h5")
+                failed = tool("modisco", "motifs", *given, *MODISCO, "-o", motifs)
+                row: dict[str, Any] = {"p": p, "zero share": zeros, "input": name, "failed": failed}
+                if failed is None:
+                    row |= patterns(motifs, database)
+                    row["finemo"], row["hits"] = hits(prefix, motifs)
+                rows.append(row)
+                print(row, flush=True)
+    if arguments.save:
+        save("handover", rows, torch.device("cpu"))
+
+
+def hits(prefix: Path, motifs: Path) -> tuple[str, int]:
+    """Let Fi-NeMo call hits."""
+    regions, out = f"{prefix}.regions.npz", f"{prefix}.hits"
+    failed = tool(
+        "finemo", "extract-regions-bpnet-h5", "-c", f"{prefix}.h5", "-p", f"{prefix}.regions.narrowPeak",
+        "-w", 600, "-o", regions,
+    ) or tool(
+        "finemo", "call-hits", "-r", regions, "-m", motifs, "-o", out, "-p", f"{prefix}.regions.narrowPeak",
+    )  # fmt: skip
+    if failed:
+        return failed, 0
+    with (Path(out) / "hits.tsv").open() as lines:
+        return "done", sum(1 for _ in lines) - 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Seqlets against known sites: ours beside tangermeme's and TF-MoDISco's, by precision and recall.
+
+    python benchmarks/seqlets.py --save     40 s; with tangermeme if it is installed
+
+Real: the 221 held-out peaks; sites are matches of the su(Hw) matrix above 10 bits on either strand.
+Planted: sites of three motifs on noise, whose smallest contributions are set to zero. A seqlet is right if it
+overlaps a site; `precision` is the share of seqlets that are right, `recall` the share of sites that a seqlet
+overlaps. Long seqlets are right more easily: `base_precision` and `base_recall` count bases.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import ROOT, save
+
+from sparselrp_cli.cli.main import run
+from sparselrp_cli.evaluation.sites import matrix_hits, read_matrix
+from sparselrp_cli.motifs.database import read_database
+from sparselrp_cli.motifs.null import fit_null
+from sparselrp_cli.motifs.seqlets import call_seqlets
+from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
+from sparselrp_cli.outputs.rows import ACCOUNTING, ArchivedWindow, ArchiveRows
+
+PLANTED = ("MA0533.1", "MA0013.1", "MA0010.2")
+WINDOWS, LENGTH = 400, 500
+# row, start, end
+Spans = np.ndarray
+
+
+@dataclass(frozen=True)
+class Case:
+    """Windows with known sites, and a background.
+
+    Attributes
+    ----------
+    name : str
+    windows, background : Path
+    sites : ndarray of bool, shape (N, L)
+    """
+
+    name: str
+    windows: Path
+    background: Path
+    sites: np.ndarray
+
+
+def real_cases(folder: Path) -> Iterator[Case]:
+    from sparselrp_cli.companions import explain_shuffled
+    from sparselrp_cli.model.loading import ModelRequest
+    from sparselrp_cli.pipeline import AttributeOptions
+    from sparselrp_cli.relevance.pruning import Pruning
+    from sparselrp_cli.stopping import StopRequest
+
+    matrix = read_matrix(ROOT / "data" / "suhw-MA0533.1.jaspar")
+    for p in (0.0, 0.25, 0.9):
+        prefix = folder / f"suhw-{p}"
+        genome, model = ROOT / "data" / "chr2R-15-21Mb.fa.gz", ROOT / "models" / "suhw-dm3"
+        regions = ROOT / "data" / "suhw-peaks.bed"
+        given = ["attribute", str(genome), "-r", str(regions), "-m", str(model), "-o", str(prefix), "-q"]
+        assert run([*given, "-p", str(p), "--formats", "h5"]) == 0
+        options = AttributeOptions(
+            str(genome), prefix, (ModelRequest(str(model)),), str(regions), pruning=Pruning(p)
+        )
+        background = explain_shuffled(options, [], lambda batches, _: batches, StopRequest())
+        archive = prefix.with_name(f"{prefix.name}.h5")
+        with ArchiveReader(archive) as reader:
+            one_hot, _ = reader.read(slice(0, reader.n_windows))
+        yield Case(f"su(Hw), p={p:g}", archive, background, matrix_hits(one_hot, matrix, 10.0))
+
+
+def planted_cases(folder: Path) -> Iterator[Case]:
+    database = {
+        known.name: known.frequencies
+        for known in read_database(str(ROOT / "data" / "jaspar2026-insects.meme"))
+    }
+    rng = np.random.default_rng(0)
+    values, bases, sites = _planted([database[name] for name in PLANTED], rng)
+    noise, other, _ = _planted([], rng)
+    for share in (0.0, 0.9, 0.95):
+        threshold = np.quantile(np.abs(values), share)
+        paths = []
+        for kind, maps, one_hot in (("planted", values, bases), ("noise", noise, other)):
+            paths.append(folder / f"{kind}-{share}.h5")
+            _write(paths[-1], one_hot, np.where(np.abs(maps) >= threshold, maps, 0))
+        yield Case(f"planted, {100 * share:g} % zeros", paths[0], paths[1], sites)
+
+
+def _planted(motifs: list[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Smooth noise; in two of three windows a site of a random motif, strength and strand."""
+    codes = rng.integers(0, 4, (WINDOWS, LENGTH))
+    kernel = np.ones(5) / 5
+    values = np.stack([np.convolve(rng.normal(size=LENGTH), kernel, "same") for _ in range(WINDOWS)])
+    sites = np.zeros((WINDOWS, LENGTH), bool)
+    for row in range(WINDOWS):
+        if not motifs or row % 3 == 0:
+            continue
+        matrix = motifs[rng.integers(len(motifs))]
+        matrix = matrix[::-1, ::-1] if rng.random() < 0.5 else matrix
+        start = rng.integers(0, LENGTH - len(matrix))
+        drawn = [rng.choice(4, p=column) for column in matrix]
+        bits = 2 + (matrix * np.log2(np.maximum(matrix, 1e-9))).sum(axis=1)
+        here = slice(start, start + len(matrix))
+        codes[row, here], sites[row, here] = drawn, True
+        values[row, here] += rng.lognormal(0.0, 0.5) * bits
+    return values, (codes[:, None] == np.arange(4)[:, None]).astype(np.uint8), sites
+
+
+def _write(path: Path, one_hot: np.ndarray, values: np.ndarray) -> None:
+    n, _, length = one_hot.shape
+    windows = [ArchivedWindow("planted", i * length, (i + 1) * length, f"w{i}", "+", i) for i in range(n)]
+    maps = (one_hot * values[:, None])[None].astype(np.float32)
+    rows = ArchiveRows(
+        windows, one_hot, maps, dict.fromkeys(ACCOUNTING, np.zeros((1, n))), np.zeros(n, np.int64)
+    )
+    with ArchiveWriter(path, window_length=length, target_names=["planted"], dtype="float32") as writer:
+        writer.append(rows)
+        writer.finish({"planted": n * length}, {"schema_version": 1})
+
+
+def ours(case: Case, kind: str) -> Spans:
+    with ArchiveReader(case.windows) as reader, ArchiveReader(case.background) as background:
+        null = fit_null(background if kind == "background" else reader, kind, 1)
+        assert null is not None
+        found = call_seqlets(reader, null, 1)
+    return np.stack([found.row, found.start, found.end], axis=1)
+
+
+def tangermeme(case: Case, *, control: bool) -> Spans:
+    from tangermeme.seqlet import recursive_seqlets
+
+    given = {"X_control": _tensor(case.background), "target_fdr": 0.05} if control else {}
+    found = recursive_seqlets(_tensor(case.windows), **given)
+    return found[["example_idx", "start", "end"]].to_numpy(np.int64)
+
+
+def modisco(case: Case) -> Spans:
+    """Its positive seqlets, of 41 bp, from the map that we hand over."""
+    from modiscolite.extract_seqlets import extract_seqlets
+
+    from sparselrp_cli.outputs.motif_files import NOISE, large_magnitude, without_zeros
+
+    with ArchiveReader(case.windows) as reader:
+        one_hot, maps = reader.read(slice(0, reader.n_windows))
+        scale = NOISE * large_magnitude(reader)
+        values = (one_hot * without_zeros(one_hot, maps, first_row=0, scale=scale, seed=0)).sum(axis=1)
+    found, threshold = extract_seqlets(
+        attribution_scores=values.astype(np.float64), window_size=21, flank=10, suppress=20, target_fdr=0.2,
+        min_passing_windows_frac=0.03, max_passing_windows_frac=0.2, weak_threshold_for_counting_sign=0.8,
+    )  # fmt: skip
+    return np.array(
+        [
+            (s.example_idx, s.start, s.end)
+            for s in found
+            if values[s.example_idx, s.start + 10 : s.end - 10].sum() > threshold
+        ]
+    )
+
+
+def _tensor(path: Path) -> torch.Tensor:
+    with ArchiveReader(path) as reader:
+        return torch.from_numpy(reader.contributions(slice(0, reader.n_windows)).astype(np.float32))
+
+
+def measure(found: Spans, sites: np.ndarray) -> dict[str, float]:
+    covered = np.zeros_like(sites)
+    right = 0
+    for row, start, end in found:
+        covered[row, max(start, 0) : end] = True
+        right += bool(sites[row, max(start, 0) : end].any())
+    known = [
+        (row, start, end)
+        for row, line in enumerate(sites)
+        for start, end in np.flatnonzero(np.diff(np.r_[0, line.astype(int), 0])).reshape(-1, 2)
+    ]
+    hit = sum(bool(covered[row, start:end].any()) for row, start, end in known)
+    both = float((covered & sites).sum())
+    return {
+        "sites": len(known),
+        "seqlets": len(found),
+        "precision": right / max(len(found), 1),
+        "recall": hit / max(len(known), 1),
+        "base_precision": both / max(float(covered.sum()), 1.0),
+        "base_recall": both / max(float(sites.sum()), 1.0),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
+    arguments = parser.parse_args()
+    methods: dict[str, Callable[[Case], Spans]] = {
+        "sparselrp, shuffled windows": lambda case: ours(case, "background"),
+        "sparselrp, permuted": lambda case: ours(case, "permuted"),
+        "TF-MoDISco": modisco,
+    }
+    if find_spec("tangermeme"):
+        methods["tangermeme recursive"] = lambda case: tangermeme(case, control=False)
+        methods["tangermeme recursive, control"] = lambda case: tangermeme(case, control=True)
+    else:
+        print("tangermeme isn't installed: left out")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for cases in (planted_cases, real_cases):
+            for case in cases(Path(folder)):
+                for name, call in methods.items():
+                    try:
+                        row = {"case": case.name, "method": name, **measure(call(case), case.sites)}
+                    except Exception as error:  # noqa: BLE001 - that a peer stops is a result
+                        row = {"case": case.name, "method": name, "error": f"{type(error).__name__}: {error}"}
+                    rows.append(row)
+                    print(
+                        "  ".join(f"{k}={v:.3f}" if isinstance(v, float) else str(v) for k, v in row.items()),
+                        flush=True,
+                    )
+    if arguments.save:
+        save("seqlets", rows, torch.device("cpu"))
+
+
+if __name__ == "__main__":
+    main()
