@@ -9,8 +9,9 @@ MODEL=models/suhw-dm3
 MOTIF=data/suhw-MA0533.1.jaspar
 mkdir -p "$DEMO"
 
-echo "1. PLRP (p = 0.25), with tracks and motif-ready files"
-"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/plrp" --restart --formats h5,bigwig,modisco,finemo
+echo "1. PLRP (p = 0.25), with tracks, motif-ready files, motifs and the report"
+"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/plrp" --restart \
+  --formats h5,bigwig,modisco,finemo --report --database data/jaspar2026-insects.meme
 
 echo "2. for comparison: LRP without pruning, and gradient x input (rule 0 everywhere)"
 "$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/lrp" -p 0 -q --restart
@@ -22,6 +23,9 @@ echo "3. Agreement with matches of the su(Hw) matrix (over 10 bits, both strands
 cat <<END
 
 mass_in_sites is the share of positive relevance inside the sites. Where to look:
+  $DEMO/plrp.report.html           open this first: quality, motifs, the best windows in letters
+  $DEMO/plrp.seqlets.bed           stretches of more relevance than chance gives; plrp.hits.bed: hits of the motifs
+  $DEMO/plrp.motifs.meme           the motifs; .tsv with their JASPAR names, p and q values
   $DEMO/plrp.bw                    per-base relevance, for a genome browser (dm3)
   $DEMO/plrp.windows.tsv           score, relevance and what was absorbed, for every window
   $DEMO/plrp.ohe.npz, .attr.npz    modisco motifs -s $DEMO/plrp.ohe.npz -a $DEMO/plrp.attr.npz -n 2000 -o m.h5

@@ -67,6 +67,23 @@ def write_matrix(database: Path, target: Path) -> None:
     target.write_text("\n".join(lines) + "\n")
 
 
+def write_insects(target: Path) -> None:
+    """Write JASPAR 2026's CORE motifs of insects in MEME format, from the package pyjaspar."""
+    from pyjaspar import jaspardb
+
+    found = jaspardb(release="JASPAR2026").fetch_motifs(collection="CORE", tax_group=["insects"])
+    lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", ""]
+    lines += ["Background letter frequencies", "A 0.25 C 0.25 G 0.25 T 0.25", ""]
+    for motif in sorted(found, key=lambda motif: motif.matrix_id):
+        counts = np.array([motif.counts[base] for base in "ACGT"]).T
+        lines.append(f"MOTIF {motif.matrix_id} {motif.name}")
+        header = f"alength= 4 w= {len(counts)} nsites= {round(counts[0].sum())} E= 0"
+        lines.append(f"letter-probability matrix: {header}")
+        lines += [" ".join(f"{x:.6f}" for x in row / row.sum()) for row in counts]
+        lines.append("")
+    target.write_text("\n".join(lines))
+
+
 def matrix_aurocs(
     sequence: str, peaks: list[tuple[int, int]], matrix: Path, shifts: tuple[int, ...]
 ) -> list[float]:
@@ -107,6 +124,7 @@ def main() -> None:
     peaks = write_peaks([given.peaks_kc, given.peaks_mbn2], HERE / "suhw-peaks.bed")
     matrix = HERE / "suhw-MA0533.1.jaspar"
     write_matrix(given.jaspar, matrix)
+    write_insects(HERE / "jaspar2026-insects.meme")
     shifts = (0, -500, 500)
     for shift, auroc in zip(shifts, matrix_aurocs(sequence, peaks, matrix, shifts), strict=True):
         print(f"{len(peaks)} peaks moved by {shift:+d} bp against random: matrix AUROC {auroc:.3f}")
