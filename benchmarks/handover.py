@@ -89,8 +89,8 @@ def main() -> None:
                     row["finemo"], row["hits"] = hits(prefix, motifs)
                 rows.append(row)
                 print(row, flush=True)
-    if arguments.save:
-        save("handover", rows, torch.device("cpu"))
+                if arguments.save:
+                    save("handover", rows, torch.device("cpu"))
 
 
 def hits(prefix: Path, motifs: Path) -> tuple[str, int]:

@@ -17,6 +17,8 @@ from sparselrp_cli.sequences.text import is_pipe
 from sparselrp_cli.stopping import StopRequest
 
 MOST_SHUFFLED = 2000
+# Fewer windows are shuffled several times, so that a tail can be fitted.
+LEAST_SHUFFLED = 300
 TOP = 6
 
 
@@ -25,7 +27,8 @@ def explain_shuffled(
 ) -> Path:
     """Explain the windows of a run again, with their dinucleotides shuffled: ``PREFIX.background.h5``.
 
-    At most 2,000 of them, evenly from all. The sequences are kept in ``PREFIX.background.fa``.
+    At most 2,000 of them, evenly from all; fewer than 300 several times each. The sequences are kept in
+    ``PREFIX.background.fa``.
 
     Returns
     -------
@@ -43,15 +46,16 @@ def explain_shuffled(
         if reader.n_windows == 0:
             raise InputError(f"{reader.path} has no window; there is nothing to find motifs in")
         kept = min(reader.n_windows, MOST_SHUFFLED)
-        rows = np.arange(kept) * reader.n_windows // kept
+        rows = np.tile(np.arange(kept) * reader.n_windows // kept, -(-LEAST_SHUFFLED // kept))
         with replacing(sequences) as hidden, hidden.open("wb") as file:
-            for first in range(0, kept, 256):
+            for first in range(0, len(rows), 256):
                 part = rows[first : first + 256]
                 one_hot, _ = reader.read(part)
                 codes = np.where(one_hot.any(axis=1), one_hot.argmax(axis=1), len(LETTERS) - 1)
-                for row, window in zip(part, codes, strict=True):
+                for number, window in enumerate(codes, first):
                     text = bytes(LETTERS[code] for code in window)
-                    file.write(b">shuffled_%d\n%s\n" % (row, shuffle_dinucleotides(text, seed, int(row))))
+                    shuffled = shuffle_dinucleotides(text, seed, number)
+                    file.write(b">shuffled_%d\n%s\n" % (number, shuffled))
     background = replace(
         options,
         sequences=str(sequences),

@@ -9,6 +9,7 @@ import click
 
 from sparselrp_cli import __version__
 from sparselrp_cli.cli.attribute import attribute
+from sparselrp_cli.cli.browser import browser
 from sparselrp_cli.cli.evaluate import evaluate
 from sparselrp_cli.cli.export import export
 from sparselrp_cli.cli.import_model import import_model
@@ -40,7 +41,7 @@ def cli() -> None:
     """
 
 
-for command in (attribute, motifs, report, plot, export, merge, evaluate, inspect, import_model):
+for command in (attribute, motifs, report, plot, browser, export, merge, evaluate, inspect, import_model):
     cli.add_command(command)
 
 

@@ -90,3 +90,39 @@ def test_finemo_reads_the_archive_with_its_regions(runs, tmp_path):
         "-p", runs / "plrp.regions.narrowPeak", "-w", LENGTH, "-o", tmp_path / "regions.npz",
     )  # fmt: skip
     assert (tmp_path / "regions.npz").stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", ["0", "0.25"])
+def test_one_command_goes_from_peaks_to_a_report_that_names_the_motif(tmp_path, p):
+    prefix = tmp_path / "run"
+    given = ["-r", DATA / "suhw-peaks.bed", "-m", ROOT / "models" / "suhw-dm3", "-o", prefix, "-p", p, "-q"]
+    naming = ["--report", "--database", DATA / "jaspar2026-insects.meme"]
+    assert run(list(map(str, ["attribute", DATA / "chr2R-15-21Mb.fa.gz", *given, *naming]))) == 0
+    first = json.loads((tmp_path / "run.motifs.json").read_text())["motifs"][0]
+    best = first["matches"][0]
+    assert (best["name"], best["alt_name"], best["strand"]) == ("MA0533.1", "su(Hw)", "+")
+    assert best["q"] < 1e-6
+    assert first["n_seqlets"] > 100
+    assert "su(Hw)" in (tmp_path / "run.report.html").read_text()
+
+
+def test_a_few_windows_are_shuffled_often_enough_for_a_null(tmp_path):
+    few = tmp_path / "few.bed"
+    few.write_text("".join((DATA / "suhw-peaks.bed").read_text().splitlines(keepends=True)[:4]))
+    given = ["-r", few, "-m", ROOT / "models" / "suhw-dm3", "-o", tmp_path / "run", "-q", "--report"]
+    assert run(list(map(str, ["attribute", DATA / "chr2R-15-21Mb.fa.gz", *given]))) == 0
+    null = json.loads((tmp_path / "run.motifs.json").read_text())["null"]["positive"]
+    assert null["kind"] == "background"
+    assert null["windows"] == 300
+    assert (tmp_path / "run.report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--report", "--shard", "1/2"], "merge the shards"), (["--database", "x"], "goes with --report")],
+)
+def test_options_that_dont_go_together_are_wrong_usage(tmp_path, capsys, options, said):
+    given = ["attribute", "x.fa", "-m", "model", "-o", str(tmp_path / "run"), *options]
+    assert run(given) == 2
+    assert said in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""Files that open a run's tracks in genome browsers: IGV, UCSC, WashU."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.outputs.atomic import replacing
+
+BEDS = {"hits.bed": "hits of the motifs", "seqlets.bed": "seqlets"}
+
+
+def write_browser_files(
+    prefix: Path, genome: str, *, url: str | None = None, locus: str | None = None
+) -> list[Path]:
+    """Write a session for IGV and a track hub for UCSC, and, with an address, a data hub for WashU.
+
+    All name the tracks by their file names, so that the folder can be moved as a whole. In UCSC and WashU
+    each base is a letter as high as its contribution (dynseq).
+
+    Parameters
+    ----------
+    prefix : Path
+        Of a run; ``PREFIX.bw`` or ``PREFIX.TARGET.bw``, and BED files of `motifs`, are looked for.
+    genome : str
+        The browser's name of the assembly, such as ``hg38``; for IGV also a FASTA file.
+    url : str, optional
+        Where the folder will be on the web.
+    locus : str, optional
+        What IGV shows first.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        If there is no bigWig.
+    OutputError
+    """
+    tracks = _tracks(prefix)
+    texts = {"igv.xml": _igv(prefix, tracks, genome, locus), "hub.txt": _ucsc(prefix, tracks, genome)}
+    if url is not None:
+        texts["datahub.json"] = _washu(tracks, url)
+    written = []
+    for ending, text in texts.items():
+        written.append(prefix.with_name(f"{prefix.name}.{ending}"))
+        with replacing(written[-1]) as hidden:
+            hidden.write_text(text, encoding="utf-8", newline="\n")
+    return written
+
+
+def _tracks(prefix: Path) -> list[Path]:
+    start = f"{prefix.name}."
+    found = sorted(p for p in prefix.parent.glob("*.bw") if p.name.startswith(start))
+    if not found:
+        raise InputError(
+            f"{prefix}: no {prefix.name}.bw; make it with `sparselrp export {prefix}.h5 --formats bigwig`"
+        )
+    return found
+
+
+def _igv(prefix: Path, tracks: Sequence[Path], genome: str, locus: str | None) -> str:
+    beds = [path for ending in BEDS if (path := prefix.with_name(f"{prefix.name}.{ending}")).is_file()]
+    session = ET.Element("Session", genome=genome, locus=locus or "All", version="8")
+    resources = ET.SubElement(session, "Resources")
+    for path in (*tracks, *beds):
+        ET.SubElement(resources, "Resource", path=path.name)
+    panel = ET.SubElement(session, "Panel", name="DataPanel", height="400")
+    for path in tracks:
+        ET.SubElement(
+            panel, "Track", id=path.name, name=path.stem, clazz="org.broad.igv.track.DataSourceTrack",
+            autoScale="true", height="100", renderer="BAR_CHART", windowFunction="mean",
+        )  # fmt: skip
+    for path in beds:
+        ending = path.name.removeprefix(f"{prefix.name}.")
+        name = f"{prefix.name} {BEDS[ending]}"
+        ET.SubElement(panel, "Track", id=path.name, name=name, clazz="org.broad.igv.track.FeatureTrack")
+    ET.indent(session)
+    return ET.tostring(session, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _ucsc(prefix: Path, tracks: Sequence[Path], genome: str) -> str:
+    """Write a hub in one file, as UCSC's track database definition for hubs says."""
+    name = _line(prefix.name)
+    lines = [
+        f"hub {_word(prefix.name)}",
+        f"shortLabel {name[:17]}",
+        f"longLabel {name}: contribution of each base",
+        "useOneFile on",
+        "email unknown@example.org",
+        "",
+        f"genome {_line(genome)}",
+        "",
+    ]
+    for path in tracks:
+        lines += [
+            f"track {_word(path.stem)}", "type bigWig", f"bigDataUrl {quote(path.name)}",
+            f"shortLabel {_line(path.stem)[:17]}", f"longLabel {_line(path.stem)}: contribution of each base",
+            "visibility full", "autoScale on", "alwaysZero on", "maxHeightPixels 128:64:16", "logo on", "",
+        ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _washu(tracks: Sequence[Path], url: str) -> str:
+    base = url.rstrip("/")
+    hub = [
+        {"type": "dynseq", "name": path.stem, "url": f"{base}/{quote(path.name)}", "options": {"height": 100}}
+        for path in tracks
+    ]
+    return json.dumps(hub, indent=1) + "\n"
+
+
+def _word(text: str) -> str:
+    """UCSC takes letters, digits and underscores, and a letter first."""
+    word = re.sub(r"[^A-Za-z0-9_]+", "_", text)
+    return word if word[:1].isalpha() else f"t{word}"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
