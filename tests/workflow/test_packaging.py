@@ -13,7 +13,7 @@ import sparselrp_cli
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Where conda's name isn't PyPI's in lower case.
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
 DOCKERFILE = ROOT / "packaging" / "Dockerfile"
 
 
