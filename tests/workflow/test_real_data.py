@@ -105,6 +105,18 @@ def test_one_command_goes_from_peaks_to_a_report_that_names_the_motif(tmp_path, 
     assert best["q"] < 1e-6
     assert first["n_seqlets"] > 100
     assert "su(Hw)" in (tmp_path / "run.report.html").read_text()
+    n_hits = finemo_hits(prefix, tmp_path / "run.motifs.h5")
+    assert 0.7 < n_hits / first["n_hits"] < 1.5
+
+
+def finemo_hits(prefix: Path, motifs: Path) -> int:
+    """Let Fi-NeMo call hits of our motifs in our archive."""
+    assert run(["export", f"{prefix}.h5", "--formats", "finemo", "-q"]) == 0
+    regions, arrays, out = f"{prefix}.regions.narrowPeak", f"{prefix}.finemo.npz", prefix.with_name("hits")
+    tool(beside_python("finemo"), "extract-regions-bpnet-h5", "-c", f"{prefix}.h5", "-p", regions, "-w", LENGTH,
+         "-o", arrays)  # fmt: skip
+    tool(beside_python("finemo"), "call-hits", "-r", arrays, "-m", motifs, "-o", out, "-p", regions)
+    return len((out / "hits.tsv").read_text().splitlines()) - 1
 
 
 def test_a_few_windows_are_shuffled_often_enough_for_a_null(tmp_path):
