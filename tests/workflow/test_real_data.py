@@ -113,8 +113,10 @@ def finemo_hits(prefix: Path, motifs: Path) -> int:
     """Let Fi-NeMo call hits of our motifs in our archive."""
     assert run(["export", f"{prefix}.h5", "--formats", "finemo", "-q"]) == 0
     regions, arrays, out = f"{prefix}.regions.narrowPeak", f"{prefix}.finemo.npz", prefix.with_name("hits")
-    tool(beside_python("finemo"), "extract-regions-bpnet-h5", "-c", f"{prefix}.h5", "-p", regions, "-w", LENGTH,
-         "-o", arrays)  # fmt: skip
+    tool(
+        beside_python("finemo"), "extract-regions-bpnet-h5", "-c", f"{prefix}.h5", "-p", regions,
+        "-w", LENGTH, "-o", arrays,
+    )  # fmt: skip
     tool(beside_python("finemo"), "call-hits", "-r", arrays, "-m", motifs, "-o", out, "-p", regions)
     return len((out / "hits.tsv").read_text().splitlines()) - 1
 
