@@ -9,9 +9,10 @@ import numpy as np
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.atomic import replacing
-from sparselrp_cli.outputs.names import field
+from sparselrp_cli.outputs.motif_files import narrow_peak
 from sparselrp_cli.pipeline import AttributeOptions, Progress, attribute
 from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.results import path_of
 from sparselrp_cli.sequences.shuffling import LETTERS, shuffle_dinucleotides
 from sparselrp_cli.sequences.text import is_pipe
 from sparselrp_cli.stopping import StopRequest
@@ -41,8 +42,8 @@ def explain_shuffled(
         If the run has no window.
     """
     prefix = options.prefix
-    sequences = _named(prefix, "background.fa")
-    with ArchiveReader(_named(prefix, "h5")) as reader:
+    sequences = path_of(prefix, ".background.fa")
+    with ArchiveReader(path_of(prefix, ".h5")) as reader:
         if reader.n_windows == 0:
             raise InputError(f"{reader.path} has no window; there is nothing to find motifs in")
         kept = min(reader.n_windows, MOST_SHUFFLED)
@@ -60,12 +61,12 @@ def explain_shuffled(
         options,
         sequences=str(sequences),
         regions=None,
-        prefix=_named(prefix, "background"),
+        prefix=path_of(prefix, ".background"),
         formats=("h5",),
         resume=False,
     )
     attribute(background, command, progress, stop)
-    return _named(prefix, "background.h5")
+    return path_of(prefix, ".background.h5")
 
 
 def explain_unpruned(
@@ -83,8 +84,8 @@ def explain_unpruned(
     if is_plain or is_pipe(options.sequences):
         return None
     prefix = options.prefix
-    regions = _named(prefix, "top.narrowPeak")
-    with ArchiveReader(_named(prefix, "h5")) as reader:
+    regions = path_of(prefix, ".top.narrowPeak")
+    with ArchiveReader(path_of(prefix, ".h5")) as reader:
         best = np.zeros(reader.n_windows)
         for target in range(reader.n_targets):
             best = np.maximum(best, np.argsort(np.argsort(reader.column("score", target), kind="stable")))
@@ -92,22 +93,15 @@ def explain_unpruned(
         sizes = reader.chrom_sizes
         with replacing(regions) as hidden, hidden.open("w", encoding="utf-8", newline="\n") as file:
             for window in reader.windows(top):
-                start, end = max(0, window.start), min(window.end, sizes[window.chrom])
-                summit = window.start + reader.window_length // 2 - start
-                place = f"{field(window.chrom)}\t{start}\t{end}\t{field(window.name)}"
-                file.write(f"{place}\t0\t{window.strand}\t0\t-1\t-1\t{summit}\n")
+                file.write(narrow_peak(window, sizes[window.chrom]))
     unpruned = replace(
         options,
         regions=str(regions),
         tile_overlap=None,
         pruning=Pruning(0.0),
-        prefix=_named(prefix, "unpruned"),
+        prefix=path_of(prefix, ".unpruned"),
         formats=("h5",),
         resume=False,
     )
     attribute(unpruned, command, progress, stop)
-    return _named(prefix, "unpruned.h5")
-
-
-def _named(prefix: Path, suffix: str) -> Path:
-    return prefix.with_name(f"{prefix.name}.{suffix}")
+    return path_of(prefix, ".unpruned.h5")

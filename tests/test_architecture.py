@@ -19,7 +19,7 @@ ALLOWED = {
     "evaluation": {"outputs"},
     "motifs": {"outputs"},
     "report": {"outputs"},
-    "companions.py": {"sequences", "relevance", "outputs", "pipeline", "stopping"},
+    "companions.py": {"sequences", "relevance", "outputs", "pipeline", "results", "stopping"},
     "members.py": {"sequences", "model", "relevance", "manifest", "composite_file"},
     "results.py": {"outputs", "manifest"},
     "merging.py": {"outputs", "manifest", "results", "sharding"},

@@ -160,6 +160,11 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
         raise click.UsageError(
             "with --regions SEQUENCES is read at random places and can't be standard input"
         )
+    if given["database"] is not None:
+        from sparselrp_cli.motifs.database import read_database
+
+        # Said now, and not after the long part.
+        read_database(given["database"])
     stop = context.find_object(StopRequest) or StopRequest()
     _run(given, stop, quiet=quiet)
     if given["report"]:

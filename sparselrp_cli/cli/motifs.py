@@ -4,15 +4,13 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, prefix_option, start_log
+from sparselrp_cli.cli.options import log_options, prefix_option, start_log, target_option
 
 
 @click.command(short_help="Seqlets, motif matrices, names from a motif database (CPU, no torch).")
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @prefix_option
-@click.option(
-    "-t", "--target", metavar="NAME", help="Which target of the archive; optional where it has one."
-)
+@target_option
 @click.option(
     "--background",
     type=click.Path(path_type=Path),

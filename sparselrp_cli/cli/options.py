@@ -207,6 +207,13 @@ def prefix_option(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
+def target_option(command: Command) -> Command:
+    """Add the choice of one target of an archive."""
+    return click.option(
+        "-t", "--target", metavar="NAME", help="Which target of the archive; optional where it has one."
+    )(command)
+
+
 def track_options(command: Command) -> Command:
     """Add the choice of files and of what overlapping windows give."""
     formats = click.option("--formats", type=FormatList(), help=f"Files to write, of: {', '.join(FORMATS)}.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.options import log_options, start_log, target_option
 
 
 @click.command(short_help="A figure of one stretch: letters as high as their relevance.")
@@ -14,9 +14,7 @@ from sparselrp_cli.cli.options import log_options, start_log
     "-o", "--output", "path", required=True, type=click.Path(path_type=Path), metavar="FILE",
     help="What to write: .svg, .png or .pdf.",
 )  # fmt: skip
-@click.option(
-    "-t", "--target", metavar="NAME", help="Which target of the archive; optional where it has one."
-)
+@target_option
 @click.option(
     "--with", "others", multiple=True, type=click.Path(path_type=Path), metavar="OTHER.h5",
     help="Another archive of the same stretch, in a row below to the same scale, such as the unpruned one."

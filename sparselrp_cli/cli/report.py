@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.options import log_options, start_log, target_option
 
 
 @click.command(short_help="One self-contained page: logos, motifs, quality.")
@@ -13,9 +13,7 @@ from sparselrp_cli.cli.options import log_options, start_log
     "-o", "--output", "output", required=True, type=click.Path(path_type=Path), metavar="REPORT.html",
     help="The page, which opens offline.",
 )  # fmt: skip
-@click.option(
-    "-t", "--target", metavar="NAME", help="Which target of the archive; optional where it has one."
-)
+@target_option
 @click.option(
     "--motifs", type=click.Path(path_type=Path), metavar="FILE",
     help="What `motifs` found.  [default: PREFIX.motifs.json, if it is there]",

@@ -72,11 +72,16 @@ def read_database(given: str) -> list[KnownMotif]:
     Raises
     ------
     InputError
-        If it can't be read, or pyjaspar is not installed.
+        If it can't be read, is too small for p-values, or pyjaspar is not installed.
     """
-    if not Path(given).exists() and given.lower().startswith("jaspar"):
-        return _from_pyjaspar(given)
-    return _from_file(Path(given))
+    is_release = not Path(given).exists() and given.lower().startswith("jaspar")
+    found = _from_pyjaspar(given) if is_release else _from_file(Path(given))
+    if len(found) < LEAST_MOTIFS:
+        raise InputError(
+            f"{given}: {len(found)} motifs are too few; p-values come from the database's own columns"
+            f" and need at least {LEAST_MOTIFS} motifs; give a larger one, such as jaspar2026"
+        )
+    return found
 
 
 def match(motif: Floats, database: Sequence[KnownMotif]) -> list[Match]:
@@ -92,17 +97,7 @@ def match(motif: Floats, database: Sequence[KnownMotif]) -> list[Match]:
     -------
     list of Match
         At most `REPORTED`.
-
-    Raises
-    ------
-    InputError
-        If the database is too small for p-values.
     """
-    if len(database) < LEAST_MOTIFS:
-        raise InputError(
-            f"the motif database has {len(database)} motifs; p-values come from the database's own columns"
-            f" and need at least {LEAST_MOTIFS}; give a larger one, such as jaspar2026"
-        )
     from memelite import tomtom
 
     found = tomtom([frequencies(motif).T], [known.frequencies.T for known in database], n_jobs=1)

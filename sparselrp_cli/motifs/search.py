@@ -1,6 +1,7 @@
 """The whole way from an archive to named motifs, as one function."""
 
 import logging
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def search(options: MotifOptions) -> list[Path]:
             target=target,
             fdr=options.fdr,
         )
-        counted = {name: sum(hit.motif == name for hit in hits) for name, _, _ in named}
+        counted = Counter(hit.motif for hit in hits)
         records = [motif_record(name, m, counted[name], matches) for name, m, matches in named]
         for r in records:
             logger.info("%s", _said(r))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sparselrp_cli.outputs.archive_reader import ArchiveReader
 from sparselrp_cli.outputs.atomic import replacing
 from sparselrp_cli.outputs.names import field
-from sparselrp_cli.outputs.rows import Bases, Doubles, Reals
+from sparselrp_cli.outputs.rows import ArchivedWindow, Bases, Doubles, Reals
 
 # Of the large contributions. On planted motifs with 95 and 97 % zeros this finds the motifs and nothing else,
 # as on the map before pruning; 1e-3 and less leaves fragments of motifs as patterns of their own.
@@ -113,10 +113,15 @@ def write_regions(reader: ArchiveReader, path: Path | str) -> None:
     ):
         for rows in reader.chunks():
             for window in reader.windows(rows):
-                start, end = max(0, window.start), min(window.end, sizes[window.chrom])
-                summit = window.start + reader.window_length // 2 - start
-                place = f"{field(window.chrom)}\t{start}\t{end}\t{field(window.name)}"
-                file.write(f"{place}\t0\t{window.strand}\t0\t-1\t-1\t{summit}\n")
+                file.write(narrow_peak(window, sizes[window.chrom]))
+
+
+def narrow_peak(window: ArchivedWindow, size: int) -> str:
+    """Give a window on a chromosome of `size` bp as a line of narrowPeak, see `write_regions`."""
+    start, end = max(0, window.start), min(window.end, size)
+    summit = window.start + (window.end - window.start) // 2 - start
+    place = f"{field(window.chrom)}\t{start}\t{end}\t{field(window.name)}"
+    return f"{place}\t0\t{window.strand}\t0\t-1\t-1\t{summit}\n"
 
 
 def _noise(seed: int, row: int, length: int) -> Doubles:

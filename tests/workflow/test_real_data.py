@@ -132,6 +132,13 @@ def test_a_few_windows_are_shuffled_often_enough_for_a_null(tmp_path):
     assert (tmp_path / "run.report.html").is_file()
 
 
+def test_a_database_that_is_none_is_said_before_the_long_part(tmp_path, capsys):
+    given = ["attribute", "x.fa", "-m", "model", "-o", str(tmp_path / "run"), "--report"]
+    assert run([*given, "--database", str(tmp_path / "none.meme")]) == 1
+    assert "none.meme: can't be read" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [(["--report", "--shard", "1/2"], "merge the shards"), (["--database", "x"], "goes with --report")],
