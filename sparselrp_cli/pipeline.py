@@ -39,6 +39,7 @@ from sparselrp_cli.relevance.windows import ExplainedWindows
 from sparselrp_cli.results import Results, RunSummary, is_complete, path_of, write_results
 from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
 from sparselrp_cli.sequences.text import is_pipe
+from sparselrp_cli.sequences.variants import Allele
 from sparselrp_cli.sharding import Part, Shard, part
 from sparselrp_cli.stopping import StopRequest
 
@@ -74,6 +75,8 @@ class AttributeOptions:
     max_conservation_error: float | None = None
     strict: bool = False
     shard: Shard | None = None
+    allele: Allele | None = None
+    """If given, `regions` is a VCF, and each window holds this allele of a variant."""
     resume: bool | None = None
     """Go on with what an interrupted run left, throw it away, or, if None, stop if there is any."""
 
@@ -138,7 +141,7 @@ def attribute(
         window = members[0].model.window
         with open_source(
             options.sequences, options.regions, window,
-            overlap=options.tile_overlap, max_unknown=options.max_unknown,
+            overlap=options.tile_overlap, max_unknown=options.max_unknown, allele=options.allele,
         ) as source:  # fmt: skip
             run = _set_up(options, members, source)
             if options.resume and _nothing_to_do(run):
@@ -345,13 +348,15 @@ def _manifest(options: AttributeOptions, members: Sequence[Member], size: int) -
         tracks = () if options.shard else ("bigwig",) if options.regions else ("bedgraph",)
         formats = ("h5", *tracks)
     pruning = options.pruning
-    shard = {"shard": str(options.shard)} if options.shard else {}
+    special = {"shard": str(options.shard)} if options.shard else {}
+    if options.allele:
+        special["allele"] = options.allele
     return build_manifest(
         version=__version__,
         inputs=inputs,
         models=[record(member) for member in members],
         settings={
-            **shard,
+            **special,
             "targets": [t.name for t in members[0].explainer.targets],
             "window": members[0].model.window,
             "composite": options.composite,

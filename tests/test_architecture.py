@@ -20,6 +20,7 @@ ALLOWED = {
     "motifs": {"outputs"},
     "report": {"outputs"},
     "companions.py": {"sequences", "relevance", "outputs", "pipeline", "results", "stopping"},
+    "variants.py": {"sequences", "outputs", "pipeline", "results", "stopping"},
     "members.py": {"sequences", "model", "relevance", "manifest", "composite_file"},
     "results.py": {"outputs", "manifest"},
     "merging.py": {"outputs", "manifest", "results", "sharding"},

@@ -1,25 +1,23 @@
 """`sparselrp attribute`: relevance for every window."""
 
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparselrp_cli.cli.explaining import attribute_options, command_line, compute_options, explain_options
 from sparselrp_cli.cli.options import (
-    BatchSize,
-    Device,
-    Proportion,
     ShardOf,
-    composite_option,
     log_options,
     model_options,
-    pair_weights,
     prefix_option,
     start_log,
     track_options,
 )
 from sparselrp_cli.stopping import StopRequest
+
+if TYPE_CHECKING:
+    from sparselrp_cli.pipeline import AttributeOptions
 
 
 @click.command(short_help="Relevance for every window (the GPU step).")
@@ -33,36 +31,7 @@ from sparselrp_cli.stopping import StopRequest
     help="BED or narrowPeak, plain or gzip, - for standard input: windows of the model's length around their"
     " summits or midpoints. Strand '-' is explained reverse-complemented.",
 )
-@click.option(
-    "-t",
-    "--target",
-    "targets",
-    multiple=True,
-    metavar="TARGET",
-    help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs"
-    " with positions (the mean over positions), A-B for a contrast. Repeatable; optional for one scalar.",
-)
-@click.option(
-    "-p",
-    "--prune",
-    type=Proportion(auto=True),
-    default=0.25,
-    show_default=True,
-    help="Proportion of positive relevance mass pruned in each layer; 0 is plain LRP.",
-)
-@click.option("--prune-negative", type=Proportion(), help="The same for negative relevance.  [default: P/2]")
-@click.option(
-    "--redistribute",
-    type=click.Choice(["lambda", "m"]),
-    default="lambda",
-    show_default=True,
-    help="Where pruned mass goes: to all survivors of its sign in the layer (lambda), or to the survivors"
-    " that feed the same neurons (m).",
-)
-@composite_option
-@click.option(
-    "--reverse-complement", is_flag=True, help="Average with the reverse complement of each window."
-)
+@explain_options
 @click.option(
     "--tile-overlap",
     type=click.IntRange(0),
@@ -79,53 +48,12 @@ from sparselrp_cli.stopping import StopRequest
     help="Skip windows with a larger share of N.",
 )
 @track_options
-@click.option(
-    "-b",
-    "--batch-size",
-    type=BatchSize(),
-    default="auto",
-    show_default=True,
-    help="Windows at a time; halved when memory runs out.",
-)
-@click.option(
-    "--device",
-    type=Device(),
-    default="auto",
-    show_default=True,
-    help="auto, cpu or cuda[:N]; a GPU that was asked for and is missing is an error.",
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "tf32", "bfloat16", "float64"]),
-    default="float32",
-    show_default=True,
-    help="Precision of the computation; of tf32 and bfloat16 the distance from float32 is reported.",
-)
-@click.option(
-    "--archive-dtype",
-    type=click.Choice(["float16", "float32", "float64"]),
-    help="Precision of PREFIX.h5.  [default: float32; float64 with --dtype float64]",
-)
-@click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="CPU threads.  [default: torch's choice]"
-)
-@click.option(
-    "--max-conservation-error",
-    type=click.FloatRange(0),
-    metavar="X",
-    help="Fail if |score - relevance - absorbed - lost| is more than X of the score in any window.",
-)
-@click.option(
-    "--resume/--restart",
-    default=None,
-    help="Go on with what an interrupted run left in PREFIX.partial, or throw that away.",
-)
+@compute_options
 @click.option(
     "--shard",
     type=ShardOf(),
     help="Do part I of N; `sparselrp merge` puts the parts together.",
 )
-@click.option("--strict", is_flag=True, help="Fail on what is otherwise skipped or warned about.")
 @click.option(
     "--report",
     is_flag=True,
@@ -172,7 +100,7 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
         from sparselrp_cli.cli.progress import progress_bar
 
         motifs_and_report(
-            _options(given), _command(), progress_bar(quiet=quiet), stop,
+            _options(given), command_line(), progress_bar(quiet=quiet), stop,
             database=given["database"], quiet=quiet,
         )  # fmt: skip
 
@@ -185,7 +113,7 @@ def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
     from sparselrp_cli.pipeline import attribute as run
 
     logger = logging.getLogger("sparselrp")
-    summary = run(_options(given), _command(), progress_bar(quiet=quiet), stop)
+    summary = run(_options(given), command_line(), progress_bar(quiet=quiet), stop)
     if summary is None:
         logger.info("%s.* is complete; nothing to do", given["prefix"])
         return
@@ -203,60 +131,14 @@ def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
     logger.info("wrote %s", ", ".join(str(path) for path in summary.files))
 
 
-def _command() -> list[str]:
-    """The command line; a run that was resumed is the same run."""
-    import sys
-
-    return ["sparselrp", *(a for a in sys.argv[1:] if a not in ("--resume", "--restart"))]
-
-
-def _options(given: dict[str, Any]) -> Any:
-    from sparselrp_cli.model.loading import ModelRequest
-    from sparselrp_cli.pipeline import AttributeOptions
-    from sparselrp_cli.relevance.pruning import Pruning
+def _options(given: dict[str, Any]) -> "AttributeOptions":
     from sparselrp_cli.sharding import Shard
 
-    automatic = given["prune"] == "auto"
-    if automatic and given["prune_negative"] is not None:
-        raise click.UsageError("--prune-negative goes with a number for --prune, not with auto")
-    pruning = Pruning(
-        positive=0.0 if automatic else given["prune"],
-        negative=given["prune_negative"],
-        automatic=automatic,
-        redistribute=given["redistribute"],
-    )
-    models = tuple(
-        ModelRequest(
-            model,
-            weights,
-            given["window"],
-            given["alphabet"],
-            given["layout"],
-            given["trust_model"],
-            given["inputs"],
-        )
-        for model, weights in pair_weights(given["models"], given["weights"])
-    )
-    return AttributeOptions(
-        sequences=given["sequences"],
-        prefix=Path(given["prefix"]),
-        models=models,
+    return attribute_options(
+        given,
         regions=given["regions"],
-        targets=given["targets"],
-        composite=given["composite"],
-        pruning=pruning,
-        average_strands=given["reverse_complement"],
-        overlap=given["overlap"],
         tile_overlap=given["tile_overlap"],
-        batch_size=given["batch_size"],
-        device=given["device"],
-        dtype=given["dtype"],
-        archive_dtype=given["archive_dtype"],
-        threads=given["threads"],
-        formats=given["formats"] or (),
         max_unknown=given["max_unknown"],
-        max_conservation_error=given["max_conservation_error"],
-        strict=given["strict"],
+        formats=given["formats"] or (),
         shard=given["shard"] and Shard(*given["shard"]),
-        resume=given["resume"],
     )

@@ -18,6 +18,7 @@ from sparselrp_cli.cli.merge import merge
 from sparselrp_cli.cli.motifs import motifs
 from sparselrp_cli.cli.plot import plot
 from sparselrp_cli.cli.report import report
+from sparselrp_cli.cli.variants import variants
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.stopping import stop_request
 
@@ -41,7 +42,19 @@ def cli() -> None:
     """
 
 
-for command in (attribute, motifs, report, plot, browser, export, merge, evaluate, inspect, import_model):
+for command in (
+    attribute,
+    variants,
+    motifs,
+    report,
+    plot,
+    browser,
+    export,
+    merge,
+    evaluate,
+    inspect,
+    import_model,
+):
     cli.add_command(command)
 
 

@@ -214,14 +214,18 @@ def target_option(command: Command) -> Command:
     )(command)
 
 
+def overlap_option(command: Command, *, default: str = OVERLAPS[0]) -> Command:
+    """Add what overlapping windows give."""
+    return click.option(
+        "--overlap", type=click.Choice(OVERLAPS), default=default, show_default=True,
+        help="What a base covered by several windows gets in a track.",
+    )(command)  # fmt: skip
+
+
 def track_options(command: Command) -> Command:
     """Add the choice of files and of what overlapping windows give."""
     formats = click.option("--formats", type=FormatList(), help=f"Files to write, of: {', '.join(FORMATS)}.")
-    overlap = click.option(
-        "--overlap", type=click.Choice(OVERLAPS), default=OVERLAPS[0], show_default=True,
-        help="What a base covered by several windows gets in a track.",
-    )  # fmt: skip
-    return formats(overlap(command))
+    return formats(overlap_option(command))
 
 
 def log_options(command: Command) -> Command:

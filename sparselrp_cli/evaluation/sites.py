@@ -51,19 +51,41 @@ def matrix_hits(
     -------
     ndarray of bool, shape (n, L)
     """
-    log_odds = np.array([matrix[base] for base in "ACGT"])
-    width = log_odds.shape[1]
     n, _, length = one_hot.shape
+    width = len(matrix["A"])
     covered = np.zeros((n, length), dtype=bool)
     if length < width:
         return covered
-    known = np.lib.stride_tricks.sliding_window_view(one_hot.sum(1) > 0, width, axis=1).all(2)
-    windows = np.lib.stride_tricks.sliding_window_view(one_hot, width, axis=2)
-    for scores in (log_odds, log_odds[::-1, ::-1]):
-        found = known & (np.einsum("nbpw,bw->np", windows, scores, optimize=True) > min_bits)
+    for scores in matrix_scores(one_hot, matrix):
+        found = scores > min_bits
         for offset in range(width):
             covered[:, offset : offset + found.shape[1]] |= found
     return covered
+
+
+def matrix_scores(
+    one_hot: npt.NDArray[np.uint8], matrix: PositionSpecificScoringMatrix
+) -> npt.NDArray[np.float64]:
+    """Score every place of a matrix, in bits.
+
+    Parameters
+    ----------
+    one_hot : ndarray of uint8, shape (n, 4, L)
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n, L - width + 1)
+        The forward strand, then the other, by the first position covered; minus infinity at unknown bases.
+    """
+    log_odds = np.array([matrix[base] for base in "ACGT"])
+    width = log_odds.shape[1]
+    known = np.lib.stride_tricks.sliding_window_view(one_hot.sum(1) > 0, width, axis=1).all(2)
+    windows = np.lib.stride_tricks.sliding_window_view(one_hot, width, axis=2)
+    strands = [
+        np.einsum("nbpw,bw->np", windows, scores, optimize=True)
+        for scores in (log_odds, log_odds[::-1, ::-1])
+    ]
+    return np.where(known, np.stack(strands), -np.inf)
 
 
 class Intervals:

@@ -2,19 +2,37 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.archive_reader import ArchiveReader
+from sparselrp_cli.outputs.archive_reader import Coordinates, Rows
 from sparselrp_cli.outputs.overlap import POLICIES
-from sparselrp_cli.outputs.rows import Doubles, place
+from sparselrp_cli.outputs.rows import ArchivedWindow, Doubles, Reals, place
 
 Singles = npt.NDArray[np.float32]
 
 BATCH_BYTES = 8 << 20
 LONGEST = 1 << 16
+
+
+class Maps(Protocol):
+    """What a track is made from: an archive, or something that is read like one."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def window_length(self) -> int: ...
+    @property
+    def chrom_sizes(self) -> dict[str, int]: ...
+    @property
+    def coordinates(self) -> Coordinates: ...
+    def windows(self, rows: Rows) -> list[ArchivedWindow]: ...
+    def contributions(self, rows: Rows, target: int = 0) -> Reals: ...
+    def contribution_sd(self, rows: Rows, target: int = 0) -> Reals: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +56,7 @@ class Run:
         return self.start + len(self.values)
 
 
-def track_runs(reader: ArchiveReader, policy: str, target: int = 0, *, spread: bool = False) -> Iterator[Run]:
+def track_runs(reader: Maps, policy: str, target: int = 0, *, spread: bool = False) -> Iterator[Run]:
     """Merge the contributions of all windows, or their spread over the models.
 
     Runs come in genome order, are as long as bases are covered without a gap (but no longer than 65,536 and a
@@ -47,7 +65,7 @@ def track_runs(reader: ArchiveReader, policy: str, target: int = 0, *, spread: b
 
     Parameters
     ----------
-    reader : ArchiveReader
+    reader : Maps
     policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
     target : int
     spread : bool
@@ -67,9 +85,7 @@ def track_runs(reader: ArchiveReader, policy: str, target: int = 0, *, spread: b
     return _joined(_checked(reader, _settled(reader, policy, target, spread)))
 
 
-def _settled(
-    reader: ArchiveReader, policy: str, target: int, spread: bool
-) -> Iterator[tuple[str, int, Doubles]]:
+def _settled(reader: Maps, policy: str, target: int, spread: bool) -> Iterator[tuple[str, int, Doubles]]:
     """Sweep over the windows; yield pieces of at most L bp that no later window covers."""
     length, at = reader.window_length, reader.coordinates
     chroms = list(reader.chrom_sizes)
@@ -88,7 +104,7 @@ def _settled(
 
 
 def _values(
-    reader: ArchiveReader, order: npt.NDArray[np.intp], target: int, spread: bool
+    reader: Maps, order: npt.NDArray[np.intp], target: int, spread: bool
 ) -> Iterator[tuple[int, Doubles]]:
     """Read contributions, or their spread, in the order of the sweep, a batch of windows at a time."""
     read = reader.contribution_sd if spread else reader.contributions
@@ -102,7 +118,7 @@ def _values(
         yield from zip(rows.tolist(), batch, strict=True)
 
 
-def _checked(reader: ArchiveReader, pieces: Iterable[tuple[str, int, Doubles]]) -> Iterator[Run]:
+def _checked(reader: Maps, pieces: Iterable[tuple[str, int, Doubles]]) -> Iterator[Run]:
     """Cut pieces at the chromosome's ends, and round them to float32."""
     for chrom, start, values in pieces:
         first, last = max(0, -start), min(len(values), reader.chrom_sizes[chrom] - start)
@@ -138,7 +154,7 @@ def _one(runs: list[Run]) -> Run:
     return Run(runs[0].chrom, runs[0].start, np.concatenate([run.values for run in runs]))
 
 
-def _refuse_value(reader: ArchiveReader, row: int) -> None:
+def _refuse_value(reader: Maps, row: int) -> None:
     window = reader.windows(slice(row, row + 1))[0]
     raise OutputError(
         f"{reader.path}: the contributions of {place(window)} hold NaN or infinity; "
@@ -146,7 +162,7 @@ def _refuse_value(reader: ArchiveReader, row: int) -> None:
     )
 
 
-def _refuse_overlap(reader: ArchiveReader, order: npt.NDArray[np.intp]) -> None:
+def _refuse_overlap(reader: Maps, order: npt.NDArray[np.intp]) -> None:
     """Windows of one length that share a base have, in order, neighbours that do."""
     at = reader.coordinates
     sizes = np.array(list(reader.chrom_sizes.values()), np.int64)

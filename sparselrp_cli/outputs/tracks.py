@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 from Bio.bgzf import BgzfWriter
 
-from sparselrp_cli.outputs.archive_reader import ArchiveReader
 from sparselrp_cli.outputs.atomic import replacing
 from sparselrp_cli.outputs.bigwig import write_runs
 from sparselrp_cli.outputs.names import field
-from sparselrp_cli.outputs.track_runs import Run, track_runs
+from sparselrp_cli.outputs.track_runs import Maps, Run, track_runs
 
 Interval = tuple[str, int, int, np.float32]
 
 
 def write_bigwig(
-    reader: ArchiveReader, path: Path | str, policy: str, target: int = 0, *, spread: bool = False
+    reader: Maps, path: Path | str, policy: str, target: int = 0, *, spread: bool = False
 ) -> None:
     """Write the track of one target as bigWig, with zoom levels and every chromosome in genome order.
 
@@ -25,7 +24,7 @@ def write_bigwig(
 
     Parameters
     ----------
-    reader : ArchiveReader
+    reader : Maps
     path : Path or str
     policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
         What a base covered by several windows gets.
@@ -44,7 +43,7 @@ def write_bigwig(
 
 
 def write_bedgraph(
-    reader: ArchiveReader, path: Path | str, policy: str, target: int = 0, *, spread: bool = False
+    reader: Maps, path: Path | str, policy: str, target: int = 0, *, spread: bool = False
 ) -> None:
     """Write the track of one target as bedGraph, compressed as by ``bgzip``, so that ``tabix`` can index it.
 

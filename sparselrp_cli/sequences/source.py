@@ -16,6 +16,7 @@ from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
 from sparselrp_cli.sequences.regions import Region, read_regions
 from sparselrp_cli.sequences.text import is_pipe
+from sparselrp_cli.sequences.variants import Allele, Variant, read_variants, why_not, window_sequence
 from sparselrp_cli.sequences.windows import Skipped, Window, around, count_tiles, tiles
 
 logger = logging.getLogger("sparselrp")
@@ -177,6 +178,40 @@ class RegionSource(WindowSource):
         return _Place(window, region.start, region.end, sequence)
 
 
+class VariantSource(WindowSource):
+    """Windows around the variants of a VCF, with the reference or the alternative allele in them.
+
+    A window begins `length // 2` before the first base that differs. Both alleles have the same windows, and
+    the same variants are skipped.
+    """
+
+    def __init__(self, genome: Genome, variants: str, length: int, allele: Allele) -> None:
+        super().__init__(length)
+        self.genome = genome
+        self.variants = variants
+        self.allele = allele
+
+    @property
+    def chrom_sizes(self) -> dict[str, int]:
+        return self.genome.chrom_sizes
+
+    def count(self) -> int | None:
+        """Count the alternative alleles, which also finds a malformed line before anything is computed."""
+        return sum(1 for _ in read_variants(self.variants))
+
+    def checked(self) -> Iterator[tuple[Variant, str]]:
+        """Give every variant with the reason why it can't be explained; the reason is empty if it can."""
+        for variant in read_variants(self.variants):
+            yield variant, why_not(variant, self.genome, self.length)
+
+    def _places(self, first: int, last: int | None) -> Iterator[_Place]:
+        for index, (variant, reason) in itertools.islice(enumerate(self.checked()), first, last):
+            start, end = around(variant.changed_at, self.length)
+            window = Window(variant.chrom, start, end, variant.name, ".", index)
+            sequence = b"" if reason else window_sequence(variant, self.allele, self.genome, start, end)
+            yield _Place(window, variant.start, variant.start + len(variant.ref), sequence, reason)
+
+
 class RecordSource(WindowSource):
     """Windows over every record of a FASTA file: tiled where it is longer, padded where it is shorter."""
 
@@ -222,7 +257,13 @@ class RecordSource(WindowSource):
 
 @contextmanager
 def open_source(
-    sequences: str, regions: str | None, length: int, *, overlap: int | None = None, max_unknown: float = 1.0
+    sequences: str,
+    regions: str | None,
+    length: int,
+    *,
+    overlap: int | None = None,
+    max_unknown: float = 1.0,
+    allele: Allele | None = None,
 ) -> Iterator[WindowSource]:
     """Open the windows a run is to explain.
 
@@ -231,9 +272,11 @@ def open_source(
     sequences : str
         FASTA; a genome where `regions` are given. `-` is standard input.
     regions : str or None
-        BED or narrowPeak.
+        BED or narrowPeak; a VCF where an `allele` is given.
     length : int
         Of a window, in bp.
+    allele : {"ref", "alt"}, optional
+        What a window around a variant holds.
 
     Raises
     ------
@@ -243,4 +286,7 @@ def open_source(
         yield RecordSource(sequences, length, overlap, max_unknown)
         return
     with Genome(sequences) as genome:
-        yield RegionSource(genome, regions, length, max_unknown)
+        if allele is not None:
+            yield VariantSource(genome, regions, length, allele)
+        else:
+            yield RegionSource(genome, regions, length, max_unknown)

@@ -1,0 +1,52 @@
+"""`sparselrp variants`: reference and alternative allele explained on the same window."""
+
+from functools import partial
+from typing import Any
+
+import click
+
+from sparselrp_cli.cli.explaining import attribute_options, command_line, compute_options, explain_options
+from sparselrp_cli.cli.options import log_options, model_options, overlap_option, prefix_option, start_log
+from sparselrp_cli.stopping import StopRequest
+
+
+@click.command(short_help="What a variant changes: both alleles explained, and their difference.")
+@click.argument("variants", metavar="VCF")
+@click.argument("sequences", metavar="GENOME")
+@partial(model_options, several=True)
+@prefix_option
+@explain_options
+@partial(overlap_option, default="max-abs")
+@compute_options
+@log_options
+@click.pass_context
+def variants(context: click.Context, /, quiet: bool, **given: Any) -> None:
+    """Explain the reference and the alternative allele of every variant of a VCF on GENOME.
+
+    VCF is plain, gzip or bgzip; of it the first five columns are read, and every alternative allele counts by
+    itself. The window is centred on the first base that differs, and the same for both alleles. Symbolic
+    alleles, breakends and variants whose REF isn't what the genome has are listed in PREFIX.skipped.tsv.
+
+    \b
+    PREFIX.variants.tsv       scores, relevance of the changed bases, and where relevance changed most
+    PREFIX.difference.bw      relevance of the alternative less that of the reference, along the genome
+    PREFIX.ref.*, PREFIX.alt.*  the two runs
+
+    \b
+    Example:
+      sparselrp variants calls.vcf.gz genome.fa -m models/suhw-dm3 -o out/calls
+    """
+    start_log(context, quiet=quiet)
+    import logging
+
+    from sparselrp_cli.cli.progress import progress_bar
+    from sparselrp_cli.variants import explain_variants
+
+    logger = logging.getLogger("sparselrp")
+    options = attribute_options(given, regions=given["variants"])
+    stop = context.find_object(StopRequest) or StopRequest()
+    done = explain_variants(options, command_line(), progress_bar(quiet=quiet), stop)
+    logger.info("%d alternative alleles explained, %d skipped", done.explained, done.skipped)
+    if done.skipped:
+        logger.warning("the first that was skipped: %s", done.first_reason)
+    logger.info("wrote %s", ", ".join(str(path) for path in done.files))

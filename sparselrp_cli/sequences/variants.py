@@ -1,0 +1,181 @@
+"""Variants from VCF, one alternative allele at a time, and what a window with them reads."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences.genome import Genome
+from sparselrp_cli.sequences.text import display_name, is_pipe, numbered_lines, open_lines
+
+Allele = Literal["ref", "alt"]
+
+_LONGEST_LINE = 1 << 28  # a line holds the genotypes of every sample
+_COLUMNS = 5
+_BCF = b"BCF\2"
+_LARGEST = 1 << 40
+_SHOWN = 12
+_BASES = frozenset("ACGT")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One alternative allele of a line of a VCF.
+
+    Attributes
+    ----------
+    chrom : str
+    start : int
+        The first base of `ref`, 0-based.
+    id : str
+        ``.`` where the file has none.
+    ref, alt : str
+        As in the file, in upper case.
+    alone : bool
+        Whether it is the only alternative of its line.
+    changed_at : int
+        The first base that differs, 0-based; in an insertion the base behind it.
+    removed, inserted : str
+        What is left of `ref` and `alt` without the bases they share at their ends.
+    """
+
+    chrom: str
+    start: int
+    id: str
+    ref: str
+    alt: str
+    alone: bool = True
+
+    @property
+    def name(self) -> str:
+        """The ID, with the allele where the line has several; ``chrom:position:ref>alt`` without an ID."""
+        if self.id == ".":
+            return f"{self.chrom}:{self.start + 1}:{shown(self.ref)}>{shown(self.alt)}"
+        return self.id if self.alone else f"{self.id}:{shown(self.alt)}"
+
+    @property
+    def changed_at(self) -> int:
+        return self.start + self._shared()[0]
+
+    @property
+    def removed(self) -> str:
+        before, behind = self._shared()
+        return self.ref[before : len(self.ref) - behind]
+
+    @property
+    def inserted(self) -> str:
+        before, behind = self._shared()
+        return self.alt[before : len(self.alt) - behind]
+
+    def _shared(self) -> tuple[int, int]:
+        """Count the bases shared at the left end and at the right, the left ones first."""
+        shortest = min(len(self.ref), len(self.alt))
+        before = 0
+        while before < shortest and self.ref[before] == self.alt[before]:
+            before += 1
+        behind = 0
+        while behind < shortest - before and self.ref[-1 - behind] == self.alt[-1 - behind]:
+            behind += 1
+        return before, behind
+
+
+def shown(allele: str) -> str:
+    """Give an allele for names and messages: in full, or its first bases and its length."""
+    return allele if len(allele) <= _SHOWN else f"{allele[:_SHOWN]}..({len(allele)}bp)"
+
+
+def read_variants(path: str) -> Iterator[Variant]:
+    """Read the first five columns of a VCF, plain, gzip or bgzip; every alternative of a line by itself.
+
+    Raises
+    ------
+    InputError
+        With the line that is wrong, or where there is no variant at all, or if it is a pipe: the file is read
+        once for each allele.
+    """
+    name = display_name(path)
+    if is_pipe(path):
+        raise InputError(f"{name}: the VCF is read several times and can't be a pipe; write it to a file")
+    found = False
+    with open_lines(path) as stream:
+        if cast(io.BufferedReader, stream).peek(len(_BCF)).startswith(_BCF):
+            raise InputError(f"{name}: a BCF file; convert it with `bcftools view -Oz` first")
+        for number, line in numbered_lines(stream, name, _LONGEST_LINE):
+            if line.strip() and not line.startswith(b"#"):
+                found = True
+                yield from _variants(line, f"{name} line {number}")
+    if not found:
+        raise InputError(f"{name}: holds no variant; check the step that made it")
+
+
+def why_not(variant: Variant, genome: Genome, length: int) -> str:
+    """Say why a variant can't be explained in a window of `length` bp; empty if it can."""
+    size = genome.chrom_sizes.get(variant.chrom)
+    if size is None:
+        return genome.explain_unknown(variant.chrom)
+    if variant.start < 0 or variant.start + len(variant.ref) > size:
+        return f"it lies beyond the ends of {variant.chrom} ({size} bp)"
+    if reason := _unreadable(variant):
+        return reason
+    there = genome.fetch(variant.chrom, variant.start, variant.start + len(variant.ref)).decode().upper()
+    if there != variant.ref:
+        return f"REF is {shown(variant.ref)} and the genome has {shown(there)}; is it of this assembly?"
+    room = length - length // 2
+    longest = max(len(variant.removed), len(variant.inserted))
+    if longest > room:
+        return f"{longest} bp change, and a window of {length} bp has room for {room}"
+    return ""
+
+
+def window_sequence(variant: Variant, allele: Allele, genome: Genome, start: int, end: int) -> bytes:
+    """Read a window of the genome with one of the alleles in it.
+
+    With the alternative, the window begins at the same base and is as long: an insertion pushes bases out at
+    the right, a deletion lets others in.
+    """
+    if allele == "ref":
+        return genome.fetch(variant.chrom, start, end)
+    at, inserted = variant.changed_at, variant.inserted.encode()
+    behind = at + len(variant.removed)
+    left = genome.fetch(variant.chrom, start, at)
+    rest = (end - start) - len(left) - len(inserted)
+    return left + inserted + genome.fetch(variant.chrom, behind, behind + rest)
+
+
+def _unreadable(variant: Variant) -> str:
+    alt = variant.alt
+    if alt in (".", "", "<*>", "<NON_REF>"):
+        return "there is no alternative allele"
+    if alt == "*":
+        return "the alternative (*) is a deletion that another line describes"
+    if alt.startswith("<"):
+        return f"the alternative {shown(alt)} is symbolic and has no sequence"
+    if "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
+        return "the alternative is a breakend, which lies on two places"
+    for letters, column in ((variant.ref, "REF"), (alt, "ALT")):
+        if not _BASES.issuperset(letters):
+            return f"{column} {shown(letters)} has letters other than A, C, G and T"
+    return "REF and ALT are equal" if variant.ref == alt else ""
+
+
+def _variants(raw: bytes, where: str) -> Iterator[Variant]:
+    columns = raw.split(b"\t", _COLUMNS)
+    if len(columns) < _COLUMNS:
+        raise InputError(
+            f"{where}: {len(columns)} columns; VCF has CHROM, POS, ID, REF and ALT, separated by tabs"
+        )
+    try:
+        chrom, position, identity, ref, alts = (column.decode() for column in columns[:_COLUMNS])
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: not UTF-8 text; give a VCF") from None
+    if not (position.isascii() and position.isdigit() and len(position) <= 18) or int(position) > _LARGEST:
+        raise InputError(f"{where}: position '{shown(position)}' is not a whole number of bp")
+    if not chrom.strip() or not ref:
+        raise InputError(f"{where}: {'CHROM' if ref else 'REF'} is missing")
+    alternatives = alts.split(",")
+    for alt in alternatives:
+        yield Variant(
+            chrom, int(position) - 1, identity or ".", ref.upper(),
+            alt if alt.startswith("<") else alt.upper(), len(alternatives) == 1,
+        )  # fmt: skip
