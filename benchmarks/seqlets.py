@@ -80,8 +80,8 @@ def planted_cases(folder: Path) -> Iterator[Case]:
         for known in read_database(str(ROOT / "data" / "jaspar2026-insects.meme"))
     }
     rng = np.random.default_rng(0)
-    values, bases, sites = _planted([database[name] for name in PLANTED], rng)
-    noise, other, _ = _planted([], rng)
+    values, bases, sites = planted([database[name] for name in PLANTED], rng)
+    noise, other, _ = planted([], rng)
     for share in (0.0, 0.9, 0.95):
         threshold = np.quantile(np.abs(values), share)
         paths = []
@@ -91,7 +91,7 @@ def planted_cases(folder: Path) -> Iterator[Case]:
         yield Case(f"planted, {100 * share:g} % zeros", paths[0], paths[1], sites)
 
 
-def _planted(motifs: list[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def planted(motifs: list[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Smooth noise; in two of three windows a site of a random motif, strength and strand."""
     codes = rng.integers(0, 4, (WINDOWS, LENGTH))
     kernel = np.ones(5) / 5

@@ -15,10 +15,17 @@ from sparselrp_cli.cli.options import log_options, start_log
 )  # fmt: skip
 @click.option("--url", metavar="ADDRESS", help="Where the folder will be on the web; WashU needs it.")
 @click.option("--locus", metavar="CHROM:START-END", help="What IGV shows first.  [default: all]")
+@click.option("--email", metavar="ADDRESS", help="Yours, for UCSC's hub, which has to name one.")
 @log_options
 @click.pass_context
 def browser(
-    context: click.Context, prefix: Path, genome: str, url: str | None, locus: str | None, quiet: bool
+    context: click.Context,
+    prefix: Path,
+    genome: str,
+    url: str | None,
+    locus: str | None,
+    email: str | None,
+    quiet: bool,
 ) -> None:
     """Write PREFIX.igv.xml, PREFIX.hub.txt and, with --url, PREFIX.datahub.json for the bigWigs of a run.
 
@@ -32,7 +39,7 @@ def browser(
     start_log(context, quiet=quiet)
     import logging
 
-    from sparselrp_cli.outputs.browser import write_browser_files
+    from sparselrp_cli.outputs.browser import NOBODY, write_browser_files
 
-    files = write_browser_files(prefix, genome, url=url, locus=locus)
+    files = write_browser_files(prefix, genome, url=url, locus=locus, email=email or NOBODY)
     logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, files)))

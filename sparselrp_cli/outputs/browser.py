@@ -13,8 +13,12 @@ from sparselrp_cli.outputs.atomic import replacing
 BEDS = {"hits.bed": "hits of the motifs", "seqlets.bed": "seqlets"}
 
 
+NOBODY = "unknown@example.org"
+"""UCSC wants an address in every hub, and shows it to nobody but its own staff."""
+
+
 def write_browser_files(
-    prefix: Path, genome: str, *, url: str | None = None, locus: str | None = None
+    prefix: Path, genome: str, *, url: str | None = None, locus: str | None = None, email: str = NOBODY
 ) -> list[Path]:
     """Write a session for IGV and a track hub for UCSC, and, with an address, a data hub for WashU.
 
@@ -43,7 +47,7 @@ def write_browser_files(
     OutputError
     """
     tracks = _tracks(prefix)
-    texts = {"igv.xml": _igv(prefix, tracks, genome, locus), "hub.txt": _ucsc(prefix, tracks, genome)}
+    texts = {"igv.xml": _igv(prefix, tracks, genome, locus), "hub.txt": _ucsc(prefix, tracks, genome, email)}
     if url is not None:
         texts["datahub.json"] = _washu(tracks, url)
     written = []
@@ -84,7 +88,7 @@ def _igv(prefix: Path, tracks: Sequence[Path], genome: str, locus: str | None) -
     return ET.tostring(session, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _ucsc(prefix: Path, tracks: Sequence[Path], genome: str) -> str:
+def _ucsc(prefix: Path, tracks: Sequence[Path], genome: str, email: str) -> str:
     """Write a hub in one file, as UCSC's track database definition for hubs says."""
     name = _line(prefix.name)
     lines = [
@@ -92,7 +96,7 @@ def _ucsc(prefix: Path, tracks: Sequence[Path], genome: str) -> str:
         f"shortLabel {name[:17]}",
         f"longLabel {name}: contribution of each base",
         "useOneFile on",
-        "email unknown@example.org",
+        f"email {_line(email)}",
         "",
         f"genome {_line(genome)}",
         "",

@@ -78,7 +78,8 @@ def difference(ref: npt.ArrayLike, alt: npt.ArrayLike, change: Change) -> Double
 
     Bases behind the variant are compared with themselves, wherever the alternative has moved them. A base
     that the alternative takes away has no relevance there. What it inserts is added to the last base in front
-    of the insertion. Bases that it pushes out of the window have difference 0.
+    of the insertion (at the window's start, to the first behind it). Bases that it pushes out of the window
+    have difference 0.
 
     Parameters
     ----------
@@ -94,9 +95,9 @@ def difference(ref: npt.ArrayLike, alt: npt.ArrayLike, change: Change) -> Double
     paired = min(removed, inserted)
     laid = np.zeros_like(before)
     laid[: at + paired] = after[: at + paired]
-    laid[max(at + paired - 1, 0)] += after[at + paired : at + inserted].sum()
     behind = after[at + inserted :][: len(before) - at - removed]
     laid[at + removed : at + removed + len(behind)] = behind
     seen = at + removed + len(behind)
     laid[seen:] = before[seen:]
+    laid[max(at + paired - 1, 0)] += after[at + paired : at + inserted].sum()
     return laid - before
