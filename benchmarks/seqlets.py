@@ -91,11 +91,14 @@ def planted_cases(folder: Path) -> Iterator[Case]:
         yield Case(f"planted, {100 * share:g} % zeros", paths[0], paths[1], sites)
 
 
-def planted(motifs: list[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def planted(
+    motifs: list[np.ndarray], rng: np.random.Generator, noise: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Smooth noise; in two of three windows a site of a random motif, strength and strand."""
     codes = rng.integers(0, 4, (WINDOWS, LENGTH))
     kernel = np.ones(5) / 5
-    values = np.stack([np.convolve(rng.normal(size=LENGTH), kernel, "same") for _ in range(WINDOWS)])
+    smooth = np.stack([np.convolve(rng.normal(size=LENGTH), kernel, "same") for _ in range(WINDOWS)])
+    values = noise * smooth
     sites = np.zeros((WINDOWS, LENGTH), bool)
     for row in range(WINDOWS):
         if not motifs or row % 3 == 0:

@@ -86,14 +86,21 @@ def prepare_all(
     members: list[Member] = []
     for label, model in models:
         with _naming(label if several else ""):
-            members.append(_prepare(options, label, model, device))
+            members.append(prepare(options, label, model, device))
         _require_same_targets(members[0], members[-1])
     if several:
         logger.info("%d models, averaged: %s", len(models), ", ".join(model.name for _, model in models))
     return members
 
 
-def _prepare(options: ExplainOptions, label: str, model: LoadedModel, device: torch.device) -> Member:
+def prepare(options: ExplainOptions, label: str, model: LoadedModel, device: torch.device) -> Member:
+    """Make a model ready to be explained; `label` is for messages.
+
+    Raises
+    ------
+    SparselrpError
+        If an operation has no rule, or a target isn't one of the model's.
+    """
     graph = capture_model(model)
     names = model.output_names(graph)
     targets = _targets(options.targets, TargetParser(graph.outputs, names))

@@ -21,6 +21,8 @@ ALLOWED = {
     "report": {"outputs"},
     "companions.py": {"sequences", "relevance", "outputs", "pipeline", "results", "stopping"},
     "variants.py": {"sequences", "outputs", "pipeline", "results", "stopping"},
+    "evaluating.py": {"sequences", "model", "relevance", "outputs", "evaluation", "members", "deeplift"},
+    "deeplift.py": {"model"},
     "members.py": {"sequences", "model", "relevance", "manifest", "composite_file"},
     "results.py": {"outputs", "manifest"},
     "merging.py": {"outputs", "manifest", "results", "sharding"},

@@ -63,3 +63,39 @@ def gini(a: Values) -> float:
         return float("nan")
     k = np.arange(1, n + 1)
     return float(((2 * k - n - 1) * ascending).sum() / (n * total))
+
+
+def complexity(a: Values) -> float:
+    """Entropy of the shares of magnitude, in nats (Bhatt, Weller, Moura 2020): 0 if one position has all.
+
+    NaN where everything is zero.
+    """
+    magnitudes = np.abs(a.astype(np.float64))
+    total = magnitudes.sum()
+    if total == 0:
+        return float("nan")
+    shares = magnitudes[magnitudes > 0] / total
+    return float(-(shares * np.log(shares)).sum())
+
+
+def average_precision(a: Values, m: Mask) -> float:
+    """Area under the curve of precision and recall, as the step-wise sum; ties come all at once.
+
+    NaN without sites.
+    """
+    total = int(m.sum())
+    if total == 0:
+        return float("nan")
+    order = np.argsort(-a, kind="stable")
+    hits = np.cumsum(m[order])
+    last_of_tie = np.append(np.diff(a[order]) != 0, True)
+    hits, n = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
+    return float((np.diff(hits, prepend=0) / total * hits / n).sum())
+
+
+def rank_correlation(a: Values, b: Values) -> float:
+    """Spearman's correlation of two maps; NaN where one is constant."""
+    first, second = (pd.Series(x).rank() for x in (a, b))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(first.corr(second))

@@ -435,7 +435,9 @@ def test_each_mistake_is_one_line_and_leaves_nothing(case, message, genome, peak
             ["attribute", "g.fa", "-m", "x", "-o", "y", "-p", "auto", "--prune-negative", "0.1"],
             "not with auto",
         ),
-        (["evaluate", "x.h5"], "either --motif or --sites"),
+        (["evaluate", "x.h5", "--motif", "m", "--sites", "s"], "either --motif or --sites"),
+        (["evaluate", "x.h5", "--strands"], "name it with --model"),
+        (["evaluate", "a/x.h5", "b/x.h5"], "have the same name"),
         (["explain"], "No such command 'explain'"),
     ],
 )

@@ -42,7 +42,7 @@ def evaluated(runs: Path, capsys, *names: str) -> dict[str, dict[str, float]]:
     archives = [str(runs / f"{name}.h5") for name in names]
     motif = ["--motif", str(DATA / "suhw-MA0533.1.jaspar"), "--min-score", "0", "--json"]
     assert run(["evaluate", *archives, *motif]) == 0
-    return {row["archive"]: row for row in json.loads(capsys.readouterr().out)}
+    return {row["method"]: row for row in json.loads(capsys.readouterr().out)}
 
 
 def test_pruned_relevance_falls_into_the_sites(runs, capsys):

@@ -1,0 +1,68 @@
+"""Plots of an evaluation."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sparselrp_cli.evaluation.intervals import interval
+from sparselrp_cli.outputs.atomic import replacing
+
+MARKERS = "osD^vPX*<>"
+mpl.rcParams["svg.hashsalt"] = "sparselrp"
+
+
+def plot_metrics(per_window: pd.DataFrame, path: Path) -> None:
+    """Draw each metric of each method with its 95 % interval, as SVG; of the first target."""
+    part = per_window[per_window["target"] == per_window["target"].iloc[0]]
+    metrics = [c for c in part.columns if c not in ("method", "target", "window") and part[c].notna().any()]
+    methods = list(dict.fromkeys(part["method"]))
+    columns = min(4, len(metrics))
+    rows = -(-len(metrics) // columns)
+    figure = Figure(figsize=(2.6 * columns + 1.5, rows * (0.9 + 0.25 * len(methods))), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axis, metric in zip(axes, metrics, strict=False):
+        for place, method in enumerate(methods):
+            found = interval(part.loc[part["method"] == method, metric])
+            if found.windows:
+                axis.plot([found.low, found.high], [place, place], color="0.4", lw=1.5)
+                axis.plot(found.mean, place, MARKERS[place % len(MARKERS)], color="C0", ms=5)
+        axis.set_title(metric.replace("_", " "), fontsize=9)
+        axis.tick_params(labelsize=8)
+        axis.grid(axis="x", lw=0.4, color="0.85")
+        axis.set_yticks(range(len(methods)), methods)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].invert_yaxis()
+    for axis in axes[len(metrics) :]:
+        axis.set_visible(False)
+    _save(figure, path)
+
+
+def plot_curves(curves: pd.DataFrame, path: Path) -> None:
+    """Draw the mean deletion and insertion curves, as SVG; of the first target."""
+    part = curves[curves["target"] == curves["target"].iloc[0]]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axis, kind in zip(figure.subplots(1, 2, sharey=True), ("deletion", "insertion"), strict=True):
+        for number, (method, lines) in enumerate(part.groupby("method", sort=False)):
+            style = {"color": "0.5", "ls": "--"} if method == "random order" else {"color": f"C{number % 10}"}
+            axis.plot(
+                100 * lines["share"], lines[kind], marker=MARKERS[number % len(MARKERS)], ms=3.5, lw=1.2,
+                label=str(method), **style,
+            )  # fmt: skip
+        axis.set_xscale("symlog", linthresh=5)
+        axis.set_xticks([0, 1, 2, 5, 10, 20, 50, 100], ["0", "1", "2", "5", "10", "20", "50", "100"])
+        axis.set_xlabel(
+            "positions replaced, %" if kind == "deletion" else "positions of the window put in, %"
+        )
+        axis.set_title(kind, fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(lw=0.4, color="0.9")
+    figure.axes[0].set_ylabel("score, mean over windows")
+    figure.axes[1].legend(fontsize=8, frameon=False)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as hidden:
+        figure.savefig(hidden, format="svg", metadata={"Date": None})

@@ -1,0 +1,64 @@
+"""The explained number of a model, and its gradient, without any relevance."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sparselrp_cli.model.layout import InputLayout
+from sparselrp_cli.model.operations import Samples
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.rows import sums
+
+AT_ONCE = 256
+
+
+class Scorer:
+    """Scores windows as an explainer does.
+
+    Parameters
+    ----------
+    explainer : Explainer
+    layout : InputLayout
+    target : int
+        Which of the explainer's targets.
+    """
+
+    def __init__(self, explainer: Explainer, layout: InputLayout, target: int = 0) -> None:
+        self.explainer, self.layout = explainer, layout
+        self.target = explainer.targets[target]
+
+    def scores(self, one_hot: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """Score windows (n, 4, L): shape (n,)."""
+        graph = self.explainer.graph
+        shapes = {output.node: output.shape for output in graph.outputs}
+        parts = []
+        with torch.inference_mode():
+            for first in range(0, len(one_hot), AT_ONCE):
+                x = self._input(one_hot[first : first + AT_ONCE])
+                explained = [
+                    sums(part, Samples.of(shapes[node], len(x))) for node, part in self._terms(x).items()
+                ]
+                parts.append(torch.stack(explained).sum(0).cpu().numpy())
+        return np.concatenate(parts)
+
+    def gradient_times_input(self, one_hot: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
+        """Give gradient times input by automatic differentiation, summed over bases: shape (n, L)."""
+        x = self._input(one_hot).requires_grad_()
+        score = torch.stack([part.sum() for part in self._terms(x).values()]).sum()
+        (gradient,) = torch.autograd.grad(score, x)
+        found: npt.NDArray[np.floating] = self.layout.from_model(gradient * x).sum(1).detach().cpu().numpy()
+        return found
+
+    def _input(self, one_hot: npt.NDArray[np.uint8]) -> Tensor:
+        graph = self.explainer.graph
+        x = torch.from_numpy(np.ascontiguousarray(one_hot)).to(graph.device, graph.dtype)
+        return self.layout.to_model(x)
+
+    def _terms(self, x: Tensor) -> dict[str, Tensor]:
+        """Give the terms of the score, by output node, shaped as the outputs."""
+        graph = self.explainer.graph
+        values = graph.evaluate(x)
+        with torch.no_grad():
+            seeds = self.target.seeds(graph.outputs, self.explainer.names, values)
+        return {node: values[node].double() * seed.double() for node, seed in seeds.items()}
