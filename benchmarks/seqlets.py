@@ -146,11 +146,11 @@ def modisco(case: Case) -> Spans:
     """Its positive seqlets, of 41 bp, from the map that we hand over."""
     from modiscolite.extract_seqlets import extract_seqlets
 
-    from sparselrp_cli.outputs.motif_files import NOISE, large_magnitude, without_zeros
+    from sparselrp_cli.outputs.motif_files import NOISE, small_magnitude, without_zeros
 
     with ArchiveReader(case.windows) as reader:
         one_hot, maps = reader.read(slice(0, reader.n_windows))
-        scale = NOISE * large_magnitude(reader)
+        scale = NOISE * small_magnitude(reader)
         values = (one_hot * without_zeros(one_hot, maps, first_row=0, scale=scale, seed=0)).sum(axis=1)
     found, threshold = extract_seqlets(
         attribution_scores=values.astype(np.float64), window_size=21, flank=10, suppress=20, target_fdr=0.2,

@@ -8,7 +8,7 @@ from archives import SIZES, random_places, random_rows, rows_of_contributions, w
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.motif_files import large_magnitude, without_zeros, write_modisco, write_regions
+from sparselrp_cli.outputs.motif_files import small_magnitude, without_zeros, write_modisco, write_regions
 
 
 @pytest.fixture
@@ -51,15 +51,15 @@ def test_no_observed_base_has_a_contribution_of_exactly_zero(tmp_path, reader, r
     assert np.isfinite(attributions).all()
 
 
-def test_the_noise_is_a_hundredth_of_the_large_contributions(tmp_path, reader, rows):
+def test_the_noise_is_half_of_the_small_contributions(tmp_path, reader, rows):
     _, attributions = arrays(reader, tmp_path)
     replaced = (rows.one_hot != 0) & (rows.hypothetical[0] == 0)
     noise = attributions[replaced]
 
     observed = np.abs((rows.hypothetical[0] * rows.one_hot).sum(axis=1))
-    large = np.quantile(observed[observed > 0], 0.9)
+    small = np.quantile(observed[observed > 0], 0.1)
     # Five standard errors of the standard deviation of so many normal values, and 1 % of the quantile.
-    assert noise.std() == pytest.approx(0.01 * large, rel=0.01 + 5 / np.sqrt(2 * len(noise)))
+    assert noise.std() == pytest.approx(0.5 * small, rel=0.01 + 5 / np.sqrt(2 * len(noise)))
     assert abs(noise.mean()) < 5 * noise.std() / np.sqrt(len(noise))
 
 
@@ -91,7 +91,7 @@ def test_two_writings_are_equal_bytes(tmp_path, reader):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 10, 11, 1000])
-def test_nine_in_ten_contributions_do_not_exceed_the_large_magnitude(tmp_path, n):
+def test_one_in_ten_contributions_does_not_exceed_the_small_magnitude(tmp_path, n):
     values = np.random.default_rng(n).lognormal(sigma=3, size=n)
     signed = np.where(np.arange(n) % 2, values, -values)
     rows = rows_of_contributions(
@@ -99,8 +99,8 @@ def test_nine_in_ten_contributions_do_not_exceed_the_large_magnitude(tmp_path, n
     )
 
     with ArchiveReader(write_archive(tmp_path / "run.h5", rows)) as reader:
-        expected = np.sort(values)[math.ceil(0.9 * n) - 1]
-        assert large_magnitude(reader) == pytest.approx(expected, rel=0.01)
+        expected = np.sort(values)[math.ceil(0.1 * n) - 1]
+        assert small_magnitude(reader) == pytest.approx(expected, rel=0.01)
 
 
 def test_a_map_that_is_all_zero_stays_so(tmp_path):
