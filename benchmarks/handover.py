@@ -13,6 +13,7 @@ zeros were made.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from common import ROOT, save
+from common import RESULTS, ROOT, save
 from seqlets import PLANTED, planted
 
 from sparselrp_cli.cli.main import run
@@ -42,6 +43,13 @@ def explain(prefix: Path, p: float) -> float:
     assert run([*given, "-p", str(p), "-o", str(prefix), "-q", "--formats", "h5,modisco,finemo"]) == 0
     with ArchiveReader(f"{prefix}.h5") as reader:
         return float(reader.column("zero_share").mean())
+
+
+def kept_rows(measured: str) -> list[dict[str, Any]]:
+    """Read the rows of the input that isn't measured anew."""
+    path = RESULTS / "handover_cpu.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return [row for row in rows if row["input"] != measured]
 
 
 def tool(*command: object) -> str | None:
@@ -77,6 +85,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        "--input",
+        choices=("both", "arrays", "archive"),
+        default="both",
+        help="measure one, and keep the figures of the other",
+    )
     parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
     parser.add_argument(
         "--remedies", action="store_true", help="planted maps with zeros, handed over in six ways"
@@ -86,7 +100,7 @@ def main() -> None:
     if arguments.remedies:
         remedies(database, arguments.save)
         return
-    rows = []
+    rows = [] if arguments.input == "both" else kept_rows(arguments.input)
     with tempfile.TemporaryDirectory() as folder:
         for p in PROPORTIONS:
             prefix = Path(folder) / f"p{p:g}"
@@ -96,6 +110,8 @@ def main() -> None:
                 "archive": ("-i", f"{prefix}.h5"),
             }
             for name, given in inputs.items():
+                if arguments.input not in ("both", name):
+                    continue
                 motifs = Path(f"{prefix}.{name}.h5")
                 failed = tool("modisco", "motifs", *given, *MODISCO, "-o", motifs)
                 row: dict[str, Any] = {"p": p, "zero share": zeros, "input": name, "failed": failed}

@@ -1,0 +1,136 @@
+"""`sparselrp evaluate` on archives of small models: rows, baselines, randomisation, files, refusals."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from sparselrp_cli.cli.main import run
+
+WINDOW = 30
+
+
+class Net(nn.Module):
+    """ReLU network on windows of 30 bp, two tasks."""
+
+    window = WINDOW
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.scan = nn.Conv1d(4, 8, 5, padding=2)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(8 * WINDOW, 2)
+
+    def forward(self, x):
+        return self.head(self.act(self.scan(x)).flatten(1))
+
+
+class Sum(nn.Module):
+    """Counts A: relevance, gradient x input and mutagenesis are known."""
+
+    window = WINDOW
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4 * WINDOW, 1, bias=False)
+        with torch.no_grad():
+            self.head.weight.zero_()
+            self.head.weight[:, :WINDOW] = 1
+
+    def forward(self, x):
+        return self.head(x.flatten(1))
+
+
+@pytest.fixture
+def archives(tmp_path):
+    rng = np.random.default_rng(0)
+    letters = "".join(rng.choice(list("ACGT"), 900))
+    genome = tmp_path / "genome.fa"
+    genome.write_text(f">chr1\n{letters}\n")
+    regions = tmp_path / "regions.bed"
+    regions.write_text(
+        "".join(f"chr1\t{s}\t{s + WINDOW}\tr{s}\t0\t{'+-'[s // 40 % 2]}\n" for s in range(40, 840, 40))
+    )
+    (tmp_path / "sites.bed").write_text("".join(f"chr1\t{s + 10}\t{s + 16}\n" for s in range(40, 840, 80)))
+
+    def made(name, model, *options):
+        given = ["attribute", genome, "-r", regions, "-m", f"{__file__}:{model}", "-o", tmp_path / name, "-q"]
+        assert run([*map(str, given), "--formats", "h5", *options]) == 0
+        return tmp_path / f"{name}.h5"
+
+    return made
+
+
+def evaluated(tmp_path, *arguments):
+    prefix = tmp_path / "out"
+    assert run(["evaluate", *map(str, arguments), "-o", str(prefix), "-q"]) == 0
+    return pd.read_csv(f"{prefix}.evaluation.tsv", sep="\t").set_index("method"), prefix
+
+
+def test_baselines_on_an_additive_model_are_the_map_itself(archives, tmp_path):
+    one = archives("one", "Sum", "-p", "0", "--composite", "zero")
+    baselines = ("--baseline", "gradient-x-input", "--baseline", "mutagenesis")
+    table, _ = evaluated(
+        tmp_path, one, "--sites", tmp_path / "sites.bed", "-m", f"{__file__}:Sum", *baselines
+    )
+    assert list(table.index) == ["one", "gradient-x-input", "mutagenesis"]
+    assert (table["windows"] == 10).all()
+    for column in ("mass_in_sites", "auroc", "gini", "zero_share"):
+        assert table.loc["gradient-x-input", column] == pytest.approx(table.loc["one", column])
+    assert table.loc["gradient-x-input", "agreement_with_first"] == pytest.approx(1)
+    # Where there is no A, changing the base to A raises the score.
+    assert table.loc["mutagenesis", "zero_share"] == 0
+    assert table.loc["mutagenesis", "agreement_with_first"] == pytest.approx(1)
+
+
+def test_faithfulness_stands_beside_a_random_order(archives, tmp_path):
+    one, two = archives("one", "Net", "-t", "0", "-p", "0"), archives("two", "Net", "-t", "0", "-p", "0.5")
+    model = ("-m", f"{__file__}:Net", "--faithfulness", "3", "--strands", "--randomise")
+    table, prefix = evaluated(tmp_path, one, two, *model)
+    assert list(table.index) == ["one", "two", "random order"]
+    assert table.loc["one", "deletion_drop"] > table.loc["random order", "deletion_drop"]
+    assert table.loc["one", "insertion_rise"] > table.loc["random order", "insertion_rise"]
+    assert table.loc["one", "strand_agreement"] == pytest.approx(0, abs=0.9)
+    assert table.loc["one", "conservation_error"] < 1e-4
+    assert np.isnan(table.loc["random order", "gini"])
+    assert "auroc" not in table.columns
+    randomised = pd.read_csv(f"{prefix}.randomisation.tsv", sep="\t")
+    assert set(randomised["method"]) == {"one", "two"}
+    assert randomised["correlation"].abs().max() < 0.9
+    paired = json.loads((tmp_path / "out.evaluation.json").read_text())["differences"]
+    per_window = pd.read_csv(f"{prefix}.per-window.tsv", sep="\t").set_index(["window", "method"])
+    by_hand = per_window["gini"].unstack()
+    gini = next(d for d in paired if d["metric"] == "gini" and d["method"] == "two")
+    assert gini["difference"] == pytest.approx((by_hand["two"] - by_hand["one"]).mean(), rel=1e-4)
+    assert gini["low"] <= gini["difference"] <= gini["high"]
+    assert {p.name for p in tmp_path.glob("out.*")} == {
+        "out.evaluation.tsv", "out.per-window.tsv", "out.differences.tsv", "out.curves.tsv",
+        "out.randomisation.tsv", "out.evaluation.json", "out.evaluation.svg", "out.curves.svg",
+    }  # fmt: skip
+
+
+def test_every_target_has_its_rows_and_equal_calls_give_equal_files(archives, tmp_path):
+    both = archives("both", "Net", "-t", "0", "-t", "1")
+    first, _ = evaluated(tmp_path, both, "-m", f"{__file__}:Net", "--faithfulness", "1", "--windows", "4")
+    assert list(first["target"]) == [0, 1, 0, 1] or list(first["target"]) == [0, 0, 1, 1]
+    assert (first["windows"] == 4).all()
+    written = {p.name: p.read_bytes() for p in tmp_path.glob("out.*")}
+    evaluated(tmp_path, both, "-m", f"{__file__}:Net", "--faithfulness", "1", "--windows", "4")
+    assert written == {p.name: p.read_bytes() for p in tmp_path.glob("out.*")}
+
+
+def test_archives_of_other_windows_are_refused(archives, tmp_path, capsys):
+    one = archives("one", "Net", "-t", "0")
+    other = archives("other", "Net", "-t", "1")
+    assert run(["evaluate", str(one), str(other), "-q"]) == 1
+    assert "other windows or targets" in capsys.readouterr().err
+
+
+def test_a_model_that_has_no_such_target_is_refused(archives, tmp_path, capsys):
+    one = archives("one", "Net", "-t", "1")
+    assert run(["evaluate", str(one), "-m", f"{__file__}:Sum", "--strands", "-q"]) == 1
+    assert "error" in capsys.readouterr().err
