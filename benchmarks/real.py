@@ -1,0 +1,129 @@
+"""Real genomics: which p and composite on held-out su(Hw) peaks, beside baselines, and what weak sites lose.
+
+    python benchmarks/real.py --save     10 minutes on two cores; --quick takes a minute
+
+First, `sparselrp evaluate` over archives of every composite and proportion, with gradient x input,
+mutagenesis and, if tangermeme is installed, DeepLIFT/SHAP, against matches of MA0533.1 over 10 bits and by
+deletion and insertion. Then, for windows with a second match of 8 bits or more, how often its relevance is small or gone.
+"""
+
+import argparse
+import json
+import tempfile
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from common import ROOT, save
+
+from sparselrp_cli.cli.main import run
+from sparselrp_cli.evaluation.sites import matrix_scores, read_matrix
+from sparselrp_cli.outputs.archive import ArchiveReader
+
+MODEL = str(ROOT / "models" / "suhw-dm3")
+MOTIF = str(ROOT / "data" / "suhw-MA0533.1.jaspar")
+PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+WEAK_BITS, WEAK_SHARE = 8.0, 0.05
+
+
+def archives(folder: Path, quick: bool) -> list[Path]:
+    """Explain the peaks in every way."""
+    ways = {"LRP epsilon-plus": ["-p", "0"]}
+    others = ("z-plus", "epsilon-gamma", "epsilon-alpha2-beta1")
+    for composite in ("zero",) if quick else ("zero", *others):
+        ways[f"LRP {composite}"] = ["-p", "0", "--composite", composite]
+    for p in (0.25, 0.9) if quick else PROPORTIONS:
+        ways[f"PLRP-lambda epsilon-plus p={p}"] = ["-p", str(p)]
+    for p in () if quick else (0.25, 0.9):
+        ways[f"PLRP-M epsilon-plus p={p}"] = ["-p", str(p), "--redistribute", "m"]
+        for composite in ("z-plus", "epsilon-gamma"):
+            ways[f"PLRP-lambda {composite} p={p}"] = ["-p", str(p), "--composite", composite]
+    ways["PLRP-auto epsilon-plus"] = ["-p", "auto"]
+    genome, regions = ROOT / "data" / "chr2R-15-21Mb.fa.gz", ROOT / "data" / "suhw-peaks.bed"
+    paths = []
+    for name, options in ways.items():
+        prefix = folder / name
+        given = ["attribute", str(genome), "-r", str(regions), "-m", MODEL, "-o", str(prefix), "-q"]
+        assert run([*given, "--formats", "h5", *options]) == 0
+        paths.append(folder / f"{name}.h5")
+    return paths
+
+
+def evaluated(paths: list[Path], folder: Path, quick: bool) -> dict[str, Any]:
+    """Metrics of all windows, and with the model's answer of some."""
+    found = {}
+    common = ["evaluate", *map(str, paths), "--motif", MOTIF, "--min-score", "0", "-q"]
+    assert run([*common, "-o", str(folder / "all")]) == 0
+    found["all windows"] = json.loads((folder / "all.evaluation.json").read_text())
+    baselines = ["gradient-x-input", "mutagenesis"]
+    if find_spec("tangermeme"):
+        baselines.append("deeplift-shap")
+    options = [part for name in baselines for part in ("--baseline", name)]
+    some = ["-m", MODEL, *options, "--faithfulness", "3", "--strands", "--windows", "10" if quick else "60"]
+    assert run([*common, *some, "-o", str(folder / "some")]) == 0
+    found["some windows"] = json.loads((folder / "some.evaluation.json").read_text())
+    two = [
+        str(path) for path in paths if path.stem.endswith(("LRP epsilon-plus", "lambda epsilon-plus p=0.25"))
+    ]
+    asked = ["evaluate", *two, "-q", "-m", MODEL, "--randomise", "--windows", "20"]
+    assert run([*asked, "-o", str(folder / "random")]) == 0
+    found["randomised"] = json.loads((folder / "random.evaluation.json").read_text())["randomisation"]
+    return found
+
+
+def weak_sites(paths: list[Path]) -> list[dict[str, Any]]:
+    """What share of second matches has little relevance, and how often none at all."""
+    matrix = read_matrix(Path(MOTIF))
+    width = len(matrix["A"])
+    rows = []
+    for path in paths:
+        with ArchiveReader(path) as reader:
+            one_hot, _ = reader.read(slice(0, reader.n_windows))
+            maps = np.abs(reader.contributions(slice(0, reader.n_windows)).astype(float))
+            scores = reader.column("score")
+        bits = matrix_scores(one_hot, matrix).max(axis=0)
+        shares = []
+        for a, b, score in zip(maps, bits, scores, strict=True):
+            first = int(b.argmax())
+            apart = np.abs(np.arange(len(b)) - first) >= width
+            second = int(np.where(apart, b, -np.inf).argmax())
+            if score > 0 and b[first] > 10 and b[second] >= WEAK_BITS:
+                strong, weak = (a[at : at + width].sum() for at in (first, second))
+                shares.append(weak / strong if strong else float("nan"))
+        values = np.array(shares)
+        rows.append(
+            {
+                "method": path.stem, "second sites": len(values), "median share": float(np.nanmedian(values)),
+                "under 5 % of the first": float(np.nanmean(values < WEAK_SHARE)),
+                "no relevance": float(np.nanmean(values == 0)),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
+    parser.add_argument("--quick", action="store_true", help="fewer ways and windows")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, redirect_stdout(StringIO()):
+        folder = Path(name)
+        paths = archives(folder, arguments.quick)
+        found = {**evaluated(paths, folder, arguments.quick), "weak sites": weak_sites(paths)}
+    for part in ("all windows", "some windows"):
+        print(pd.DataFrame(found[part]["methods"]).round(3).to_string(index=False))
+    print(pd.DataFrame(found["weak sites"]).round(3).to_string(index=False))
+    print(pd.DataFrame(found["randomised"]).round(3).to_string(index=False))
+    if arguments.save:
+        save("real", found, torch.device("cpu"))
+
+
+if __name__ == "__main__":
+    main()
