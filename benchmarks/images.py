@@ -10,9 +10,10 @@ clutter in the place of the most relevant pixels.
 """
 
 import argparse
+import itertools
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib as mpl
 import numpy as np
@@ -28,7 +29,7 @@ from sparselrp_cli.model.capture import capture
 from sparselrp_cli.model.targets import OutputNames, Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
-from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.pruning import Pruned, Pruning
 
 SIZE, SCALE = 40, 2
 PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -188,6 +189,51 @@ def explain(net: nn.Module, test: Images, quick: bool) -> tuple[list[dict[str, A
     return rows, pictures
 
 
+class Recording(Pruning):
+    """Pruning that remembers which neurons it kept, tensor by tensor."""
+
+    masks: ClassVar[list[Tensor]] = []
+
+    def scale(self, a: Tensor, c: Tensor) -> Pruned:
+        pruned = super().scale(a, c)
+        self.masks.append((pruned.multiplier * a != 0).reshape(len(a), -1))
+        return pruned
+
+
+def neurons(net: nn.Module, test: Images, n_each: int) -> list[dict[str, Any]]:
+    """How much the sets of kept neurons of two images overlap (Jaccard), in one class and in two."""
+    with torch.no_grad():
+        right = net(test.x).argmax(1) == test.y
+    graph = capture(net, test.x[:2])
+    rows = []
+    for p in (0.25, 0.9):
+        kept: list[list[Tensor]] = []
+        labels: list[int] = []
+        for digit in range(10):
+            here = torch.nonzero(right & (test.y == digit))[:n_each, 0]
+            if not len(here):
+                continue
+            target = Target(str(digit), (Term(0, digit, None),))
+            explainer = Explainer(
+                graph, [target], [OutputNames("class")], PRESETS["epsilon-plus"], Recording(p)
+            )
+            Recording.masks.clear()
+            explainer.explain(test.x[here])
+            kept += [[mask[i] for mask in Recording.masks] for i in range(len(here))]
+            labels += [digit] * len(here)
+        for layer in range(len(kept[0])):
+            overlaps: dict[bool, list[float]] = {True: [], False: []}
+            for i, j in itertools.combinations(range(len(kept)), 2):
+                a, b = kept[i][layer], kept[j][layer]
+                overlap = float((a & b).sum() / max(int((a | b).sum()), 1))
+                overlaps[labels[i] == labels[j]].append(overlap)
+            share = float(torch.stack([k[layer] for k in kept]).double().mean())
+            same, other = (float(np.mean(overlaps[which])) for which in (True, False))
+            row = {"p": p, "layer from the output": layer + 1, "kept": share}
+            rows.append({**row, "overlap, one class": same, "overlap, two classes": other})
+    return rows
+
+
 def flipping(net: nn.Module, test: Images, maps: list[tuple[int, np.ndarray]]) -> float:
     """Mean drop of the class's logit while a fifth of the pixels turns to another canvas's clutter."""
     rng = np.random.default_rng(0)
@@ -244,7 +290,7 @@ def main() -> None:
     bunch = load_digits()
     digits, classes = bunch.images / 16, bunch.target
     split = DIGITS_FOR_TRAINING
-    rows, networks = [], []
+    rows, networks, overlaps = [], [], []
     pictures: dict[str, dict[str, np.ndarray]] = {}
     for kind in ("VGG-like", "ResNet-like"):
         for seed in range(seeds):
@@ -257,14 +303,21 @@ def main() -> None:
             print(networks[-1], f"{time.perf_counter() - began:.0f} s", flush=True)
             found, shown = explain(net, test, arguments.quick)
             rows += [{"network": kind, "seed": seed, **row} for row in found]
+            overlaps += [
+                {"network": kind, "seed": seed, **row}
+                for row in neurons(net, test, 2 if arguments.quick else 6)
+            ]
             pictures.setdefault(kind, shown)
             if arguments.save:
-                save("images", [{"networks": networks, "rows": rows}], torch.device("cpu"))
+                save(
+                    "images", [{"networks": networks, "rows": rows, "neurons": overlaps}], torch.device("cpu")
+                )
     table = pd.DataFrame(rows)
     table["p"] = table["p"].astype(str)
     columns = ["mass_in_sites", "auroc", "auprc", "gini", "zero_share", "flipping_drop"]
     keys = ["network", "composite", "method", "p"]
     print(table.groupby(keys, sort=False)[columns].mean().round(3).to_string())
+    print(pd.DataFrame(overlaps).groupby(["network", "p", "layer from the output"]).mean().round(3))
     if arguments.save:
         draw_pictures(pictures)
 

@@ -4,7 +4,8 @@
 
 First, `sparselrp evaluate` over archives of every composite and proportion, with gradient x input,
 mutagenesis and, if tangermeme is installed, DeepLIFT/SHAP, against matches of MA0533.1 over 10 bits and by
-deletion and insertion. Then, for windows with a second match of 8 bits or more, how often its relevance is small or gone.
+deletion and insertion. Then, for windows with a second match of 8 bits or more, how often its relevance is
+small or gone.
 """
 
 import argparse
