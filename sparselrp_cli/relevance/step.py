@@ -258,8 +258,9 @@ def propagate_masked(
     """Carry `c` to the input once more with the pruned neurons masked out (PLRP-M).
 
     Every output neuron gives its relevance to its own kept inputs; the bias is left out. [ours] An output
-    neuron all of whose inputs were pruned, or whose masked denominator is below `tau` times the sum of its
-    terms' magnitudes, falls back to its unmasked column, bias included.
+    neuron all of whose inputs were pruned, whose masked denominator is below `tau` times the sum of its
+    terms' magnitudes, or of another sign than the unmasked one, falls back to its unmasked column, bias
+    included.
 
     Parameters
     ----------
@@ -271,7 +272,11 @@ def propagate_masked(
     to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
     to_stabiliser, columns, mass = to_bias.clone(), to_bias.clone(), to_bias.clone()
     for i, branch in enumerate(output.prepared.branches):
-        shared = output.share_masked(branch, *_masked_denominators(output.prepared, branch, a * keep, tau))
+        inner, least = _masked_denominators(output.prepared, branch, a * keep, tau)
+        if not branch.positive:
+            # What is kept and points the other way than the whole would give relevance of the wrong sign.
+            inner.masked_fill_(inner * cache.of(name, i, output, a) < 0, 0)
+        shared = output.share_masked(branch, inner, least)
         part = output.prepared._carry(branch, shared.values, a).mul_(keep)
         multiplier = part if multiplier is None else multiplier.add_(part)
         to_stabiliser += shared.to_stabiliser

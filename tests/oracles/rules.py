@@ -84,7 +84,8 @@ def masked_step(
 
     The contributions are those of the unmasked rule (the generalised gamma rule looks at the sign of the true
     output); the bias is left out. Output k falls back to its unmasked column where nothing it received was
-    kept, or where `|sum_j m_j z_jk| < tau sum_j |m_j z_jk|`.
+    kept, where `|sum_j m_j z_jk| < tau sum_j |m_j z_jk|`, or where `sum_j m_j z_jk` is of another sign than
+    `sum_j z_jk + b_k`.
     """
     relevance = np.zeros(len(a))
     absorbed = np.zeros(len(R))
@@ -93,7 +94,8 @@ def masked_step(
         for k in range(len(R)):
             masked = np.where(keep, z[:, k], 0.0)
             size = np.abs(masked).sum()
-            falls = size == 0 or abs(masked.sum()) < tau * size
+            turned = masked.sum() * (z[:, k].sum() + bias[k]) < 0
+            falls = size == 0 or abs(masked.sum()) < tau * size or turned
             fell_back[k] |= falls
             column, b_k = (z[:, k], bias[k]) if falls else (masked, 0.0)
             given, taken = _distribute(column, b_k, share * R[k], 0.0 if rule == "zero" else eps)

@@ -66,3 +66,22 @@ def test_a_single_active_neuron_survives_any_pruning():
     torch.testing.assert_close(
         explain("epsilon-plus", 0.9).contributions, explain("epsilon-plus").contributions
     )
+
+
+def test_masked_relevance_does_not_turn_where_more_negative_than_positive_terms_are_kept():
+    """Terms 4, 3.5, 3, 1.5, -5, -4: p = 0.9 keeps 4 and -5, whose sum is negative though the score is 3.
+
+    Shared over that sum, the site's relevance would be -12. The neuron falls back to its unmasked column.
+    """
+    terms = torch.tensor([4.0, 3.5, 3.0, 1.5, -5.0, -4.0], dtype=torch.float64)
+    hidden, score = nn.Linear(6, 6, bias=False), nn.Linear(6, 1, bias=False)
+    with torch.no_grad():
+        hidden.weight.copy_(torch.eye(6))
+        score.weight.copy_(terms[None])
+    module = nn.Sequential(hidden, nn.ReLU(), score).double()
+    x = torch.ones(1, 6, dtype=torch.float64)
+    graph = capture(module, x.expand(2, -1).contiguous())
+    pruning = Pruning(0.9, redistribute="m")
+    (found,) = Explainer(graph, [TARGET], composite=PRESETS["zero"], pruning=pruning).explain(x)
+    assert torch.allclose(found.contributions, terms[None], atol=1e-5)
+    assert found.ledger.pruned_layers[0].fallback_columns.tolist() == [1]
