@@ -64,6 +64,7 @@ def explain_shuffled(
         prefix=path_of(prefix, ".background"),
         formats=("h5",),
         resume=False,
+        multiqc=False,
     )
     attribute(background, command, progress, stop)
     return path_of(prefix, ".background.h5")
@@ -102,6 +103,7 @@ def explain_unpruned(
         prefix=path_of(prefix, ".unpruned"),
         formats=("h5",),
         resume=False,
+        multiqc=False,
     )
     attribute(unpruned, command, progress, stop)
     return path_of(prefix, ".unpruned.h5")

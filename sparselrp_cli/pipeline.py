@@ -79,6 +79,8 @@ class AttributeOptions:
     """If given, `regions` is a VCF, and each window holds this allele of a variant."""
     resume: bool | None = None
     """Go on with what an interrupted run left, throw it away, or, if None, stop if there is any."""
+    multiqc: bool = True
+    """Whether the run has a row in MultiQC's reports; one that accompanies another has none."""
 
     @property
     def explaining(self) -> ExplainOptions:
@@ -191,7 +193,7 @@ def _carry_out(
             raise InputError(f"none of the {state.n_skipped} regions can be scored: {state.first_reason}")
         totals = Totals(run.shape.target_names, ambiguous=state.ambiguous, agreement=state.agreement)
         sizes = run.source.chrom_sizes
-        results = Results(options.prefix, run.shape, run.manifest, sizes, totals, command)
+        results = Results(options.prefix, run.shape, run.manifest, sizes, totals, command, options.multiqc)
         summary = write_results(results, read_blocks(journal, run.shape))
         journal.remove()
     return summary

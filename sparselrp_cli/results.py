@@ -43,6 +43,8 @@ class Results:
         Empty, but for what isn't counted in rows.
     command : sequence of str
         The command line, for the manifest.
+    multiqc : bool
+        Whether the run has a row in MultiQC's reports.
     """
 
     prefix: Path
@@ -51,6 +53,7 @@ class Results:
     chrom_sizes: Mapping[str, int]
     totals: Totals
     command: Sequence[str]
+    multiqc: bool = True
 
 
 def path_of(prefix: Path, suffix: str) -> Path:
@@ -81,9 +84,10 @@ def write_results(results: Results, blocks: Blocks) -> RunSummary:
             windows = path_of(results.prefix, ".windows.tsv")
             _write_windows(reader, windows)
             exported = export_files(reader, results.prefix, formats, overlap)
-            row = path_of(results.prefix, "_mqc.tsv")
-            write_multiqc(reader.manifest, results.prefix.name, row)
-            files = [*([archive] if keep else []), windows, *tables, row, *exported]
+            rows = [path_of(results.prefix, "_mqc.tsv")] if results.multiqc else []
+            for row in rows:
+                write_multiqc(reader.manifest, results.prefix.name, row)
+            files = [*([archive] if keep else []), windows, *tables, *rows, *exported]
             manifest = with_outputs(reader.manifest, results.command, files)
     finally:
         if not keep:

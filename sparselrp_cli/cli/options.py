@@ -13,7 +13,7 @@ from sparselrp_cli.errors import printable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "finemo")
+FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "modisco-h5", "finemo")
 OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
 COMPOSITES = (
     "epsilon-plus", "epsilon", "epsilon-gamma", "epsilon-alpha2-beta1", "epsilon-plus-flat",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.motif_files import write_modisco, write_regions
+from sparselrp_cli.outputs.motif_files import write_modisco, write_modisco_h5, write_regions
 from sparselrp_cli.outputs.names import target_file_names
 from sparselrp_cli.outputs.tracks import write_bedgraph, write_bigwig
 
@@ -17,7 +17,8 @@ def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], ov
     Parameters
     ----------
     formats : sequence of str
-        Of ``bigwig``, ``bedgraph``, ``modisco``, ``finemo``; ``h5`` is the archive itself and adds nothing.
+        Of ``bigwig``, ``bedgraph``, ``modisco``, ``modisco-h5``, ``finemo``; ``h5`` is the archive itself
+        and adds nothing.
     overlap : str
         What a base covered by several windows gets in a track.
 
@@ -48,6 +49,8 @@ def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], ov
                 write_bedgraph(reader, path(name, "sd.bedgraph.gz"), overlap, target, spread=True)
         if "modisco" in formats or "finemo" in formats:
             write_modisco(reader, path(name, "ohe.npz"), path(name, "attr.npz"), target)
+        if "modisco-h5" in formats:
+            write_modisco_h5(reader, path(name, "modisco.h5"), target)
     if "modisco" in formats or "finemo" in formats:
         write_regions(reader, path("", "regions.narrowPeak"))
     return written

@@ -1,13 +1,15 @@
 """Files for motif discovery: arrays for TF-MoDISco, regions for Fi-NeMo."""
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
+from sparselrp_cli.outputs.archive_layout import chunk_rows
 from sparselrp_cli.outputs.archive_reader import ArchiveReader
 from sparselrp_cli.outputs.atomic import replacing
 from sparselrp_cli.outputs.names import field
@@ -44,14 +46,51 @@ def write_modisco(
         If a file can't be written.
     """
     shape = (reader.n_windows, 4, reader.window_length)
-    scale = NOISE * small_magnitude(reader, target)
     one_hot = (reader.read(rows, target)[0] for rows in reader.chunks())
     _write_npz(ohe_path, shape, np.dtype(np.uint8), one_hot)
-    dense = (
-        without_zeros(*reader.read(rows, target), first_row=rows.start, scale=scale, seed=seed)
-        for rows in reader.chunks()
-    )
+    dense = (maps for _, _, maps in _handed_over(reader, target, seed))
     _write_npz(attr_path, shape, np.dtype(np.float32), dense)
+
+
+def write_modisco_h5(reader: ArchiveReader, path: Path | str, target: int = 0, seed: int = SEED) -> None:
+    """Write the numbers of `write_modisco` as the one file that ``modisco motifs -i`` reads.
+
+    Datasets ``input_seqs`` (uint8) and ``hyp_scores`` (float32), shape (N, L, 4), of one target. The archive
+    has the same names, but its zeros are exact, and of several targets it has all.
+
+    Parameters
+    ----------
+    reader : ArchiveReader
+    path : Path or str
+    target : int
+    seed : int
+
+    Raises
+    ------
+    OutputError
+        If the file can't be written.
+    """
+    shape = (reader.n_windows, reader.window_length, 4)
+    tail = shape[1:]
+    with replacing(path) as hidden, h5py.File(hidden, "w", libver="earliest", locking=False) as file:
+        bases, scores = (
+            file.create_dataset(
+                name, shape, dtype, maxshape=(None, *tail), chunks=(chunk_rows(reader.window_length), *tail),
+                compression="gzip", compression_opts=1, track_times=False,
+            )
+            for name, dtype in (("input_seqs", np.uint8), ("hyp_scores", np.float32))
+        )  # fmt: skip
+        for rows, one_hot, maps in _handed_over(reader, target, seed):
+            bases[rows], scores[rows] = one_hot.swapaxes(1, 2), maps.swapaxes(1, 2)
+
+
+def _handed_over(reader: ArchiveReader, target: int, seed: int) -> Iterator[tuple[slice, Bases, Reals]]:
+    """Give rows with their one-hot bases and with maps that have noise in the place of zeros."""
+    scale = NOISE * small_magnitude(reader, target)
+    for rows in reader.chunks():
+        one_hot, hypothetical = reader.read(rows, target)
+        maps = without_zeros(one_hot, hypothetical, first_row=rows.start, scale=scale, seed=seed)
+        yield rows, one_hot, maps
 
 
 def without_zeros(one_hot: Bases, hypothetical: Reals, *, first_row: int, scale: float, seed: int) -> Reals:

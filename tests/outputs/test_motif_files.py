@@ -2,13 +2,20 @@
 
 import math
 
+import h5py
 import numpy as np
 import pytest
 from archives import SIZES, random_places, random_rows, rows_of_contributions, write_archive
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.motif_files import small_magnitude, without_zeros, write_modisco, write_regions
+from sparselrp_cli.outputs.motif_files import (
+    small_magnitude,
+    without_zeros,
+    write_modisco,
+    write_modisco_h5,
+    write_regions,
+)
 
 
 @pytest.fixture
@@ -42,6 +49,20 @@ def test_the_arrays_are_those_of_the_archive_off_the_zeros(tmp_path, reader, row
     np.testing.assert_array_equal(one_hot, rows.one_hot)
     np.testing.assert_array_equal(attributions[~replaced], original[~replaced])
     assert attributions.dtype == np.float32
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_the_one_file_holds_the_numbers_of_the_two(tmp_path, reader, target):
+    one_hot, attributions = arrays(reader, tmp_path, target)
+    paths = tmp_path / "a.modisco.h5", tmp_path / "b.modisco.h5"
+    for path in paths:
+        write_modisco_h5(reader, path, target)
+
+    with h5py.File(paths[0]) as file:
+        assert set(file) == {"input_seqs", "hyp_scores"}
+        np.testing.assert_array_equal(file["input_seqs"][:].swapaxes(1, 2), one_hot)
+        np.testing.assert_array_equal(file["hyp_scores"][:].swapaxes(1, 2), attributions)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_no_observed_base_has_a_contribution_of_exactly_zero(tmp_path, reader, rows):
@@ -109,6 +130,14 @@ def test_a_map_that_is_all_zero_stays_so(tmp_path):
         _, attributions = arrays(reader, tmp_path)
 
     assert not attributions.any()
+
+
+def test_the_one_file_without_windows_is_empty(tmp_path):
+    with ArchiveReader(write_archive(tmp_path / "run.h5", random_rows([], 6))) as reader:
+        write_modisco_h5(reader, tmp_path / "run.modisco.h5")
+
+    with h5py.File(tmp_path / "run.modisco.h5") as file:
+        assert file["hyp_scores"].shape == (0, 6, 4)
 
 
 def test_an_archive_without_windows_gives_empty_arrays(tmp_path):
