@@ -13,7 +13,7 @@ from sparselrp_cli.cli.options import log_options, start_log
     "--genome", required=True, metavar="NAME|FASTA",
     help="The browser's name of the assembly, such as hg38 or dm3; for IGV alone also a FASTA file.",
 )  # fmt: skip
-@click.option("--url", metavar="ADDRESS", help="Where the folder will be on the web; WashU needs it.")
+@click.option("--url", metavar="ADDRESS", help="Where the folder will be on the web; IGV-Web and WashU need it.")
 @click.option("--locus", metavar="CHROM:START-END", help="What IGV shows first.  [default: all]")
 @click.option("--email", metavar="ADDRESS", help="Yours, for UCSC's hub, which has to name one.")
 @log_options
@@ -27,10 +27,11 @@ def browser(
     email: str | None,
     quiet: bool,
 ) -> None:
-    """Write PREFIX.igv.xml, PREFIX.hub.txt and, with --url, PREFIX.datahub.json for the bigWigs of a run.
+    """Write PREFIX.igv.xml, PREFIX.hub.txt and, with --url, PREFIX.igv.json and PREFIX.datahub.json.
 
     Open the first with IGV. Put the folder on the web, and give UCSC the address of the second (track hubs),
-    WashU that of the third (remote tracks): there each base is a letter as high as its contribution.
+    IGV-Web that of the third (session) and WashU that of the fourth (remote tracks): in these each base is a
+    letter as high as its contribution.
 
     \b
     Example:

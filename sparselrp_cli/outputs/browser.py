@@ -20,10 +20,10 @@ NOBODY = "unknown@example.org"
 def write_browser_files(
     prefix: Path, genome: str, *, url: str | None = None, locus: str | None = None, email: str = NOBODY
 ) -> list[Path]:
-    """Write a session for IGV and a track hub for UCSC, and, with an address, a data hub for WashU.
+    """Write a session for IGV and a track hub for UCSC, and, with an address, what IGV-Web and WashU open.
 
-    All name the tracks by their file names, so that the folder can be moved as a whole. In UCSC and WashU
-    each base is a letter as high as its contribution (dynseq).
+    The first two name the tracks by their file names, so that the folder can be moved as a whole. But in IGV
+    for the desktop, which has no such track, each base is a letter as high as its contribution (dynseq).
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ def write_browser_files(
     tracks = _tracks(prefix)
     texts = {"igv.xml": _igv(prefix, tracks, genome, locus), "hub.txt": _ucsc(prefix, tracks, genome, email)}
     if url is not None:
+        texts["igv.json"] = _igv_web(prefix, tracks, genome, url, locus)
         texts["datahub.json"] = _washu(tracks, url)
     written = []
     for ending, text in texts.items():
@@ -68,8 +69,16 @@ def _tracks(prefix: Path) -> list[Path]:
     return found
 
 
+def _beds(prefix: Path) -> dict[Path, str]:
+    """Find what `motifs` wrote, with what to call it."""
+    named = {
+        prefix.with_name(f"{prefix.name}.{ending}"): f"{prefix.name} {what}" for ending, what in BEDS.items()
+    }
+    return {path: name for path, name in named.items() if path.is_file()}
+
+
 def _igv(prefix: Path, tracks: Sequence[Path], genome: str, locus: str | None) -> str:
-    beds = [path for ending in BEDS if (path := prefix.with_name(f"{prefix.name}.{ending}")).is_file()]
+    beds = _beds(prefix)
     session = ET.Element("Session", genome=genome, locus=locus or "All", version="8")
     resources = ET.SubElement(session, "Resources")
     for path in (*tracks, *beds):
@@ -80,12 +89,28 @@ def _igv(prefix: Path, tracks: Sequence[Path], genome: str, locus: str | None) -
             panel, "Track", id=path.name, name=path.stem, clazz="org.broad.igv.track.DataSourceTrack",
             autoScale="true", height="100", renderer="BAR_CHART", windowFunction="mean",
         )  # fmt: skip
-    for path in beds:
-        ending = path.name.removeprefix(f"{prefix.name}.")
-        name = f"{prefix.name} {BEDS[ending]}"
+    for path, name in beds.items():
         ET.SubElement(panel, "Track", id=path.name, name=name, clazz="org.broad.igv.track.FeatureTrack")
     ET.indent(session)
     return ET.tostring(session, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _igv_web(prefix: Path, tracks: Sequence[Path], genome: str, url: str, locus: str | None) -> str:
+    """Write a session of igv.js, which needs whole addresses."""
+    base = url.rstrip("/")
+    shown: list[dict[str, object]] = [
+        {
+            "name": path.stem, "type": "wig", "format": "bigwig", "url": f"{base}/{quote(path.name)}",
+            "graphType": "dynseq", "autoscale": True, "height": 120,
+        }
+        for path in tracks
+    ]  # fmt: skip
+    shown += [
+        {"name": name, "type": "annotation", "format": "bed", "url": f"{base}/{quote(path.name)}"}
+        for path, name in _beds(prefix).items()
+    ]
+    session = {"genome": genome, **({"locus": locus} if locus else {}), "tracks": shown}
+    return json.dumps(session, indent=1) + "\n"
 
 
 def _ucsc(prefix: Path, tracks: Sequence[Path], genome: str, email: str) -> str:

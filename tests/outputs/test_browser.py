@@ -48,6 +48,25 @@ def test_the_data_hub_has_addresses(folder):
     assert all(track["type"] == "dynseq" for track in hub)
 
 
+def test_the_web_session_has_letters_and_the_beds_under_their_addresses(folder):
+    session = json.loads((folder / "a b&c.igv.json").read_text())
+    assert session["genome"] == "dm3"
+    assert "locus" not in session
+    tracks = {track["url"]: track for track in session["tracks"]}
+    assert list(tracks) == [
+        "https://x.org/d/a%20b%26c.bw",
+        "https://x.org/d/a%20b%26c.task.bw",
+        "https://x.org/d/a%20b%26c.hits.bed",
+    ]
+    assert [track.get("graphType") for track in tracks.values()] == ["dynseq", "dynseq", None]
+
+
+def test_without_an_address_there_are_no_web_sessions(tmp_path):
+    (tmp_path / "x.bw").touch()
+    assert run(["browser", str(tmp_path / "x"), "--genome", "dm3", "-q"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"x.bw", "x.igv.xml", "x.hub.txt"}
+
+
 def test_a_run_without_a_bigwig_is_said(tmp_path, capsys):
     assert run(["browser", str(tmp_path / "x"), "--genome", "dm3"]) == 1
     assert "sparselrp export" in capsys.readouterr().err
