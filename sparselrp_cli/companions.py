@@ -6,20 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.atomic import replacing
 from sparselrp_cli.outputs.motif_files import narrow_peak
 from sparselrp_cli.pipeline import AttributeOptions, Progress, attribute
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.results import path_of
-from sparselrp_cli.sequences.shuffling import LETTERS, shuffle_dinucleotides
 from sparselrp_cli.sequences.text import is_pipe
+from sparselrp_cli.shuffled import write_shuffled
 from sparselrp_cli.stopping import StopRequest
 
-MOST_SHUFFLED = 2000
-# Fewer windows are shuffled several times, so that a tail can be fitted.
-LEAST_SHUFFLED = 300
 TOP = 6
 
 
@@ -43,20 +39,7 @@ def explain_shuffled(
     """
     prefix = options.prefix
     sequences = path_of(prefix, ".background.fa")
-    with ArchiveReader(path_of(prefix, ".h5")) as reader:
-        if reader.n_windows == 0:
-            raise InputError(f"{reader.path} has no window; there is nothing to find motifs in")
-        kept = min(reader.n_windows, MOST_SHUFFLED)
-        rows = np.tile(np.arange(kept) * reader.n_windows // kept, -(-LEAST_SHUFFLED // kept))
-        with replacing(sequences) as hidden, hidden.open("wb") as file:
-            for first in range(0, len(rows), 256):
-                part = rows[first : first + 256]
-                one_hot, _ = reader.read(part)
-                codes = np.where(one_hot.any(axis=1), one_hot.argmax(axis=1), len(LETTERS) - 1)
-                for number, window in enumerate(codes, first):
-                    text = bytes(LETTERS[code] for code in window)
-                    shuffled = shuffle_dinucleotides(text, seed, number)
-                    file.write(b">shuffled_%d\n%s\n" % (number, shuffled))
+    write_shuffled(path_of(prefix, ".h5"), sequences, seed=seed)
     background = replace(
         options,
         sequences=str(sequences),

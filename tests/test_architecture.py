@@ -19,7 +19,8 @@ ALLOWED = {
     "evaluation": {"outputs"},
     "motifs": {"outputs"},
     "report": {"outputs"},
-    "companions.py": {"sequences", "relevance", "outputs", "pipeline", "results", "stopping"},
+    "companions.py": {"sequences", "relevance", "outputs", "pipeline", "results", "shuffled", "stopping"},
+    "shuffled.py": {"sequences", "outputs"},
     "variants.py": {"sequences", "outputs", "pipeline", "results", "stopping"},
     "evaluating.py": {"sequences", "model", "relevance", "outputs", "evaluation", "members", "deeplift"},
     "deeplift.py": {"model"},
@@ -52,6 +53,7 @@ WITHOUT_TORCH = (
     "merging.py",
     "results.py",
     "sharding.py",
+    "shuffled.py",
 )
 
 

@@ -13,7 +13,9 @@ from sparselrp_cli.cli.options import log_options, start_log
     "--genome", required=True, metavar="NAME|FASTA",
     help="The browser's name of the assembly, such as hg38 or dm3; for IGV alone also a FASTA file.",
 )  # fmt: skip
-@click.option("--url", metavar="ADDRESS", help="Where the folder will be on the web; IGV-Web and WashU need it.")
+@click.option(
+    "--url", metavar="ADDRESS", help="Where the folder will be on the web; IGV-Web and WashU need it."
+)
 @click.option("--locus", metavar="CHROM:START-END", help="What IGV shows first.  [default: all]")
 @click.option("--email", metavar="ADDRESS", help="Yours, for UCSC's hub, which has to name one.")
 @log_options

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparselrp_cli.cli.options import Device, log_options, model_details, start_log
+from sparselrp_cli.cli.options import Device, log_options, model_details, seed_option, start_log
 from sparselrp_cli.errors import printable
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     metavar="N",
     help="At most N windows, evenly from all.  [default: all]",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn.")
+@partial(seed_option, of="all that is drawn")
 @click.option(
     "--device", type=Device(), default="auto", show_default=True, help="auto, cpu or cuda[:N], for the model."
 )

@@ -18,6 +18,7 @@ from sparselrp_cli.cli.merge import merge
 from sparselrp_cli.cli.motifs import motifs
 from sparselrp_cli.cli.plot import plot
 from sparselrp_cli.cli.report import report
+from sparselrp_cli.cli.shuffle import shuffle
 from sparselrp_cli.cli.variants import variants
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.stopping import stop_request
@@ -45,6 +46,7 @@ def cli() -> None:
 for command in (
     attribute,
     variants,
+    shuffle,
     motifs,
     report,
     plot,

@@ -1,10 +1,11 @@
 """`sparselrp motifs`: seqlets, motifs, their names and hits."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, prefix_option, start_log, target_option
+from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, start_log, target_option
 
 
 @click.command(short_help="Seqlets, motif matrices, names from a motif database (CPU, no torch).")
@@ -40,7 +41,7 @@ from sparselrp_cli.cli.options import log_options, prefix_option, start_log, tar
     "--min-seqlets", type=click.IntRange(3), default=20, show_default=True, metavar="N",
     help="Motifs have at least N seqlets.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the permutations.")
+@partial(seed_option, of="the permutations")
 @log_options
 @click.pass_context
 def motifs(

@@ -207,6 +207,14 @@ def prefix_option(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
+def seed_option(command: Command, *, of: str) -> Command:
+    """Add the seed of what is drawn."""
+    return click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N",
+        help=f"Of {of}.",
+    )(command)  # fmt: skip
+
+
 def target_option(command: Command) -> Command:
     """Add the choice of one target of an archive."""
     return click.option(

@@ -1,5 +1,6 @@
 """The Snakemake workflow and wrapper on the demo's data, with a shard that is stopped on the way."""
 
+import csv
 import os
 import re
 import shutil
@@ -82,7 +83,8 @@ def copy_inputs(folder: Path, shifts: int = 1) -> None:
     """Copy what runs read to where it stands in the checkout: some peaks, and the same at other places."""
     shutil.copytree(ROOT / "models" / "suhw-dm3", folder / "models" / "suhw-dm3")
     (folder / "data").mkdir()
-    shutil.copy(ROOT / "data" / "chr2R-15-21Mb.fa.gz", folder / "data")
+    for name in ("chr2R-15-21Mb.fa.gz", "jaspar2026-insects.meme"):
+        shutil.copy(ROOT / "data" / name, folder / "data")
     peaks = [line.split("\t") for line in (ROOT / "data" / "suhw-peaks.bed").read_text().splitlines()]
     with (folder / "data" / "suhw-peaks.bed").open("w") as bed:
         for shift in range(shifts):
@@ -117,6 +119,15 @@ retries: 1
 resources:
   attribute: {threads: 1}
 """
+# In one line, so that a test can put another in its place.
+MOTIFS = "motifs: {enabled: true}\n"
+
+
+def plan(folder: Path, snakemake: str, config: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Say what a configuration would run."""
+    return run(
+        folder, dict(os.environ), snakemake, "-n", "-s", WORKFLOW / "Snakefile", "--configfile", config, *more
+    )
 
 
 def test_the_workflow_passes_the_linter(snakemake, tmp_path):
@@ -166,18 +177,54 @@ def test_the_profiles_hold_options_that_there_are(snakemake, tmp_path, name):
         (("bigwig,", "bigwigs,"), "'bigwigs' is not one of"),
         (("  suhw:", "  su.hw:"), "'su.hw' does not match"),
         (("samples: samples.tsv", "samples: none.tsv"), "samples: none.tsv can't be read: No such file"),
+        ((MOTIFS, "motifs: {max_seqlets: 5}"), "'max_seqlets' was unexpected"),
+        ((MOTIFS, "motifs: {enabled: true, database: jaspar.meme}"), "jaspar.meme"),
         (("prune: 0.3", "targets: [0, 1]"), "motifs: model 'suhw' has 2 targets"),
     ],
 )
 def test_a_configuration_with_a_mistake_is_refused_by_name(snakemake, tmp_path, change, complaint):
     copy_inputs(tmp_path)
-    text = CONFIG + ("motifs: {enabled: true}\n" if "targets" in change[1] else "")
-    config = write_config(tmp_path, text.replace(*change))
-    done = run(
-        tmp_path, dict(os.environ), snakemake, "-n", "-s", WORKFLOW / "Snakefile", "--configfile", config
-    )
+    config = write_config(tmp_path, (CONFIG + MOTIFS).replace(*change))
+    done = plan(tmp_path, snakemake, config)
     assert done.returncode == 1
     assert complaint in done.stdout + done.stderr
+
+
+def test_modisco_of_several_targets_is_refused(snakemake, tmp_path):
+    copy_inputs(tmp_path)
+    text = CONFIG.replace("prune: 0.3", "targets: [0, 1]")
+    done = plan(tmp_path, snakemake, write_config(tmp_path, text + "modisco: {enabled: true}\n"))
+    assert done.returncode == 1
+    assert "modisco: model 'suhw' has 2 targets" in done.stdout + done.stderr
+
+
+def test_the_null_has_the_settings_of_the_run_and_a_release_is_no_file(snakemake, tmp_path):
+    copy_inputs(tmp_path)
+    more = MOTIFS.replace("true", "true, database: 'jaspar2026:insects', options: [--fdr, '0.01']")
+    done = plan(tmp_path, snakemake, write_config(tmp_path, CONFIG + more), "-p")
+    assert done.returncode == 0, done.stdout + done.stderr
+    commands = re.findall(r"exec (sparselrp (?:attribute|motifs) .*)", done.stdout + done.stderr)
+    explained = [command for command in commands if "sparselrp attribute" in command]
+    settings = [re.findall(r"-m .* --threads \d+", command) for command in explained]
+    assert len(settings) == 3 + 1, "three shards and the background"
+    assert settings[0] == [
+        "-m models/suhw-dm3/model.json -p 0.3 -b 8 --device cpu --composite epsilon --threads 1"
+    ]
+    assert all(each == settings[0] for each in settings)
+    (motifs,) = (command for command in commands if "sparselrp motifs" in command)
+    assert "--background results/background/peaks.suhw.h5 --database jaspar2026:insects --fdr 0.01" in motifs
+
+
+def test_modisco_is_planned_on_the_arrays_of_the_run(snakemake, tmp_path):
+    copy_inputs(tmp_path)
+    text = CONFIG.replace("[bigwig, modisco, finemo]", "[bigwig]")
+    config = write_config(tmp_path, text + "modisco: {enabled: true, max_seqlets: 70, window: 60}\n")
+    done = plan(tmp_path, snakemake, config, "-p")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "--formats h5,bigwig,modisco " in said
+    assert "-n 70 -w 60 -o results/modisco/peaks.suhw.h5" in said
+    assert "rule background" not in said
 
 
 @pytest.fixture(scope="module")
@@ -227,25 +274,40 @@ def test_a_stopped_shard_goes_on_and_the_merged_run_is_the_run_in_one_piece(
 
 
 @pytest.mark.slow
-def test_the_demo_runs_from_a_clean_checkout_up_to_motifs(snakemake, tmp_path):
+def test_the_demo_runs_from_a_clean_checkout_up_to_named_motifs_and_the_report(snakemake, tmp_path):
     modisco = found("modisco")
-    if modisco is None:
-        pytest.skip("modisco isn't installed")
+    assert modisco is not None, "modisco comes with sparselrp"
     for name in ("workflow", "models"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.fai", "*.gzi"))
     demo = tmp_path / "workflow" / "config" / "demo.yaml"
-    demo.write_text(demo.read_text() + "motifs: {enabled: true}\n")
+    demo.write_text(demo.read_text() + "modisco: {enabled: true}\n")
     environment = put_tool(tmp_path / "bin")
     (tmp_path / "bin" / "modisco").symlink_to(modisco)
-    done = run(tmp_path, environment, snakemake, "-s", "workflow/Snakefile", "--configfile", demo, "-c", 2)
+    command = [snakemake, "-s", "workflow/Snakefile", "--configfile", demo]
+    done = run(tmp_path, environment, *command, "-c", 2)
     assert done.returncode == 0, done.stdout + done.stderr
-    with h5py.File(tmp_path / "demo-output" / "workflow" / "motifs" / "suhw.suhw-dm3.h5") as motifs:
-        assert len(motifs["pos_patterns"]) >= 1
+
+    made = tmp_path / "demo-output" / "workflow"
+    with (made / "motifs" / "suhw.suhw-dm3.motifs.tsv").open() as table:
+        rows = list(csv.DictReader(table, delimiter="\t"))
+    assert [(row["match"], row["match_name"]) for row in rows] == [("MA0533.1", "su(Hw)")]
+    assert "MA0533.1" in (made / "reports" / "suhw.suhw-dm3.report.html").read_text()
+    with h5py.File(made / "modisco" / "suhw.suhw-dm3.h5") as patterns:
+        assert len(patterns["pos_patterns"]) >= 1
+    assert list(made.rglob("*_mqc.tsv")) == [made / "suhw.suhw-dm3" / "suhw.suhw-dm3_mqc.tsv"]
+    again = run(tmp_path, environment, *command, "-n")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+    with (tmp_path / "data" / "jaspar2026-insects.meme").open("a") as database:
+        database.write("\n")
+    again = run(tmp_path, environment, *command, "-n")
+    planned = re.findall(r"^(?:local)?rule (\w+):", again.stdout + again.stderr, re.MULTILINE)
+    assert sorted(planned) == ["all", "motifs", "report"]
 
 
 @pytest.mark.slow
-def test_the_report_shows_every_run(snakemake, tmp_path):
+def test_the_table_of_multiqc_shows_every_run(snakemake, tmp_path):
     if found("multiqc") is None:
         pytest.skip("multiqc isn't installed")
     copy_inputs(tmp_path)

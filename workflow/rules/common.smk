@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -49,13 +50,13 @@ SAMPLES = read_samples(config["samples"])
 MODELS = named_models()
 OUT = config["outdir"]
 SHARDS = range(1, config["shards"] + 1)
-# The motif rule reads the arrays that this format brings.
+# Rule modisco reads the arrays that this format brings.
 FORMATS = ",".join(
     dict.fromkeys(
         [
             "h5",
             *config["formats"],
-            *(["modisco"] if config["motifs"]["enabled"] else []),
+            *(["modisco"] if config["modisco"]["enabled"] else []),
         ]
     )
 )
@@ -69,30 +70,44 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def check_motifs():
-    """Refuse motifs of several targets, whose arrays have other names."""
+def check_targets(step):
+    """Refuse motifs of several targets, whose files have other names."""
     for name, model in MODELS.items():
-        if config["motifs"]["enabled"] and len(model["targets"]) > 1:
+        if config[step]["enabled"] and len(model["targets"]) > 1:
             raise WorkflowError(
-                f"motifs: model '{name}' has {len(model['targets'])} targets, and motifs are found for one;"
+                f"{step}: model '{name}' has {len(model['targets'])} targets, and motifs are found for one;"
                 " enter the model once for each target, under names of its own"
             )
 
 
-check_motifs()
+check_targets("motifs")
+check_targets("modisco")
+
+
+def database_file():
+    """Give the file that names the motifs, so that a new one makes them anew; a release such as jaspar2026 is none."""
+    given = config["motifs"]["database"]
+    if given is None:
+        return []
+    looks_like_a_release = re.fullmatch(r"jaspar\w*(:\w+)?", given, re.IGNORECASE)
+    return given if Path(given).exists() or not looks_like_a_release else []
+
+
+DATABASE_FILE = database_file()
 
 
 def wanted_files():
     """Give what the workflow makes."""
-    runs = expand(RUN, sample=SAMPLES, model=MODELS)
-    motifs = expand(
-        f"{OUT}/motifs/{{sample}}.{{model}}.h5", sample=SAMPLES, model=MODELS
-    )
-    return [
-        *runs,
-        *(motifs if config["motifs"]["enabled"] else []),
-        *([f"{OUT}/multiqc_report.html"] if config["multiqc"]["enabled"] else []),
+    patterns = {
+        "motifs": f"{OUT}/reports/{{sample}}.{{model}}.report.html",
+        "modisco": f"{OUT}/modisco/{{sample}}.{{model}}.h5",
+        "multiqc": f"{OUT}/multiqc_report.html",
+    }
+    wanted = [
+        RUN,
+        *(path for step, path in patterns.items() if config[step]["enabled"]),
     ]
+    return expand(wanted, sample=SAMPLES, model=MODELS)
 
 
 def shard_file(suffix):
@@ -133,8 +148,8 @@ def weights_name(path):
 
 
 def inputs_as_options(wildcards, input):
-    """Give regions and models as they stand on the command line, from where Snakemake put them."""
-    regions = ["-r", input.regions] if input.regions else []
+    """Give regions, if any, and models as they stand on the command line, from where Snakemake put them."""
+    regions = ["-r", input.regions] if input.get("regions") else []
     return shlex.join(
         map(str, [*regions, *(part for path in input.model for part in ("-m", path))])
     )
@@ -153,6 +168,13 @@ def settings_as_options(wildcards):
         config["device"],
     ]
     return shlex.join([*targets, *general, *model["options"]])
+
+
+def motif_settings_as_options(wildcards, input):
+    """Give the database and further options of `sparselrp motifs` as they stand on the command line."""
+    database = input.database or config["motifs"]["database"]
+    naming = ["--database", str(database)] if database else []
+    return shlex.join([*naming, *config["motifs"]["options"]])
 
 
 def more_memory_each_time(step):

@@ -1,22 +1,110 @@
-rule motifs:
+# What `attribute --report` does after a run, as jobs of their own. Only `background` explains, and so may take a GPU.
+rule shuffle:
     input:
         run=RUN,
     output:
-        f"{OUT}/motifs/{{sample}}.{{model}}.h5",
+        f"{OUT}/background/{{sample}}.{{model}}.fa",
+    log:
+        f"{OUT}/logs/shuffle/{{sample}}.{{model}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/shuffle/{{sample}}.{{model}}.tsv"
+    retries: config["retries"]
+    conda:
+        "../envs/sparselrp.yaml"
+    resources:
+        mem_mb=more_memory_each_time("shuffle"),
+        runtime=config["resources"]["shuffle"]["runtime"],
+    shell:
+        "exec sparselrp shuffle {input.run:q}/{wildcards.sample}.{wildcards.model}.h5 -o {output:q} 2> {log:q}"
+
+
+# The null compares with the run only where model and settings are the same; `motifs` refuses anything else.
+# exec and --resume as in rule attribute. The row for MultiQC goes: shuffled windows are no sample.
+rule background:
+    input:
+        sequences=f"{OUT}/background/{{sample}}.{{model}}.fa",
+        model=model_specs,
+        weights=model_weights,
+    output:
+        archive=f"{OUT}/background/{{sample}}.{{model}}.h5",
+        windows=f"{OUT}/background/{{sample}}.{{model}}.windows.tsv",
+        skipped=f"{OUT}/background/{{sample}}.{{model}}.skipped.tsv",
+        manifest=f"{OUT}/background/{{sample}}.{{model}}.manifest.json",
+        multiqc=temp(f"{OUT}/background/{{sample}}.{{model}}_mqc.tsv"),
+    log:
+        f"{OUT}/logs/background/{{sample}}.{{model}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/background/{{sample}}.{{model}}.tsv"
+    retries: config["retries"]
+    conda:
+        "../envs/sparselrp.yaml"
+    threads: config["resources"]["attribute"]["threads"]
+    resources:
+        gpu=config["resources"]["attribute"]["gpu"],
+        mem_mb=more_memory_each_time("attribute"),
+        runtime=config["resources"]["attribute"]["runtime"],
+    params:
+        prefix=subpath(output.archive, strip_suffix=".h5"),
+        inputs=inputs_as_options,
+        settings=settings_as_options,
+    shell:
+        "exec sparselrp attribute {input.sequences:q} {params.inputs} {params.settings} --threads {threads}"
+        " --resume --formats h5 -o {params.prefix:q} 2> {log:q}"
+
+
+rule motifs:
+    input:
+        run=RUN,
+        background=f"{OUT}/background/{{sample}}.{{model}}.h5",
+        database=DATABASE_FILE,
+    output:
+        multiext(
+            f"{OUT}/motifs/{{sample}}.{{model}}",
+            seqlets=".seqlets.bed",
+            hits=".hits.bed",
+            meme=".motifs.meme",
+            jaspar=".motifs.jaspar",
+            transfac=".motifs.transfac",
+            patterns=".motifs.h5",
+            table=".motifs.tsv",
+            json=".motifs.json",
+        ),
     log:
         f"{OUT}/logs/motifs/{{sample}}.{{model}}.log",
     benchmark:
         f"{OUT}/benchmarks/motifs/{{sample}}.{{model}}.tsv"
+    retries: config["retries"]
     conda:
-        "../envs/modisco.yaml"
+        "../envs/sparselrp.yaml"
     threads: config["resources"]["motifs"]["threads"]
     resources:
         mem_mb=more_memory_each_time("motifs"),
         runtime=config["resources"]["motifs"]["runtime"],
     params:
-        max_seqlets=config["motifs"]["max_seqlets"],
-        window=config["motifs"]["window"],
+        prefix=subpath(output.json, strip_suffix=".motifs.json"),
+        settings=motif_settings_as_options,
     shell:
-        "prefix={input.run:q}/{wildcards.sample}.{wildcards.model}; "
-        'NUMBA_NUM_THREADS={threads} modisco motifs -s "$prefix.ohe.npz" -a "$prefix.attr.npz"'
-        " -n {params.max_seqlets} -w {params.window} -o {output:q} > {log:q} 2>&1"
+        "export NUMBA_NUM_THREADS={threads}; "
+        "exec sparselrp motifs {input.run:q}/{wildcards.sample}.{wildcards.model}.h5"
+        " --background {input.background:q} {params.settings} -o {params.prefix:q} 2> {log:q}"
+
+
+rule report:
+    input:
+        run=RUN,
+        motifs=f"{OUT}/motifs/{{sample}}.{{model}}.motifs.json",
+    output:
+        f"{OUT}/reports/{{sample}}.{{model}}.report.html",
+    log:
+        f"{OUT}/logs/report/{{sample}}.{{model}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/report/{{sample}}.{{model}}.tsv"
+    retries: config["retries"]
+    conda:
+        "../envs/sparselrp.yaml"
+    resources:
+        mem_mb=more_memory_each_time("report"),
+        runtime=config["resources"]["report"]["runtime"],
+    shell:
+        "exec sparselrp report {input.run:q}/{wildcards.sample}.{wildcards.model}.h5"
+        " --motifs {input.motifs:q} -o {output:q} 2> {log:q}"

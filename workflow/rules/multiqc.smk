@@ -8,8 +8,8 @@ rule multiqc:
     conda:
         "../envs/multiqc.yaml"
     resources:
-        mem_mb=more_memory_each_time("report"),
-        runtime=config["resources"]["report"]["runtime"],
+        mem_mb=more_memory_each_time("multiqc"),
+        runtime=config["resources"]["multiqc"]["runtime"],
     params:
         folder=subpath(output[0], parent=True),
         name=subpath(output[0], basename=True),
