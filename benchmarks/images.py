@@ -1,6 +1,6 @@
 """The paper's other half: images with exact object masks, LRP against PLRP.
 
-    python benchmarks/images.py --save     a quarter of an hour on two cores; --quick takes a minute or two
+    python benchmarks/images.py --save     half an hour on two cores; --quick takes a minute or two
 
 No ImageNet weights are at hand. scikit-learn's handwritten digits (8 x 8) are laid, twice enlarged, at a
 random place on a canvas of 40 x 40 pixels with clutter: blocks of noise, lines, and upper parts of other
@@ -21,20 +21,25 @@ import pandas as pd
 import torch
 from common import RESULTS, save
 from matplotlib.figure import Figure
+from methods import Method, methods, refined
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from sparselrp_cli.evaluation.agreement import map_metrics
 from sparselrp_cli.model.capture import capture
+from sparselrp_cli.model.graph import CanonicalGraph
 from sparselrp_cli.model.targets import OutputNames, Target, Term
-from sparselrp_cli.relevance.composites import PRESETS
+from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruned, Pruning
 
 SIZE, SCALE = 40, 2
-PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 DIGITS_FOR_TRAINING = 1400
+BATCH = 32
+# What the picture shows, of so many images of each network.
+PICTURED = (("LRP", 0.0), ("PLRP-lambda", 0.05), ("PLRP-lambda", 0.25), ("PLRP-lambda", 0.9))
+SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,17 @@ class Images:
     empty: Tensor
 
 
-def draw(n: int, digits: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> Images:
-    """Compose n canvases."""
+def draw(
+    n: int, digits: np.ndarray, classes: np.ndarray, rng: np.random.Generator, *, centred: bool = False
+) -> Images:
+    """Compose n canvases, with the digit in the middle or anywhere."""
     side = 8 * SCALE
     canvases, masks, empty, labels = [], [], [], []
     for _ in range(n):
         clutter = _clutter(digits, rng)
         number = int(rng.integers(len(digits)))
         digit = np.kron(digits[number], np.ones((SCALE, SCALE)))
-        row, column = rng.integers(0, SIZE - side, 2)
+        row, column = [(SIZE - side) // 2] * 2 if centred else rng.integers(0, SIZE - side, 2)
         canvas, mask = clutter.copy(), np.zeros((SIZE, SIZE), bool)
         here = (slice(row, row + side), slice(column, column + side))
         canvas[here] = np.maximum(canvas[here], digit)
@@ -101,15 +108,15 @@ class Residual(nn.Module):
 
 
 def network(kind: str) -> nn.Module:
-    """Six convolutions with pooling and a dense head, or three residual blocks with a mean."""
+    """Eight convolutions with pooling and a dense head, or three residual blocks with a mean."""
     if kind == "VGG-like":
         layers: list[nn.Module] = []
-        for inputs, outputs in ((1, 16), (16, 32), (32, 48)):
+        for inputs, outputs in ((1, 16), (16, 32), (32, 48), (48, 64)):
             for channels in (inputs, outputs):
                 layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)]
                 layers += [nn.ReLU()]
             layers += [nn.MaxPool2d(2)]
-        head = (nn.Flatten(), nn.Linear(48 * 25, 96), nn.ReLU(), nn.Dropout(0.3), nn.Linear(96, 10))
+        head = (nn.Flatten(), nn.Linear(64 * 4, 96), nn.ReLU(), nn.Dropout(0.3), nn.Linear(96, 10))
         return nn.Sequential(*layers, *head)
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
@@ -123,28 +130,17 @@ def train(kind: str, seed: int, epochs: int, n: int, source: tuple[np.ndarray, n
     torch.manual_seed(seed)
     net, rng = network(kind), np.random.default_rng(seed)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=epochs * (n // 64))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=epochs * (n // BATCH))
     for epoch in range(epochs):
         if epoch % 2 == 0:
             data = draw(n, *source, rng)
-        for rows in torch.randperm(n)[: n // 64 * 64].split(64):
+        for rows in torch.randperm(n)[: n // BATCH * BATCH].split(BATCH):
             loss = nn.functional.cross_entropy(net(data.x[rows]), data.y[rows])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
     return net.eval().requires_grad_(False)
-
-
-def methods(quick: bool) -> list[tuple[str, str, Pruning]]:
-    """Composite, name and pruning."""
-    found = [(c, "LRP", Pruning(0.0)) for c in ("zero", "epsilon-plus", "epsilon-gamma", "z-plus")]
-    for p in (0.25, 0.9) if quick else PROPORTIONS:
-        found.append(("epsilon-plus", "PLRP-lambda", Pruning(p)))
-        found.append(("epsilon-plus", "PLRP-M", Pruning(p, redistribute="m")))
-        if p in (0.25, 0.9):
-            found.append(("epsilon-gamma", "PLRP-lambda", Pruning(p)))
-    return [*found, ("epsilon-plus", "PLRP-auto", Pruning(0.0, automatic=True))]
 
 
 def explain(net: nn.Module, test: Images, quick: bool) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -154,39 +150,41 @@ def explain(net: nn.Module, test: Images, quick: bool) -> tuple[list[dict[str, A
     chosen = torch.nonzero(right)[:, 0][: 30 if quick else 100]
     graph = capture(net, test.x[:2])
     rows: list[dict[str, Any]] = []
-    pictures: dict[str, np.ndarray] = {}
-    for composite, name, pruning in methods(quick):
-        metrics: list[dict[str, float]] = []
-        maps = []
-        for digit in range(10):
-            here = chosen[test.y[chosen] == digit]
-            if not len(here):
-                continue
-            target = Target(str(digit), (Term(0, digit, None),))
-            explainer = Explainer(
-                graph, [target], [OutputNames("class")], PRESETS[composite], pruning, input_non_negative=True
-            )
-            (found,) = explainer.explain(test.x[here])
-            a = found.contributions[:, 0].numpy()
-            maps += list(zip(here.tolist(), a, strict=True))
-            metrics += [
-                map_metrics(m.ravel(), test.masks[i].ravel()) for i, m in zip(here.tolist(), a, strict=True)
-            ]
-        flipped = flipping(net, test, maps)
-        p = "auto" if pruning.automatic else pruning.positive
+    pictures = {"image": test.x[chosen[:SHOWN], 0].numpy()}
+    plain = np.empty(0)
+    for method in methods(quick=quick):
+        maps = relevance(graph, test, chosen, method)
+        plain = plain if plain.size else maps
+        if method.refined:
+            maps = np.stack([refined(a, b) for a, b in zip(maps, plain, strict=True)])
+        metrics = [map_metrics(a.ravel(), test.masks[i].ravel()) for i, a in zip(chosen, maps, strict=True)]
         rows.append(
             {
-                "composite": composite, "method": name, "p": p, **pd.DataFrame(metrics).mean().to_dict(),
-                "flipping_drop": flipped,
+                "composite": method.composite, "method": method.name, "p": method.p,
+                **pd.DataFrame(metrics).mean().to_dict(), "flipping_drop": flipping(net, test, chosen, maps),
             }
         )  # fmt: skip
-        if composite == "epsilon-plus" and p in (0.0, 0.25, 0.9) and name != "PLRP-M":
-            pictures[f"{name}, p = {p}" if p else name] = np.stack(
-                [m for _, m in sorted(maps, key=lambda x: x[0])[:4]]
-            )
-    first = sorted(i for i, _ in maps)[:4]
-    pictures = {"image": test.x[first, 0].numpy(), **pictures}
+        if method.composite == "epsilon-plus" and (method.name, method.p) in PICTURED:
+            pictures[f"{method.name}, p = {method.p}" if method.p else method.name] = maps[:SHOWN]
+    random = flipping(net, test, chosen, np.zeros_like(plain))
+    rows.append({"composite": "-", "method": "random order", "p": 0.0, "flipping_drop": random})
     return rows, pictures
+
+
+def relevance(graph: CanonicalGraph, test: Images, chosen: Tensor, method: Method) -> np.ndarray:
+    """Explain the logit of each image's class: shape (images, SIZE, SIZE)."""
+    maps = np.empty((len(chosen), SIZE, SIZE))
+    for digit in test.y[chosen].unique().tolist():
+        here = torch.nonzero(test.y[chosen] == digit)[:, 0]
+        (found,) = explainer(graph, digit, method.rules(), method.pruning).explain(test.x[chosen[here]])
+        maps[here.numpy()] = found.contributions[:, 0].numpy()
+    return maps
+
+
+def explainer(graph: CanonicalGraph, digit: int, composite: Composite, pruning: Pruning) -> Explainer:
+    """Make an explainer of one class."""
+    target = Target(str(digit), (Term(0, digit, None),))
+    return Explainer(graph, [target], [OutputNames("class")], composite, pruning, input_non_negative=True)
 
 
 class Recording(Pruning):
@@ -201,24 +199,24 @@ class Recording(Pruning):
 
 
 def neurons(net: nn.Module, test: Images, n_each: int) -> list[dict[str, Any]]:
-    """How much the sets of kept neurons of two images overlap (Jaccard), in one class and in two."""
+    """How much the sets of kept neurons of two images overlap (Jaccard), in one class and in two.
+
+    In the images all digits lie in the middle: a digit elsewhere has other neurons for that alone.
+    """
     with torch.no_grad():
         right = net(test.x).argmax(1) == test.y
     graph = capture(net, test.x[:2])
     rows = []
-    for p in (0.25, 0.9):
+    for p in (0.05, 0.25, 0.9):
         kept: list[list[Tensor]] = []
         labels: list[int] = []
         for digit in range(10):
             here = torch.nonzero(right & (test.y == digit))[:n_each, 0]
             if not len(here):
                 continue
-            target = Target(str(digit), (Term(0, digit, None),))
-            explainer = Explainer(
-                graph, [target], [OutputNames("class")], PRESETS["epsilon-plus"], Recording(p)
-            )
+            made = explainer(graph, digit, PRESETS["epsilon-plus"], Recording(p))
             Recording.masks.clear()
-            explainer.explain(test.x[here])
+            made.explain(test.x[here])
             kept += [[mask[i] for mask in Recording.masks] for i in range(len(here))]
             labels += [digit] * len(here)
         for layer in range(len(kept[0])):
@@ -229,16 +227,17 @@ def neurons(net: nn.Module, test: Images, n_each: int) -> list[dict[str, Any]]:
                 overlaps[labels[i] == labels[j]].append(overlap)
             share = float(torch.stack([k[layer] for k in kept]).double().mean())
             same, other = (float(np.mean(overlaps[which])) for which in (True, False))
-            row = {"p": p, "layer from the output": layer + 1, "kept": share}
+            chance = share / (2 - share)
+            row = {"p": p, "layer from the output": layer + 1, "kept": share, "overlap, by chance": chance}
             rows.append({**row, "overlap, one class": same, "overlap, two classes": other})
     return rows
 
 
-def flipping(net: nn.Module, test: Images, maps: list[tuple[int, np.ndarray]]) -> float:
+def flipping(net: nn.Module, test: Images, chosen: Tensor, maps: np.ndarray) -> float:
     """Mean drop of the class's logit while a fifth of the pixels turns to another canvas's clutter."""
     rng = np.random.default_rng(0)
     drops = []
-    for i, a in maps:
+    for i, a in zip(chosen.tolist(), maps, strict=True):
         other = test.empty[int(rng.integers(len(test.empty)))]
         order = rng.permutation(a.size)
         order = order[np.argsort(-a.ravel()[order], kind="stable")]
@@ -286,7 +285,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, fewer images")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    epochs, n, seeds = (6, 2000, 1) if arguments.quick else (12, 4000, arguments.seeds)
+    epochs, n, seeds = (8, 2500, 1) if arguments.quick else (14, 4000, arguments.seeds)
     bunch = load_digits()
     digits, classes = bunch.images / 16, bunch.target
     split = DIGITS_FOR_TRAINING
@@ -303,9 +302,12 @@ def main() -> None:
             print(networks[-1], f"{time.perf_counter() - began:.0f} s", flush=True)
             found, shown = explain(net, test, arguments.quick)
             rows += [{"network": kind, "seed": seed, **row} for row in found]
+            middle = draw(
+                200, digits[split:], classes[split:], np.random.default_rng([seed, 2]), centred=True
+            )
             overlaps += [
                 {"network": kind, "seed": seed, **row}
-                for row in neurons(net, test, 2 if arguments.quick else 6)
+                for row in neurons(net, middle, 2 if arguments.quick else 6)
             ]
             pictures.setdefault(kind, shown)
             if arguments.save:

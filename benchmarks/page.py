@@ -24,10 +24,12 @@ METRICS = {
     "zero_share": "zeros",
 }
 MARKERS = "osD^vPX"
+SUMMARY = ("0.02", "0.05", "0.1", "0.25", "0.5", "0.9")
 
 
 def main() -> None:
     tables: dict[str, Callable[[], str]] = {
+        "summary": summary,
         "synthetic-networks": synthetic_networks,
         "synthetic-composites": synthetic_composites,
         "synthetic-proportions": synthetic_proportions,
@@ -37,10 +39,16 @@ def main() -> None:
         "weak-sites": weak_sites,
         "randomisation": randomisation,
         "variants": variants,
+        "insulators": insulators,
+        "insulators-few": insulators_few,
+        "splice-shares": splice_shares,
+        "splice-curves": splice_curves,
         "images": images,
+        "images-compromises": images_compromises,
         "neurons": neurons,
         "handover": handover,
         "remedies": remedies,
+        "seqlets": seqlets,
     }
     text = PAGE.read_text()
     for name, table in tables.items():
@@ -73,13 +81,62 @@ def cell(value: object) -> str:
 
 def spread(values: pd.Series) -> str:
     """Mean and standard deviation over networks."""
-    return f"{values.mean():.3f} ± {values.std(ddof=0):.3f}"
+    values = values.dropna()
+    if not len(values):
+        return "-"
+    return f"{values.mean():.3f} ± {values.std(ddof=0):.3f}" if len(values) > 1 else f"{values.mean():.3f}"
 
 
 def synthetic() -> pd.DataFrame:
-    table = pd.DataFrame(rows_of("synthetic")[0]["rows"])
-    table["p"] = table["p"].astype(str)
-    return table
+    return _with_p(rows_of("synthetic")[0]["rows"])
+
+
+def _with_p(rows: Any) -> pd.DataFrame:
+    """Make a table whose proportions can be compared and written."""
+    table = pd.DataFrame(rows)
+    return table.assign(p=table["p"].map(lambda p: p if isinstance(p, str) else f"{p:g}"))
+
+
+def summary() -> str:
+    """Each data set under epsilon-plus: what LRP gives, and what PLRP-lambda changes at each p."""
+    rows = []
+    for name, table, drop in _data_sets():
+        plain = table[table["method"] == "LRP"]
+        for column, title in (("mass_in_sites", "mass in mask"), ("auprc", "AUPRC"), (drop, "drop")):
+            if column not in table:
+                continue
+            base = plain[column].mean()
+            changes = []
+            for p in SUMMARY:
+                found = table[(table["method"] == "PLRP-lambda") & (table["p"] == p)][column]
+                relative = column == drop
+                change = found.mean() - base
+                changes.append(
+                    "-" if not len(found) else f"{change / base:+.1%}" if relative else f"{change:+.3f}"
+                )
+            rows.append([name, title, f"{base:.3f}", *changes])
+    return markdown(["data", "", "LRP", *(f"p = {p}" for p in SUMMARY)], rows)
+
+
+def _data_sets() -> list[tuple[str, pd.DataFrame, str]]:
+    """Name, rows under epsilon-plus with their method and p, and the column of faithfulness."""
+    of_images = _images_by_p()
+    found = [
+        ("planted motifs", _epsilon_plus(synthetic()), "deletion_drop"),
+        ("su(Hw)", _real_by_p(), "deletion_drop"),
+    ]
+    insulated = _with_p([row for row in _insulators() if row["windows"] == "all" and "p" in row])
+    for factor, part in _epsilon_plus(insulated).groupby("factor", sort=False):
+        found.append((f"{factor}, residual network", part, "deletion_drop"))
+    for kind, part in _splice_by_p().groupby("kind", sort=False):
+        found.append((f"CI-SpliceAI, {kind}s (mass within 10 bp)", part, "deletion drop"))
+    for network, part in of_images.groupby("network", sort=False):
+        found.append((f"images, {network}", part, "flipping_drop"))
+    return found
+
+
+def _epsilon_plus(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["composite"] == "epsilon-plus"]
 
 
 def synthetic_networks() -> str:
@@ -93,26 +150,23 @@ SYNTHETIC = [*METRICS, "deletion_drop", "insertion_rise", "kept_neurons"]
 
 
 def _synthetic_rows(table: pd.DataFrame) -> str:
-    rows = []
-    for (method, composite, p), part in table.groupby(["method", "composite", "p"], sort=False):
-        rows.append([method, composite, p, *(spread(part[column]) for column in SYNTHETIC)])
-    header = [
-        "method",
-        "composite",
-        "p",
-        *METRICS.values(),
-        "deletion drop",
-        "insertion rise",
-        "kept neurons",
+    names = [*METRICS.values(), "deletion drop", "insertion rise", "kept neurons"]
+    return _by_method(table, ["method", "composite", "p"], dict(zip(SYNTHETIC, names, strict=True)))
+
+
+def _by_method(table: pd.DataFrame, keys: list[str], columns: dict[str, str]) -> str:
+    """Means and spread over networks, a line each method."""
+    rows = [
+        [*key, *(spread(part[column]) for column in columns)] for key, part in table.groupby(keys, sort=False)
     ]
-    return markdown(header, rows)
+    return markdown([*keys, *columns.values()], rows)
 
 
 def synthetic_composites() -> str:
     table = synthetic()
-    plain = table["method"] == "LRP"
-    pruned = (table["method"] == "PLRP-lambda") & table["p"].isin(["0.25", "0.9"])
-    return _synthetic_rows(table[plain | pruned])
+    plain = table["method"].isin(["LRP", "mutagenesis", "random order"])
+    pruned = (table["method"] == "PLRP-lambda") & table["p"].isin(["0.05", "0.25", "0.9"])
+    return _synthetic_rows(table[plain | pruned].sort_values("method", kind="stable"))
 
 
 def synthetic_proportions() -> str:
@@ -124,9 +178,17 @@ def synthetic_proportions() -> str:
     return _synthetic_rows(table.assign(order=order).sort_values("order", kind="stable"))
 
 
+def _compromises(table: pd.DataFrame) -> pd.DataFrame:
+    """What isn't one p for all layers, beside what is."""
+    others = table["method"].str.contains("then|only|auto")
+    beside = (table["method"] == "PLRP-lambda") & table["p"].isin(["0.05", "0.25", "0.9"])
+    chosen = table[(others | beside | (table["method"] == "LRP")) & (table["composite"] == "epsilon-plus")]
+    number = pd.to_numeric(chosen["p"], errors="coerce").fillna(2)
+    return chosen.assign(number=number).sort_values("number", kind="stable")
+
+
 def synthetic_compromises() -> str:
-    table = synthetic()
-    return _synthetic_rows(table[table["method"].str.contains("then|only|auto")])
+    return _synthetic_rows(_compromises(synthetic()))
 
 
 def real() -> str:
@@ -139,7 +201,9 @@ def real() -> str:
         rows.append(
             [
                 name, *(number(metrics, column) for column in METRICS), number(row, "deletion_drop"),
-                number(row, "insertion_rise"), number(row, "strand_agreement"),
+                number(row, "insertion_rise"),
+                # The model explained again gives the pruned map alone.
+                float("nan") if "then" in name else number(row, "strand_agreement"),
             ]
         )  # fmt: skip
     header = ["method", *METRICS.values(), "deletion drop", "insertion rise", "strands"]
@@ -159,7 +223,7 @@ def real_differences() -> str:
         for line in found[part]["differences"]:
             model_needed = line["metric"] in ("deletion_drop", "insertion_rise")
             chosen = line["method"].endswith(
-                ("epsilon-plus p=0.25", "epsilon-plus p=0.9", "auto epsilon-plus")
+                ("epsilon-plus p=0.05", "epsilon-plus p=0.25", "epsilon-plus p=0.9", "then LRP p=0.25")
             )
             if chosen and line["metric"] in wanted and model_needed == (part == "some windows"):
                 interval = f"{line['low']:+.3f} to {line['high']:+.3f}"
@@ -189,22 +253,94 @@ def variants() -> str:
     return markdown(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def images() -> str:
-    found = rows_of("images")[0]
-    table = pd.DataFrame(found["rows"])
-    table["p"] = table["p"].astype(str)
+def _insulators() -> Any:
+    return rows_of("insulators")[0]["rows"]
+
+
+def _insulator_rows(which: str) -> str:
+    table = pd.DataFrame([row for row in _insulators() if row["windows"] == which])
+    table = table.assign(composite=table["composite"].fillna("-"), p=table["p"].fillna("-"))
+    table["p"] = table["p"].map(lambda p: p if isinstance(p, str) else f"{p:g}")
+    columns = {**METRICS, "deletion_drop": "deletion drop", "insertion_rise": "insertion rise"}
+    return _by_method(table, ["factor", "method", "composite", "p"], columns)
+
+
+def insulators() -> str:
+    return _insulator_rows("all")
+
+
+def insulators_few() -> str:
+    return _insulator_rows("few")
+
+
+def _splice_by_p() -> pd.DataFrame:
+    """CI-SpliceAI under epsilon-plus, in the words of the other data sets."""
     rows = []
-    columns = [*METRICS, "flipping_drop"]
-    for (network, method, composite, p), part in table.groupby(
-        ["network", "method", "composite", "p"], sort=False
-    ):
-        rows.append([network, method, composite, p, *(spread(part[column]) for column in columns)])
-    return markdown(["network", "method", "composite", "p", *METRICS.values(), "flipping drop"], rows)
+    for task in rows_of("splice_sites"):
+        if not task["network"].startswith("CI-SpliceAI"):
+            continue
+        drops = {row["method"]: row["deletion drop"] for row in task["curves"]}
+        for row in task["methods"]:
+            match = re.fullmatch(r"(LRP|PLRP) epsilon-plus(?: p=([\d.]+))?", row["method"])
+            if match:
+                drop = drops.get(row["method"], float("nan"))
+                method = "LRP" if match[2] is None else "PLRP-lambda"
+                about = {"kind": task["kind"], "method": method, "p": match[2] or "0"}
+                rows.append({**about, "mass_in_sites": row["within 10"], "deletion drop": drop})
+    return pd.DataFrame(rows)
+
+
+def splice_shares() -> str:
+    rows = []
+    for task in rows_of("splice_sites"):
+        for row in task["methods"]:
+            low, high = row["within 10, quartiles"]
+            change = row["within 10, difference"]
+            rows.append(
+                [
+                    task["network"], task["kind"], task["sites"]["explained"], row["method"], row["within 2"],
+                    f"{row['within 10']:.2f} ({low:.2f} to {high:.2f})", row["within 50"],
+                    f"{change['mean']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})",
+                    number(row, "sum / score"), number(row, "kept"),
+                ]
+            )  # fmt: skip
+    header = ["network", "sites", "n", "method", "within 2 bp", "within 10 bp (quartiles)", "within 50 bp"]
+    return markdown([*header, "within 10, less LRP epsilon-plus", "sum / score", "kept"], rows)
+
+
+def splice_curves() -> str:
+    rows = []
+    for task in rows_of("splice_sites"):
+        for row in task["curves"]:
+            cells = []
+            for name in ("deletion drop", "insertion rise"):
+                change = row[f"{name}, difference"]
+                cells += [row[name], f"{change['mean']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"]
+            rows.append([task["network"], task["kind"], task["curve sites"], row["method"], *cells])
+    header = ["network", "sites", "n", "method", "deletion drop", "less LRP epsilon-plus"]
+    return markdown([*header, "insertion rise", "less LRP epsilon-plus"], rows)
+
+
+IMAGES = {**METRICS, "flipping_drop": "flipping drop"}
+
+
+def _images() -> pd.DataFrame:
+    return _with_p(rows_of("images")[0]["rows"])
+
+
+def images() -> str:
+    table = _images()
+    plain = table["method"].isin(["LRP", "PLRP-lambda", "PLRP-M", "random order"])
+    return _by_method(table[plain], ["network", "method", "composite", "p"], IMAGES)
+
+
+def images_compromises() -> str:
+    return _by_method(_compromises(_images()), ["network", "method", "p"], IMAGES)
 
 
 def neurons() -> str:
     table = pd.DataFrame(rows_of("images")[0]["neurons"])
-    columns = ["kept", "overlap, one class", "overlap, two classes"]
+    columns = ["kept", "overlap, one class", "overlap, two classes", "overlap, by chance"]
     grouped = table.groupby(["network", "p", "layer from the output"], sort=False)[columns].mean()
     rows = [[*key, *(float(row[c]) for c in columns)] for key, row in grouped.iterrows()]  # type: ignore[misc]
     return markdown(["network", "p", "layer, from the output", "share kept", *columns[1:]], rows)
@@ -238,6 +374,16 @@ def remedies() -> str:
     return markdown([*header, "right"], rows)
 
 
+def seqlets() -> str:
+    names = ("precision", "recall", "base_precision", "base_recall", "recall_at_95", "recall_at_90")
+    rows = []
+    for row in rows_of("seqlets"):
+        figures = [number(row, name) for name in names]
+        rows.append([row["case"], row["method"], row.get("seqlets", row.get("error")), *figures])
+    header = ["maps", "method", "seqlets", "precision", "recall", "of bases", "of bases"]
+    return markdown([*header, "recall at 95 % precision", "at 90 %"], rows)
+
+
 def plot_proportions() -> None:
     """Draw metrics against p: synthetic, su(Hw), images."""
     figure = Figure(figsize=(11, 8.2), layout="constrained")
@@ -264,15 +410,15 @@ def plot_proportions() -> None:
 
 
 def _by_p(axis: Axes, data: pd.DataFrame, column: str) -> None:
-    for number, method in enumerate(("PLRP-lambda", "PLRP-M", "PLRP-lambda, then LRP")):
+    for place, method in enumerate(("PLRP-lambda", "PLRP-M", "PLRP-lambda, then LRP")):
         part = data[data["method"].isin([method, "LRP"])]
         part = part.assign(p=pd.to_numeric(part["p"], errors="coerce")).dropna(subset=["p"])
         if method not in set(part["method"]):
             continue
         grouped = part.groupby("p")[column]
         mean, sd = grouped.mean(), grouped.std(ddof=0)
-        axis.plot(mean.index, mean, marker=MARKERS[number], ms=4, lw=1.2, color=f"C{number}", label=method)
-        axis.fill_between(mean.index, mean - sd, mean + sd, color=f"C{number}", alpha=0.15, lw=0)
+        axis.plot(mean.index, mean, marker=MARKERS[place], ms=4, lw=1.2, color=f"C{place}", label=method)
+        axis.fill_between(mean.index, mean - sd, mean + sd, color=f"C{place}", alpha=0.15, lw=0)
     axis.grid(lw=0.4, color="0.9")
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8)
@@ -291,8 +437,7 @@ def _real_by_p() -> pd.DataFrame:
 
 
 def _images_by_p() -> pd.DataFrame:
-    table = pd.DataFrame(rows_of("images")[0]["rows"])
-    return table[table["composite"] == "epsilon-plus"]
+    return _epsilon_plus(_images())
 
 
 if __name__ == "__main__":

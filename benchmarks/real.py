@@ -2,14 +2,15 @@
 
     python benchmarks/real.py --save     10 minutes on two cores; --quick takes a minute
 
-First, `sparselrp evaluate` over archives of every composite and proportion, with gradient x input,
-mutagenesis and, if tangermeme is installed, DeepLIFT/SHAP, against matches of MA0533.1 over 10 bits and by
-deletion and insertion. Then, for windows with a second match of 8 bits or more, how often its relevance is
-small or gone.
+First, `sparselrp evaluate` over archives of every method of benchmarks/methods.py,
+with gradient x input, mutagenesis and, if tangermeme is installed, DeepLIFT/SHAP, against matches of MA0533.1
+over 10 bits and by deletion and insertion. Then, for windows with a second match of 8 bits or more, how often
+its relevance is small or gone.
 """
 
 import argparse
 import json
+import shutil
 import tempfile
 from contextlib import redirect_stdout
 from importlib.util import find_spec
@@ -17,10 +18,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
 from common import ROOT, save
+from methods import COMPARED, PROPORTIONS, refined
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.evaluation.sites import matrix_scores, read_matrix
@@ -28,30 +31,46 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 
 MODEL = str(ROOT / "models" / "suhw-dm3")
 MOTIF = str(ROOT / "data" / "suhw-MA0533.1.jaspar")
-PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 WEAK_BITS, WEAK_SHARE = 8.0, 0.05
 
 
-def archives(folder: Path, quick: bool) -> list[Path]:
-    """Explain the peaks in every way."""
-    ways = {"LRP epsilon-plus": ["-p", "0"]}
+def ways(folder: Path, quick: bool) -> dict[str, list[str]]:
+    """Options of every way to explain, plain LRP with epsilon-plus first."""
+    found = {"LRP epsilon-plus": ["-p", "0"]}
     others = ("z-plus", "epsilon-gamma", "epsilon-alpha2-beta1")
     for composite in ("zero",) if quick else ("zero", *others):
-        ways[f"LRP {composite}"] = ["-p", "0", "--composite", composite]
-    for p in (0.25, 0.9) if quick else PROPORTIONS:
-        ways[f"PLRP-lambda epsilon-plus p={p}"] = ["-p", str(p)]
-    for p in () if quick else (0.25, 0.9):
-        ways[f"PLRP-M epsilon-plus p={p}"] = ["-p", str(p), "--redistribute", "m"]
+        found[f"LRP {composite}"] = ["-p", "0", "--composite", composite]
+    for p in (0.05, 0.25, 0.9) if quick else PROPORTIONS:
+        found[f"PLRP-lambda epsilon-plus p={p}"] = ["-p", str(p)]
+    for p in () if quick else COMPARED:
+        found[f"PLRP-M epsilon-plus p={p}"] = ["-p", str(p), "--redistribute", "m"]
+        for kind, other in (("dense", "convolution"), ("convolution", "dense")):
+            rules = folder / f"{kind}.toml"
+            rules.write_text(f'extends = "epsilon-plus"\n[[rule]]\nkind = "{other}"\nprune = 0.0\n')
+            name = f"PLRP-lambda, {kind} only epsilon-plus p={p}"
+            found[name] = ["-p", str(p), "--composite", str(rules)]
         for composite in ("z-plus", "epsilon-gamma"):
-            ways[f"PLRP-lambda {composite} p={p}"] = ["-p", str(p), "--composite", composite]
-    ways["PLRP-auto epsilon-plus"] = ["-p", "auto"]
+            found[f"PLRP-lambda {composite} p={p}"] = ["-p", str(p), "--composite", composite]
+    found["PLRP-auto epsilon-plus"] = ["-p", "auto"]
+    return found
+
+
+def archives(folder: Path, quick: bool) -> list[Path]:
+    """Explain the peaks in every way, and put LRP's ranking below what pruning left."""
     genome, regions = ROOT / "data" / "chr2R-15-21Mb.fa.gz", ROOT / "data" / "suhw-peaks.bed"
     paths = []
-    for name, options in ways.items():
-        prefix = folder / name
-        given = ["attribute", str(genome), "-r", str(regions), "-m", MODEL, "-o", str(prefix), "-q"]
+    for name, options in ways(folder, quick).items():
+        given = ["attribute", str(genome), "-r", str(regions), "-m", MODEL, "-o", str(folder / name), "-q"]
         assert run([*given, "--formats", "h5", *options]) == 0
         paths.append(folder / f"{name}.h5")
+    for p in () if quick else COMPARED:
+        pruned, name = folder / f"PLRP-lambda epsilon-plus p={p}.h5", f"PLRP-lambda, then LRP p={p}.h5"
+        paths.append(Path(shutil.copy(pruned, folder / name)))
+        with h5py.File(paths[-1], "r+") as file, h5py.File(paths[0]) as plain:
+            bases, maps = file["input_seqs"][:], file["hyp_scores"]
+            one_hot, before = (bases * array[:] for array in (maps, plain["hyp_scores"]))
+            found = [refined(a.sum(1), b.sum(1)) for a, b in zip(one_hot, before, strict=True)]
+            maps[...] = bases * np.stack(found)[:, :, np.newaxis]
     return paths
 
 

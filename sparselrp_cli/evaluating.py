@@ -19,6 +19,7 @@ from sparselrp_cli.evaluation.agreement import MaskSource, map_metrics
 from sparselrp_cli.evaluation.faithfulness import SHARES, Curves, OneHot, curves
 from sparselrp_cli.evaluation.metrics import rank_correlation
 from sparselrp_cli.evaluation.mutagenesis import mutagenesis
+from sparselrp_cli.manifest import file_entry
 from sparselrp_cli.members import ExplainOptions, Member, prepare
 from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -119,6 +120,8 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
             device = choose_device(options.device)
             logger.info("device: %s", prepare_device(device))
             model = load_model(options.model)
+            for reader in readers:
+                _require_made_with(model, reader)
             members = [_member(reader, model, device) for reader in readers]
         parts = [_of_target(options, readers, members, t) for t in range(readers[0].n_targets)]
     names = readers[0].target_names
@@ -196,6 +199,24 @@ def _require_equal_windows(readers: Sequence[ArchiveReader]) -> None:
                 f"{reader.path} has other windows or targets than {first.path}; evaluate archives of the same"
                 " regions together, and others by themselves"
             )
+
+
+def _require_made_with(model: LoadedModel, reader: ArchiveReader) -> None:
+    """Stop where an archive is of another model than the one that is asked."""
+    if "model" not in reader.manifest:
+        raise InputError(
+            f"{reader.path} is the mean of several models; evaluate asks one, so give archives of each alone"
+        )
+    made_with = reader.manifest["model"]
+    known, given = (
+        [file.get("sha256") for file in files]
+        for files in (made_with["files"], [file_entry(path) for path in model.files])
+    )
+    if known != given:
+        raise InputError(
+            f"{reader.path} was made with the model '{made_with['name']}' from other files than the given"
+            f" '{model.name}'; give the model it is of"
+        )
 
 
 def _chosen(options: EvaluateOptions, reader: ArchiveReader, target: int) -> npt.NDArray[np.intp]:

@@ -29,24 +29,35 @@ class Curves:
     ----------
     deletion, insertion : ndarray, shape (shares,)
         The score when that share of positions, the most relevant first, is replaced, or alone is left.
+    shares : tuple of float
+        In ascending order, 0 the first.
     """
 
     deletion: Doubles
     insertion: Doubles
+    shares: tuple[float, ...] = SHARES
 
     @property
     def deletion_drop(self) -> float:
-        """How much the score falls, in its units: the mean over the first fifth of the positions."""
-        return _area(self.deletion[0] - self.deletion)
+        """How much the score falls, in its units: the mean over the first fifth of the positions.
+
+        Where the shares stop before, the mean goes as far as they do.
+        """
+        return _area(self.deletion[0] - self.deletion, self.shares)
 
     @property
     def insertion_rise(self) -> float:
         """How much the score rises above that of the background, likewise."""
-        return _area(self.insertion - self.insertion[0])
+        return _area(self.insertion - self.insertion[0], self.shares)
 
 
 def curves(
-    one_hot: OneHot, a: Values, backgrounds: OneHot, scores: Scores, rng: np.random.Generator
+    one_hot: OneHot,
+    a: Values,
+    backgrounds: OneHot,
+    scores: Scores,
+    rng: np.random.Generator,
+    shares: tuple[float, ...] = SHARES,
 ) -> Curves:
     """Compute the curves of one window.
 
@@ -59,9 +70,11 @@ def curves(
         Shuffles of the window.
     scores : callable
     rng : numpy.random.Generator
+    shares : tuple of float
+        Which shares of the positions to replace, in ascending order from 0; each is rounded to positions.
     """
     length = one_hot.shape[1]
-    counts = [round(share * length) for share in SHARES]
+    counts = [round(share * length) for share in shares]
     deleted, inserted = [], []
     for background in backgrounds:
         order = rng.permutation(length)
@@ -74,10 +87,10 @@ def curves(
             inserted.append(alone)
     found = scores(np.stack([*deleted, *inserted]))
     deletion, insertion = found.reshape(2, len(backgrounds), len(counts)).mean(axis=1)
-    return Curves(deletion, insertion)
+    return Curves(deletion, insertion, shares)
 
 
-def _area(values: Doubles) -> float:
-    shares = np.array(SHARES)
-    inside = shares <= AREA_TO
-    return float(np.trapezoid(values[inside], shares[inside]) / AREA_TO)
+def _area(values: Doubles, shares: tuple[float, ...]) -> float:
+    x = np.array(shares)
+    inside = x <= AREA_TO
+    return float(np.trapezoid(values[inside], x[inside]) / x[inside][-1])

@@ -1,5 +1,6 @@
 """Plots of an evaluation."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,7 +21,8 @@ def plot_metrics(per_window: pd.DataFrame, path: Path) -> None:
     methods = list(dict.fromkeys(part["method"]))
     columns = min(4, len(metrics))
     rows = -(-len(metrics) // columns)
-    figure = Figure(figsize=(2.6 * columns + 1.5, rows * (0.9 + 0.25 * len(methods))), layout="constrained")
+    width, height = 2.6 * columns + 0.5 + _width(methods), rows * (0.9 + 0.25 * len(methods))
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axis, metric in zip(axes, metrics, strict=False):
         for place, method in enumerate(methods):
@@ -42,7 +44,9 @@ def plot_metrics(per_window: pd.DataFrame, path: Path) -> None:
 def plot_curves(curves: pd.DataFrame, path: Path) -> None:
     """Draw the mean deletion and insertion curves, as SVG; of the first target."""
     part = curves[curves["target"] == curves["target"].iloc[0]]
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    names = part["method"].drop_duplicates().astype(str)
+    width, height = 9.5 + _width(names), max(3.4, 0.5 + 0.17 * len(names))
+    figure = Figure(figsize=(width, height), layout="constrained")
     for axis, kind in zip(figure.subplots(1, 2, sharey=True), ("deletion", "insertion"), strict=True):
         for number, (method, lines) in enumerate(part.groupby("method", sort=False)):
             style = {"color": "0.5", "ls": "--"} if method == "random order" else {"color": f"C{number % 10}"}
@@ -59,8 +63,15 @@ def plot_curves(curves: pd.DataFrame, path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(lw=0.4, color="0.9")
     figure.axes[0].set_ylabel("score, mean over windows")
-    figure.axes[1].legend(fontsize=8, frameon=False)
+    figure.legend(
+        *figure.axes[1].get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False
+    )
     _save(figure, path)
+
+
+def _width(names: Iterable[str]) -> float:
+    """Give the inches that the longest name takes: names of methods are those of files, and may be long."""
+    return 0.075 * max(map(len, names), default=0)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -1,6 +1,8 @@
 """`sparselrp evaluate` on archives of small models: rows, baselines, randomisation, files, refusals."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from torch import nn
 from sparselrp_cli.cli.main import run
 
 WINDOW = 30
+SEED = 1
 
 
 class Net(nn.Module):
@@ -20,7 +23,7 @@ class Net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        torch.manual_seed(1)
+        torch.manual_seed(SEED)
         self.scan = nn.Conv1d(4, 8, 5, padding=2)
         self.act = nn.ReLU()
         self.head = nn.Linear(8 * WINDOW, 2)
@@ -123,6 +126,13 @@ def test_every_target_has_its_rows_and_equal_calls_give_equal_files(archives, tm
     assert written == {p.name: p.read_bytes() for p in tmp_path.glob("out.*")}
 
 
+def test_many_methods_with_long_names_fit_into_the_figures(archives, tmp_path):
+    """A warning that the layout failed would be an error here."""
+    one = archives("one", "Net", "-t", "0")
+    copies = [Path(shutil.copy(one, tmp_path / f"{number}{'x' * 80}.h5")) for number in range(33)]
+    evaluated(tmp_path, *copies, "-m", f"{__file__}:Net", "--faithfulness", "1", "--windows", "2")
+
+
 def test_archives_of_other_windows_are_refused(archives, tmp_path, capsys):
     one = archives("one", "Net", "-t", "0")
     other = archives("other", "Net", "-t", "1")
@@ -134,3 +144,19 @@ def test_a_model_that_has_no_such_target_is_refused(archives, tmp_path, capsys):
     one = archives("one", "Net", "-t", "1")
     assert run(["evaluate", str(one), "-m", f"{__file__}:Sum", "--strands", "-q"]) == 1
     assert "error" in capsys.readouterr().err
+
+
+def test_another_model_than_the_archive_s_is_refused(archives, tmp_path, capsys):
+    one = archives("one", "Net", "-t", "0")
+    other = tmp_path / "other.py"
+    other.write_text(Path(__file__).read_text().replace("SEED = 1", "SEED = 2"))
+    assert run(["evaluate", str(one), "-m", f"{other}:Net", "--strands", "-q"]) == 1
+    assert "one.h5 was made with the model 'Net' from other files" in capsys.readouterr().err
+
+
+def test_an_archive_of_several_models_is_judged_without_asking_one(archives, tmp_path, capsys):
+    both = archives("both", "Net", "-m", f"{__file__}:Net", "-t", "0")
+    assert run(["evaluate", str(both), "--sites", str(tmp_path / "sites.bed"), "-q"]) == 0
+    capsys.readouterr()
+    assert run(["evaluate", str(both), "-m", f"{__file__}:Net", "--strands", "-q"]) == 1
+    assert "both.h5 is the mean of several models" in capsys.readouterr().err

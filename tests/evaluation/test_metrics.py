@@ -89,6 +89,18 @@ def test_curves_of_an_additive_score_are_sums():
     assert best.insertion_rise == pytest.approx(best.deletion_drop)
 
 
+def test_curves_go_as_far_as_their_shares():
+    """Ten equal positions, one of them replaced at a time: the mean over two is 1, over one a half."""
+    window, background = np.zeros((4, 10), np.uint8), np.zeros((1, 4, 10), np.uint8)
+    window[0], background[:, 1] = 1, 1
+    score = weighted(np.ones(10))
+    found = curves(window, np.ones(10), background, score, np.random.default_rng(0), (0.0, 0.1, 0.2))
+    np.testing.assert_allclose(found.deletion, [10, 9, 8])
+    assert found.deletion_drop == pytest.approx(1)
+    short = curves(window, np.ones(10), background, score, np.random.default_rng(0), (0.0, 0.1))
+    assert short.deletion_drop == pytest.approx(0.5)
+
+
 def test_mutagenesis_of_an_additive_score_is_its_weights():
     weights = np.arange(6.0)
     window = np.zeros((4, 6), np.uint8)

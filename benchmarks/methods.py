@@ -1,0 +1,82 @@
+"""What the experiments compare: composites, proportions, and compromises between sparsity and ranking."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparselrp_cli.relevance.composites import PRESETS, Composite, Entry
+from sparselrp_cli.relevance.pruning import Pruning
+
+PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+COMPOSITES = ("epsilon", "epsilon-plus", "z-plus", "epsilon-gamma", "epsilon-alpha2-beta1")
+# At these, everything is compared and not only PLRP-lambda with epsilon-plus.
+COMPARED = (0.05, 0.25, 0.9)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to explain.
+
+    Attributes
+    ----------
+    composite, name : str
+    pruning : Pruning
+    entries : tuple of Entry
+        Before those of the composite.
+    refined : bool
+        Whether what pruning left at zero is ranked by LRP, see `refined`.
+    """
+
+    composite: str
+    name: str
+    pruning: Pruning
+    entries: tuple[Entry, ...] = ()
+    refined: bool = False
+
+    @property
+    def p(self) -> float | str:
+        """The proportion pruned."""
+        return "auto" if self.pruning.automatic else self.pruning.positive
+
+    def rules(self) -> Composite:
+        """The composite with the method's own entries first."""
+        preset = PRESETS[self.composite]
+        return Composite(preset.name, preset.summary, (*self.entries, *preset.entries))
+
+
+def methods(*, quick: bool = False) -> Iterator[Method]:
+    """Give the methods, plain LRP with epsilon-plus first."""
+    yield Method("epsilon-plus", "LRP", Pruning(0.0))
+    for composite in ("zero",) if quick else ("zero", *(c for c in COMPOSITES if c != "epsilon-plus")):
+        yield Method(composite, "LRP", Pruning(0.0))
+    for p in (0.05, 0.25, 0.9) if quick else PROPORTIONS:
+        yield Method("epsilon-plus", "PLRP-lambda", Pruning(p))
+        yield Method("epsilon-plus", "PLRP-M", Pruning(p, redistribute="m"))
+        if p in COMPARED and not quick:
+            yield from _compared(p)
+    yield Method("epsilon-plus", "PLRP-auto", Pruning(0.0, automatic=True))
+
+
+def _compared(p: float) -> Iterator[Method]:
+    """Give the compromises, and the other composites, at one proportion."""
+    yield Method("epsilon-plus", "PLRP-lambda, then LRP", Pruning(p), refined=True)
+    for kind, other in (("dense", "convolution"), ("convolution", "dense")):
+        spared = (Entry(kind=other, prune=0.0, prune_negative=0.0),)
+        yield Method("epsilon-plus", f"PLRP-lambda, {kind} only", Pruning(p), spared)
+    for composite in COMPOSITES:
+        if composite != "epsilon-plus":
+            yield Method(composite, "PLRP-lambda", Pruning(p))
+
+
+def refined(pruned: np.ndarray, lrp: np.ndarray) -> np.ndarray:
+    """Rank what pruning left at zero by its relevance before, below everything that is left.
+
+    The zeros of a map get its unpruned relevance, scaled so that the largest is half of the smallest left.
+    """
+    zeros = pruned == 0
+    smallest = np.abs(pruned[~zeros]).min(initial=np.inf)
+    largest = np.abs(lrp[zeros]).max(initial=0.0)
+    if not np.isfinite(smallest) or largest == 0:
+        return lrp if not np.isfinite(smallest) else pruned
+    return np.where(zeros, lrp * (smallest / largest / 2), pruned)
