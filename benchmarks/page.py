@@ -24,6 +24,12 @@ METRICS = {
     "zero_share": "zeros",
 }
 MARKERS = "osD^vPX"
+DIFFERENCES = (
+    *(f"PLRP-lambda epsilon-plus p={p}" for p in (0.05, 0.25, 0.9)),
+    "PLRP-lambda, then LRP p=0.25",
+    "PLRP-M epsilon-plus p=0.25",
+    "LRP epsilon-gamma",
+)
 SUMMARY = ("0.02", "0.05", "0.1", "0.25", "0.5", "0.9")
 
 
@@ -39,6 +45,7 @@ def main() -> None:
         "weak-sites": weak_sites,
         "randomisation": randomisation,
         "variants": variants,
+        "insulators-data": insulators_data,
         "insulators": insulators,
         "insulators-few": insulators_few,
         "splice-shares": splice_shares,
@@ -222,9 +229,7 @@ def real_differences() -> str:
     for part in ("all windows", "some windows"):
         for line in found[part]["differences"]:
             model_needed = line["metric"] in ("deletion_drop", "insertion_rise")
-            chosen = line["method"].endswith(
-                ("epsilon-plus p=0.05", "epsilon-plus p=0.25", "epsilon-plus p=0.9", "then LRP p=0.25")
-            )
+            chosen = line["method"] in DIFFERENCES
             if chosen and line["metric"] in wanted and model_needed == (part == "some windows"):
                 interval = f"{line['low']:+.3f} to {line['high']:+.3f}"
                 rows.append(
@@ -261,8 +266,26 @@ def _insulator_rows(which: str) -> str:
     table = pd.DataFrame([row for row in _insulators() if row["windows"] == which])
     table = table.assign(composite=table["composite"].fillna("-"), p=table["p"].fillna("-"))
     table["p"] = table["p"].map(lambda p: p if isinstance(p, str) else f"{p:g}")
-    columns = {**METRICS, "deletion_drop": "deletion drop", "insertion_rise": "insertion rise"}
+    near = {"mass_in_sites": "mass in mask", "mass_near_sites": "mass within 10 bp"}
+    columns = {**near, **METRICS, "deletion_drop": "deletion drop", "insertion_rise": "insertion rise"}
     return _by_method(table, ["factor", "method", "composite", "p"], columns)
+
+
+def insulators_data() -> str:
+    """The matrices against each factor's peaks, and the networks."""
+    found = rows_of("insulators")[0]
+    rows = []
+    for factor, part in pd.DataFrame(found["networks"]).groupby("factor", sort=False):
+        matrix = next(
+            m for m in found["matrices"] if m["peaks"] == factor and m["matrix"].endswith(str(factor))
+        )
+        columns = ("auroc, random", "auroc, GC", "auroc, other factor")
+        rows.append(
+            [factor, matrix["n"], matrix["auroc"], part["peaks"].iloc[0], *(spread(part[c]) for c in columns)]
+        )
+    header = ["factor", "peaks on chr2R", "AUROC of the matrix", "test peaks"]
+    against = [f"AUROC of the networks: {name}" for name in ("random", "GC-matched", "the other's peaks")]
+    return markdown([*header, *against], rows)
 
 
 def insulators() -> str:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The demo: real su(Hw) peaks of the fly genome, held out in training, explained three ways.
+# The demo: real su(Hw) peaks of the fly genome, held out in training, explained in several ways.
 set -eu
 SPARSELRP=${SPARSELRP:-sparselrp}
 DEMO=${DEMO:-demo-output}
@@ -9,17 +9,18 @@ MODEL=models/suhw-dm3
 MOTIF=data/suhw-MA0533.1.jaspar
 mkdir -p "$DEMO"
 
-echo "1. PLRP (p = 0.25), with tracks, motif-ready files, motifs and the report"
+echo "1. PLRP (p = 0.05, the default), with tracks, motif-ready files, motifs and the report"
 "$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/plrp" --restart \
   --formats h5,bigwig,modisco,finemo --report --database data/jaspar2026-insects.meme
 
-echo "2. for comparison: LRP without pruning, and gradient x input (rule 0 everywhere)"
+echo "2. for comparison: PLRP with p = 0.25, LRP without pruning, and gradient x input (rule 0 everywhere)"
+"$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/plrp-0.25" -p 0.25 -q --restart
 "$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/lrp" -p 0 -q --restart
 "$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/gradient-x-input" -p 0 --composite zero -q --restart
 
 echo
 echo "3. Agreement with matches of the su(Hw) matrix (over 10 bits, both strands), windows called positive:"
-"$SPARSELRP" evaluate "$DEMO/gradient-x-input.h5" "$DEMO/lrp.h5" "$DEMO/plrp.h5" --motif "$MOTIF" --min-score 0
+"$SPARSELRP" evaluate "$DEMO/gradient-x-input.h5" "$DEMO/lrp.h5" "$DEMO/plrp.h5" "$DEMO/plrp-0.25.h5" --motif "$MOTIF" --min-score 0
 cat <<END
 
 mass_in_sites is the share of positive relevance inside the sites. Where to look:
@@ -29,7 +30,7 @@ mass_in_sites is the share of positive relevance inside the sites. Where to look
   $DEMO/plrp.bw                    per-base relevance, for a genome browser (dm3)
   $DEMO/plrp.windows.tsv           score, relevance and what was absorbed, for every window
   $DEMO/plrp.ohe.npz, .attr.npz    modisco motifs -s $DEMO/plrp.ohe.npz -a $DEMO/plrp.attr.npz -n 2000 -o m.h5
-  $DEMO/plrp.h5                    the archive: modisco motifs -i $DEMO/plrp.h5 -n 2000 -o m.h5
+  $DEMO/plrp.h5                    the archive, of which all other files are made
   $DEMO/plrp.regions.narrowPeak    the windows, row by row, for finemo
   $DEMO/plrp.manifest.json         what was run on what
 END

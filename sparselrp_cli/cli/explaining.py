@@ -29,9 +29,10 @@ def explain_options(command: Command) -> Command:
             "-p",
             "--prune",
             type=Proportion(auto=True),
-            default=0.25,
+            default=0.05,
             show_default=True,
-            help="Proportion of positive relevance mass pruned in each layer; 0 is plain LRP.",
+            help="Proportion of positive relevance mass pruned in each layer: 0 is plain LRP; more points harder at"
+            " the strongest sites and loses weaker ones.",
         ),
         click.option(
             "--prune-negative", type=Proportion(), help="The same for negative relevance.  [default: P/2]"
