@@ -25,7 +25,7 @@ METRICS = {
 }
 MARKERS = "osD^vPX"
 DIFFERENCES = (
-    *(f"PLRP-lambda epsilon-plus p={p}" for p in (0.05, 0.25, 0.9)),
+    *(f"PLRP-lambda epsilon-plus p={p}" for p in (0.02, 0.05, 0.25, 0.9)),
     "PLRP-lambda, then LRP p=0.25",
     "PLRP-M epsilon-plus p=0.25",
     "LRP epsilon-gamma",
@@ -172,7 +172,7 @@ def _by_method(table: pd.DataFrame, keys: list[str], columns: dict[str, str]) ->
 def synthetic_composites() -> str:
     table = synthetic()
     plain = table["method"].isin(["LRP", "mutagenesis", "random order"])
-    pruned = (table["method"] == "PLRP-lambda") & table["p"].isin(["0.05", "0.25", "0.9"])
+    pruned = (table["method"] == "PLRP-lambda") & table["p"].isin(["0.02", "0.05", "0.25", "0.9"])
     return _synthetic_rows(table[plain | pruned].sort_values("method", kind="stable"))
 
 
@@ -188,7 +188,7 @@ def synthetic_proportions() -> str:
 def _compromises(table: pd.DataFrame) -> pd.DataFrame:
     """What isn't one p for all layers, beside what is."""
     others = table["method"].str.contains("then|only|auto")
-    beside = (table["method"] == "PLRP-lambda") & table["p"].isin(["0.05", "0.25", "0.9"])
+    beside = (table["method"] == "PLRP-lambda") & table["p"].isin(["0.02", "0.05", "0.25", "0.9"])
     chosen = table[(others | beside | (table["method"] == "LRP")) & (table["composite"] == "epsilon-plus")]
     number = pd.to_numeric(chosen["p"], errors="coerce").fillna(2)
     return chosen.assign(number=number).sort_values("number", kind="stable")

@@ -37,7 +37,7 @@ def main() -> None:
         vcf = Path(folder) / "sites.vcf"
         vcf.write_text(variants())
         rows = []
-        for p in (0, 0.05, 0.25):
+        for p in (0, 0.02, 0.25):
             prefix = Path(folder) / f"p{p}"
             given = [str(vcf), str(GENOME), "-m", str(ROOT / "models" / "suhw-dm3"), "-p", str(p)]
             assert run(["variants", *given, "-o", str(prefix), "-q"]) == 0

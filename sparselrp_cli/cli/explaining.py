@@ -29,7 +29,7 @@ def explain_options(command: Command) -> Command:
             "-p",
             "--prune",
             type=Proportion(auto=True),
-            default=0.05,
+            default=0.02,
             show_default=True,
             help="Proportion of positive relevance mass pruned in each layer: 0 is plain LRP; more points harder at"
             " the strongest sites and loses weaker ones.",

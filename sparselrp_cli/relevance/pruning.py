@@ -37,7 +37,7 @@ class Pruning:
         If a proportion isn't in [0, 1).
     """
 
-    positive: float = 0.05
+    positive: float = 0.02
     negative: float | None = None
     automatic: bool = False
     redistribute: Redistribution = "lambda"

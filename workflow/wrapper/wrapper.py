@@ -41,7 +41,7 @@ words = [
     *(["-r", str(regions)] if regions else []),
     *(part for model in models for part in ("-m", str(model))),
     *(part for target in targets for part in ("-t", str(target))),
-    *["-p", str(job.params.get("prune", 0.05)), "--threads", str(job.threads)],
+    *["-p", str(job.params.get("prune", 0.02)), "--threads", str(job.threads)],
     *["--formats", ",".join(formats), "-o", prefix],
 ]
 command = shlex.join(words)
