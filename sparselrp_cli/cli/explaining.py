@@ -31,8 +31,8 @@ def explain_options(command: Command) -> Command:
             type=Proportion(auto=True),
             default=0.02,
             show_default=True,
-            help="Proportion of positive relevance mass pruned in each layer: 0 is plain LRP; more points harder at"
-            " the strongest sites and loses weaker ones.",
+            help="Proportion of positive relevance mass pruned in each layer: 0 is plain LRP; the more, the"
+            " fewer sites are left, the strongest.",
         ),
         click.option(
             "--prune-negative", type=Proportion(), help="The same for negative relevance.  [default: P/2]"
