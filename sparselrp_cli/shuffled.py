@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.outputs.atomic import replacing, require_other_file
 from sparselrp_cli.sequences.shuffling import LETTERS, shuffle_dinucleotides
 
 MOST_SHUFFLED = 2000
@@ -42,8 +42,9 @@ def write_shuffled(archive: Path, sequences: Path, n_windows: int = MOST_SHUFFLE
     InputError
         If the archive has no window.
     OutputError
-        If it can't be read, or the FASTA can't be written.
+        If it can't be read, or the FASTA can't be written or is the archive itself.
     """
+    require_other_file(sequences, archive)
     with ArchiveReader(archive) as reader:
         rows = _chosen(reader, n_windows)
         with replacing(sequences) as hidden, hidden.open("wb") as file:

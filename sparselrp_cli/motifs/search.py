@@ -17,7 +17,7 @@ from sparselrp_cli.motifs.matrices import write_matrices, write_patterns
 from sparselrp_cli.motifs.null import Null, fit_null, require_same_explanation
 from sparselrp_cli.motifs.seqlets import Seqlets, call_seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.atomic import sha256
+from sparselrp_cli.outputs.atomic import is_same_file, sha256
 from sparselrp_cli.outputs.lock import locked
 
 logger = logging.getLogger("sparselrp")
@@ -74,6 +74,11 @@ def search(options: MotifOptions) -> list[Path]:
     ------
     InputError, OutputError
     """
+    if options.background is not None and is_same_file(options.background, options.archive):
+        raise InputError(
+            f"{options.background} is the archive itself; a background is of windows without sites, see"
+            " `sparselrp shuffle`"
+        )
     database = read_database(options.database) if options.database is not None else []
     background = ArchiveReader(options.background) if options.background is not None else nullcontext()
     with ArchiveReader(options.archive) as reader, background as other, locked(options.prefix):

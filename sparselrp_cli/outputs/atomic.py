@@ -99,6 +99,22 @@ def temporary(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
         os.close(descriptor)
 
 
+def is_same_file(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one file that is there."""
+    return a.exists() and b.exists() and a.samefile(b)
+
+
+def require_other_file(output: Path, source: Path) -> None:
+    """Stop where what is to be written would take the place of what it is made of.
+
+    Raises
+    ------
+    OutputError
+    """
+    if is_same_file(output, source):
+        raise OutputError(f"{output} is the archive that is read, and would be lost; choose another --output")
+
+
 def hidden_name(path: Path, ending: str) -> Path:
     """Give the hidden file that belongs to a file, always the same; short, so that every name has one."""
     digest = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()

@@ -22,8 +22,8 @@ def write_browser_files(
 ) -> list[Path]:
     """Write a session for IGV and a track hub for UCSC, and, with an address, what IGV-Web and WashU open.
 
-    The first two name the tracks by their file names, so that the folder can be moved as a whole. But in IGV
-    for the desktop, which has no such track, each base is a letter as high as its contribution (dynseq).
+    The first two name the tracks by their file names, so that the folder can be moved as a whole. Each base
+    is a letter as high as its contribution (dynseq), except in the session for IGV, which has bars.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from sparselrp_cli import __version__
 from sparselrp_cli.errors import printable
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.outputs.atomic import replacing, require_other_file
 from sparselrp_cli.report import content
 from sparselrp_cli.report.figures import (
     Span,
@@ -56,6 +56,7 @@ def write_report(options: ReportOptions) -> None:
     ------
     InputError, OutputError
     """
+    require_other_file(options.output, options.archive)
     motifs = content.read_motifs(options.motifs) if options.motifs is not None else None
     hits = content.read_hits(_beside(options.motifs, "hits.bed")) if options.motifs is not None else {}
     beside = ArchiveReader(options.unpruned) if options.unpruned is not None else nullcontext()

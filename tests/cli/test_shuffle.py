@@ -146,3 +146,22 @@ def test_torch_isnt_loaded(tmp_path):
     command = [sys.executable, "-c", code, "shuffle", archive, "-o", tmp_path / "bg.fa"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_archive_is_not_written_over(tmp_path, capsys):
+    archive = archive_of(tmp_path / "run.h5", 3)
+    before = archive.read_bytes()
+    (tmp_path / "link.fa").symlink_to(archive)
+    for output in (archive, tmp_path / "link.fa"):
+        assert shuffle(archive, "-o", output) == 1
+        assert "is the archive that is read, and would be lost; choose another" in capsys.readouterr().err
+    assert run(["report", str(archive), "-o", str(archive)]) == 1
+    assert "is the archive that is read" in capsys.readouterr().err
+    assert archive.read_bytes() == before
+
+
+def test_an_archive_is_not_its_own_background(tmp_path, capsys):
+    archive = archive_of(tmp_path / "run.h5", 3)
+    assert run(["motifs", str(archive), "-o", str(tmp_path / "out"), "--background", str(archive)]) == 1
+    assert "run.h5 is the archive itself; a background is of windows without sites" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"run.h5"}
