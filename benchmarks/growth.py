@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from common import OneOutput, Subject, explanation, gradient, interleaved, parser, ready_device, save
 
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.architectures import BPNet
-from sparselrp_cli.model.targets import Target, Term
 
 ENGINE = "PLRP-lambda epsilon-plus, p=0.25"
 LENGTHS, BATCHES, COUNTS = [1000, 2000, 4000, 8000], [1, 2, 4, 8, 16, 32, 64], [32, 64, 128, 256]

@@ -26,9 +26,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from sparselrp_cli.evaluation.agreement import map_metrics
-from sparselrp_cli.model.capture import capture
-from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.targets import OutputNames, Target, Term
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruned, Pruning

@@ -40,16 +40,16 @@ from public import public_path
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sparselrp_cli.deeplift import deeplift_shap
 from sparselrp_cli.evaluation.agreement import map_metrics
+from sparselrp_cli.evaluation.deeplift import deeplift_shap
 from sparselrp_cli.evaluation.faithfulness import curves
 from sparselrp_cli.evaluation.metrics import auroc, relevance_mass_accuracy
 from sparselrp_cli.evaluation.mutagenesis import mutagenesis
 from sparselrp_cli.evaluation.sites import matrix_hits, matrix_scores
-from sparselrp_cli.model.capture import capture
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel
-from sparselrp_cli.model.targets import Target, Term
 from sparselrp_cli.motifs.database import read_database
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 from sparselrp_cli.relevance.pruning import Pruning

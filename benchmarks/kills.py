@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-import sparselrp_cli.pipeline  # noqa: F401 - loaded once for all
+import sparselrp_cli.runs.attribute  # noqa: F401 - loaded once for all
 from sparselrp_cli.cli.main import run
 
 WINDOW = 60

@@ -29,7 +29,7 @@ from sparselrp_cli.motifs.database import read_database
 from sparselrp_cli.motifs.null import fit_null
 from sparselrp_cli.motifs.seqlets import call_seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
-from sparselrp_cli.outputs.rows import ACCOUNTING, ArchivedWindow, ArchiveRows
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchivedWindow, ArchiveRows
 
 PLANTED = ("MA0533.1", "MA0013.1", "MA0010.2")
 WINDOWS, LENGTH = 400, 500
@@ -57,11 +57,11 @@ class Case:
 
 
 def real_cases(folder: Path) -> Iterator[Case]:
-    from sparselrp_cli.companions import explain_shuffled
     from sparselrp_cli.model.loading import ModelRequest
-    from sparselrp_cli.pipeline import AttributeOptions
     from sparselrp_cli.relevance.pruning import Pruning
-    from sparselrp_cli.stopping import StopRequest
+    from sparselrp_cli.runs.attribute import AttributeOptions
+    from sparselrp_cli.runs.follow_ups import explain_shuffled
+    from sparselrp_cli.runs.stopping import StopRequest
 
     matrix = read_matrix(ROOT / "data" / "suhw-MA0533.1.jaspar")
     for p in (0.0, 0.25, 0.9):

@@ -15,10 +15,10 @@ import pandas as pd
 import torch
 from common import interleaved, networks, parser, ratios, save
 
-from sparselrp_cli.model.operations import Convolution
-from sparselrp_cli.relevance.active import GatheredConvolution
+from sparselrp_cli.graph.operations import Convolution
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.gathered import GatheredConvolution
 from sparselrp_cli.relevance.pruning import Pruning
 
 PROPORTIONS = (0.02, 0.1, 0.25, 0.5, 0.9)

@@ -40,11 +40,13 @@ from public import public_path
 
 from sparselrp_cli.evaluation.faithfulness import Curves, curves
 from sparselrp_cli.evaluation.intervals import interval
-from sparselrp_cli.model.ends import undo_ends
-from sparselrp_cli.model.graph import CanonicalGraph
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.passes.ends import undo_ends
+from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.importing import ImportRequest, import_model, write_folders
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, capture_model, load_model
-from sparselrp_cli.model.targets import OutputNames, Target, TargetParser
+from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.composites import DEFAULT, PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
@@ -210,7 +212,7 @@ def load(task: Task, folder: Path) -> Subject:
     written = write_folders(models[:1], folder / checkpoint.stem, str(checkpoint), force=True)
     model = load_model(ModelRequest(str(written[0][0])))
     graph, _ = undo_ends(capture_model(model))
-    names = model.output_names(graph)
+    names = output_names(model, graph)
     targets = TargetParser(graph.outputs, names)
     return Subject(
         task, model, graph, names, targets.parse(task.target) if task.target else targets.default()

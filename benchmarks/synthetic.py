@@ -31,9 +31,9 @@ from sparselrp_cli.evaluation.agreement import map_metrics
 from sparselrp_cli.evaluation.faithfulness import curves
 from sparselrp_cli.evaluation.metrics import auroc
 from sparselrp_cli.evaluation.mutagenesis import mutagenesis
-from sparselrp_cli.model.capture import capture
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.layout import InputLayout
-from sparselrp_cli.model.targets import Target, Term
 from sparselrp_cli.motifs.database import read_database
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.scoring import Scorer

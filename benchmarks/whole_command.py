@@ -23,11 +23,13 @@ import pandas as pd
 import torch
 from common import ROOT, one_hot, parser, random_bases, ready_device, save, timed
 
+from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.architectures import BPNet
 from sparselrp_cli.model.importing.imported import ImportedModel
 from sparselrp_cli.model.importing.writing import write_folders
-from sparselrp_cli.model.loading import ModelRequest, capture_model, load_model
-from sparselrp_cli.model.targets import OutputNames, TargetParser
+from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.explainer import Explainer
 
 CHROMS, LENGTH = 4, 5_000_000
@@ -65,7 +67,7 @@ def engine_seconds(
     began = time.perf_counter()
     loaded = load_model(ModelRequest(str(model)))
     graph = capture_model(loaded).to(device, torch.float32)
-    names = loaded.output_names(graph)
+    names = output_names(loaded, graph)
     targets = TargetParser(graph.outputs, names)
     explainer = Explainer(graph, [targets.parse(target) if target else targets.default()], names)
     loading = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""The flow of imports: each stage imports along the flow and never back."""
+"""The flow of imports: each room imports along the flow and never back."""
 
 import ast
 from pathlib import Path
@@ -10,59 +10,43 @@ from sparselrp_cli.outputs.overlap import POLICIES
 from sparselrp_cli.relevance.composites import PRESETS
 
 PACKAGE = Path(__file__).parents[1] / "sparselrp_cli"
-# What each stage may import of the package, besides itself, `errors` and the version.
+# What each room may import of the package, besides itself, `errors` and the version: along the flow.
 ALLOWED = {
+    "errors": set(),
+    "files": set(),
     "sequences": set(),
-    "model": {"hdf5"},
-    "relevance": {"model"},
-    "outputs": {"hdf5"},
-    "evaluation": {"outputs"},
-    "motifs": {"outputs"},
-    "report": {"outputs"},
-    "companions.py": {"sequences", "relevance", "outputs", "pipeline", "results", "shuffled", "stopping"},
-    "shuffled.py": {"sequences", "outputs"},
-    "variants.py": {"sequences", "outputs", "pipeline", "results", "stopping"},
-    "evaluating.py": {
+    "model": {"files"},
+    "graph": {"model"},
+    "relevance": {"model", "graph"},
+    "outputs": {"files"},
+    "motifs": {"files", "sequences", "outputs"},
+    "report": {"files", "outputs"},
+    "runs": {"files", "sequences", "model", "graph", "relevance", "outputs", "motifs"},
+    "evaluation": {"files", "sequences", "model", "graph", "relevance", "outputs", "runs"},
+    "cli": {
+        "files",
         "sequences",
         "model",
+        "graph",
         "relevance",
         "outputs",
+        "motifs",
+        "report",
+        "runs",
         "evaluation",
-        "members",
-        "deeplift",
-        "manifest",
     },
-    "deeplift.py": {"model"},
-    "members.py": {"sequences", "model", "relevance", "manifest", "composite_file"},
-    "results.py": {"outputs", "manifest"},
-    "merging.py": {"outputs", "manifest", "results", "sharding"},
-    "pipeline.py": {
-        "sequences",
-        "model",
-        "relevance",
-        "outputs",
-        "manifest",
-        "members",
-        "results",
-        "sharding",
-        "stopping",
-    },
-    "manifest.py": set(),
-    "sharding.py": set(),
-    "stopping.py": set(),
-    "errors.py": set(),
-    "hdf5.py": set(),
+    "__main__": {"cli"},
+    "__init__": set(),
 }
 WITHOUT_TORCH = (
+    "files",
     "sequences",
     "outputs",
-    "evaluation",
     "motifs",
     "report",
-    "merging.py",
-    "results.py",
-    "sharding.py",
-    "shuffled.py",
+    "runs/merge.py",
+    "runs/run_files.py",
+    "runs/shards.py",
 )
 
 
@@ -77,24 +61,38 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def files(stage: str) -> list[Path]:
-    place = PACKAGE / stage
-    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+def files(room: str) -> list[Path]:
+    if room.endswith(".py"):
+        return [PACKAGE / room]
+    place = PACKAGE / room
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
 
 
-@pytest.mark.parametrize("stage", ALLOWED)
-def test_a_stage_imports_along_the_flow(stage):
-    own = stage.removesuffix(".py")
-    for path in files(stage):
+def test_every_module_has_a_room():
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    assert rooms == set(ALLOWED)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_along_the_flow(room):
+    for path in files(room):
         for module in imports(path):
             parts = module.split(".")
             if parts[0] == "sparselrp_cli" and len(parts) > 1:
-                assert parts[1] in ALLOWED[stage] | {own, "errors"}, f"{path} imports {module}"
+                assert parts[1] in ALLOWED[room] | {room, "errors"}, f"{path} imports {module}"
 
 
-@pytest.mark.parametrize("stage", WITHOUT_TORCH)
-def test_tensors_dont_enter_a_stage_of_arrays(stage):
-    for path in files(stage):
+def test_the_flow_has_no_circle():
+    done: set[str] = set()
+    while left := set(ALLOWED) - done:
+        ready = {room for room in left if ALLOWED[room] <= done}
+        assert ready, f"{sorted(left)} import each other"
+        done |= ready
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_tensors_dont_enter_a_room_of_arrays(room):
+    for path in files(room):
         assert not {m for m in imports(path) if m.split(".")[0] == "torch"}, path
 
 

@@ -14,10 +14,10 @@ from sparselrp_cli.cli.options import (
     start_log,
     track_options,
 )
-from sparselrp_cli.stopping import StopRequest
+from sparselrp_cli.runs.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from sparselrp_cli.pipeline import AttributeOptions
+    from sparselrp_cli.runs.attribute import AttributeOptions
 
 
 @click.command(short_help="Relevance for every window (the GPU step).")
@@ -109,8 +109,8 @@ def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
     import logging
 
     from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.pipeline import WARN_ABOVE
-    from sparselrp_cli.pipeline import attribute as run
+    from sparselrp_cli.runs.attribute import WARN_ABOVE
+    from sparselrp_cli.runs.attribute import attribute as run
 
     logger = logging.getLogger("sparselrp")
     summary = run(_options(given), command_line(), progress_bar(quiet=quiet), stop)
@@ -132,7 +132,7 @@ def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
 
 
 def _options(given: dict[str, Any]) -> "AttributeOptions":
-    from sparselrp_cli.sharding import Shard
+    from sparselrp_cli.runs.shards import Shard
 
     return attribute_options(
         given,

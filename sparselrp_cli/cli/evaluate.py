@@ -12,8 +12,8 @@ from sparselrp_cli.errors import printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sparselrp_cli.evaluating import Evaluation
     from sparselrp_cli.evaluation.agreement import MaskSource
+    from sparselrp_cli.evaluation.evaluate import Evaluation
 
 BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 
@@ -133,8 +133,8 @@ def evaluate(context: click.Context, /, quiet: bool, as_json: bool, **given: Any
 
 
 def _evaluated(given: dict[str, Any]) -> "Evaluation":
-    from sparselrp_cli.evaluating import EvaluateOptions
-    from sparselrp_cli.evaluating import evaluate as run
+    from sparselrp_cli.evaluation.evaluate import EvaluateOptions
+    from sparselrp_cli.evaluation.evaluate import evaluate as run
     from sparselrp_cli.model.loading import ModelRequest
 
     sites = None
@@ -168,7 +168,7 @@ def _write(prefix: Path, found: "Evaluation", table: "pd.DataFrame", paired: "pd
     import logging
 
     from sparselrp_cli.evaluation.figures import plot_curves, plot_metrics
-    from sparselrp_cli.outputs.atomic import replacing
+    from sparselrp_cli.files.atomic import replacing
 
     frames = {
         "evaluation.tsv": table,

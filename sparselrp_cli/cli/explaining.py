@@ -9,7 +9,7 @@ import click
 from sparselrp_cli.cli.options import BatchSize, Command, Device, Proportion, composite_option, pair_weights
 
 if TYPE_CHECKING:
-    from sparselrp_cli.pipeline import AttributeOptions
+    from sparselrp_cli.runs.attribute import AttributeOptions
 
 
 def explain_options(command: Command) -> Command:
@@ -120,8 +120,8 @@ def attribute_options(given: dict[str, Any], **more: Any) -> "AttributeOptions":
         If they contradict each other.
     """
     from sparselrp_cli.model.loading import ModelRequest
-    from sparselrp_cli.pipeline import AttributeOptions
     from sparselrp_cli.relevance.pruning import Pruning
+    from sparselrp_cli.runs.attribute import AttributeOptions
 
     automatic = given["prune"] == "auto"
     if automatic and given["prune_negative"] is not None:

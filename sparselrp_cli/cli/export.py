@@ -35,9 +35,9 @@ def export(
         raise click.UsageError("--output goes with a single archive")
     import logging
 
+    from sparselrp_cli.files.lock import locked
     from sparselrp_cli.outputs.archive import ArchiveReader
     from sparselrp_cli.outputs.export import export_files
-    from sparselrp_cli.outputs.lock import locked
 
     for archive in archives:
         target = prefix or archive.with_suffix("")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sparselrp_cli.pipeline import AttributeOptions, Progress
-    from sparselrp_cli.stopping import StopRequest
+    from sparselrp_cli.runs.attribute import AttributeOptions, Progress
+    from sparselrp_cli.runs.stopping import StopRequest
 
 
 def motifs_and_report(
@@ -28,9 +28,9 @@ def motifs_and_report(
     """
     import logging
 
-    from sparselrp_cli.companions import explain_shuffled, explain_unpruned
+    from sparselrp_cli.files.names import target_file_names
     from sparselrp_cli.outputs.archive import ArchiveReader
-    from sparselrp_cli.outputs.names import target_file_names
+    from sparselrp_cli.runs.follow_ups import explain_shuffled, explain_unpruned
 
     logger = logging.getLogger("sparselrp")
     prefix = options.prefix

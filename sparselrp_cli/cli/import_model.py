@@ -58,8 +58,8 @@ def import_model(
     start_log(context, quiet=quiet)
     import logging
 
+    from sparselrp_cli.files.atomic import reported
     from sparselrp_cli.model import importing
-    from sparselrp_cli.outputs.atomic import reported
 
     importing.refuse_existing(folder, force=force)
     request = importing.ImportRequest(window, part, name)

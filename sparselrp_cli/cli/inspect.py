@@ -26,18 +26,19 @@ def inspect(
     An operation without a rule is named; `attribute` would stop at it (exit code 1 here, too).
     """
     start_log(context, quiet=quiet)
-    from sparselrp_cli.composite_file import find_composite
-    from sparselrp_cli.model.ends import undo_ends
-    from sparselrp_cli.model.loading import ModelRequest, capture_model, load_model
-    from sparselrp_cli.model.targets import TargetParser
+    from sparselrp_cli.graph.loaded import capture_model, output_names
+    from sparselrp_cli.graph.passes.ends import undo_ends
+    from sparselrp_cli.graph.targets import TargetParser
+    from sparselrp_cli.model.loading import ModelRequest, load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
     from sparselrp_cli.relevance.pruning import NONE
+    from sparselrp_cli.runs.composite_file import find_composite
 
     loaded = load_model(ModelRequest(model, weights, window, alphabet, layout, trust_model, inputs))
     graph = capture_model(loaded)
-    names = loaded.output_names(graph)
+    names = output_names(loaded, graph)
     rules = find_composite(composite)
     explainer = None
     explained, notes = undo_ends(graph)

@@ -21,7 +21,7 @@ from sparselrp_cli.cli.report import report
 from sparselrp_cli.cli.shuffle import shuffle
 from sparselrp_cli.cli.variants import variants
 from sparselrp_cli.errors import SparselrpError, Stopped
-from sparselrp_cli.stopping import stop_request
+from sparselrp_cli.runs.stopping import stop_request
 
 # Threads that wait give way: where others want the processor, turning in circles slows everyone down.
 # It is read when torch is loaded, which the commands do later.

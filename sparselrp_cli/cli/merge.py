@@ -32,7 +32,7 @@ def merge(
     import logging
     import sys
 
-    from sparselrp_cli.merging import merge as run
+    from sparselrp_cli.runs.merge import merge as run
 
     summary = run(archives, prefix, formats, overlap, ["sparselrp", *sys.argv[1:]])
     logger = logging.getLogger("sparselrp")

@@ -38,7 +38,7 @@ def plot(
     import logging
 
     from sparselrp_cli.outputs.archive import ArchiveReader
-    from sparselrp_cli.outputs.stretch import parse_place, read_stretch
+    from sparselrp_cli.outputs.locus import parse_place, read_stretch
     from sparselrp_cli.report.figures import Track, draw_tracks, save
 
     chrom, start, end = parse_place(place)

@@ -40,7 +40,7 @@ def shuffle(
     start_log(context, quiet=quiet)
     import logging
 
-    from sparselrp_cli.shuffled import write_shuffled
+    from sparselrp_cli.motifs.shuffled import write_shuffled
 
     written = write_shuffled(archive, output, n_windows, seed)
     logging.getLogger("sparselrp").info("wrote %s, %d sequences", output, written)

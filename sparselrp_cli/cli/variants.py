@@ -7,7 +7,7 @@ import click
 
 from sparselrp_cli.cli.explaining import attribute_options, command_line, compute_options, explain_options
 from sparselrp_cli.cli.options import log_options, model_options, overlap_option, prefix_option, start_log
-from sparselrp_cli.stopping import StopRequest
+from sparselrp_cli.runs.stopping import StopRequest
 
 
 @click.command(short_help="What a variant changes: both alleles explained, and their difference.")
@@ -40,7 +40,7 @@ def variants(context: click.Context, /, quiet: bool, **given: Any) -> None:
     import logging
 
     from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.variants import explain_variants
+    from sparselrp_cli.runs.variants import explain_variants
 
     logger = logging.getLogger("sparselrp")
     options = attribute_options(given, regions=given["variants"])

@@ -16,7 +16,7 @@ from sparselrp_cli.evaluation.metrics import (
     relevance_rank_accuracy,
 )
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.archive_reader import Rows
+from sparselrp_cli.outputs.archive.reader import Rows
 
 MaskSource = Callable[[ArchiveReader, Rows], npt.NDArray[np.bool_]]
 """Gives the sites of some rows of an archive: shape (n, L)."""

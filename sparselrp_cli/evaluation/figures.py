@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sparselrp_cli.evaluation.intervals import interval
-from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.files.atomic import replacing
 
 MARKERS = "osD^vPX*<>"
 mpl.rcParams["svg.hashsalt"] = "sparselrp"

@@ -1,1 +1,1 @@
-"""From a checkpoint to a canonical graph: loading, capture with torch.export, folding, targets."""
+"""From a checkpoint to a network: model folders, factories, published checkpoints; what the network takes."""

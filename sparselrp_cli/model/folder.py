@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.sizes import outline, require_room
-from sparselrp_cli.model.targets import OutputNames
 from sparselrp_cli.model.weights import load_weights, put_weights, require_fit
 
 SCHEMA_VERSION = 1

@@ -15,16 +15,13 @@ import torch
 from torch import nn
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.model.capture import capture, check_against_module
 from sparselrp_cli.model.folder import build, read_spec
-from sparselrp_cli.model.graph import CanonicalGraph
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
-from sparselrp_cli.model.targets import OutputNames
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.weights import load_weights, put_weights
 
 _TRUSTED_SUFFIXES = (".pt2", ".pt", ".pth", ".pkl")
-_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.05, torch.float16: 0.02}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +83,6 @@ class LoadedModel:
         bases = torch.randint(4, (n_samples, self.window), generator=generator)
         one_hot = nn.functional.one_hot(bases, 4).transpose(1, 2).contiguous()
         return self.layout.to_model(one_hot.to(module_dtype(self.module)))
-
-    def output_names(self, graph: CanonicalGraph) -> tuple[OutputNames, ...]:
-        """Name the outputs of the captured graph.
-
-        Raises
-        ------
-        ModelError
-            If the model's description names another number of outputs or tasks.
-        """
-        axes = "NPT" if self.layout.layout == "NLC" else "NTP"
-        if not self.outputs:
-            return tuple(OutputNames(o.name, (), axes) for o in graph.outputs)
-        if len(self.outputs) != len(graph.outputs):
-            raise ModelError(
-                f"model '{self.name}' names {len(self.outputs)} outputs but returns {len(graph.outputs)}"
-            )
-        return self.outputs
 
 
 def module_dtype(module: nn.Module) -> torch.dtype:
@@ -252,23 +232,3 @@ def _load_pickle(path: Path) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise ModelError(f"{path}: holds a {type(module).__name__}, not a torch.nn.Module")
     return module
-
-
-def capture_model(model: LoadedModel) -> CanonicalGraph:
-    """Trace a loaded model and check that the graph computes what the model computes.
-
-    Raises
-    ------
-    ModelError
-        If the model can't be traced, or the graph's output differs from the model's.
-    """
-    example = model.example()
-    graph = capture(model.module, example)
-    if not graph.unsupported():
-        for name, difference in check_against_module(graph, model.module, example).items():
-            if not difference <= _TOLERANCE.get(graph.dtype, 1e-4):
-                raise ModelError(
-                    f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this"
-                    " is a fault of sparselrp, please report it with the model's code"
-                )
-    return graph

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.names import field
 from sparselrp_cli.motifs.database import Match
 from sparselrp_cli.motifs.discovery import Motif
 from sparselrp_cli.motifs.hits import Hit
 from sparselrp_cli.motifs.seqlets import Seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.atomic import replacing
-from sparselrp_cli.outputs.names import field
 
 SCHEMA_VERSION = 1
 

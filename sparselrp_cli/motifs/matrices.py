@@ -9,10 +9,10 @@ import numpy.typing as npt
 from Bio.motifs import jaspar, transfac
 from Bio.motifs import write as as_text
 
+from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.motifs.alignment import Context, frequencies
 from sparselrp_cli.motifs.discovery import Motif
 from sparselrp_cli.motifs.seqlets import Seqlets
-from sparselrp_cli.outputs.atomic import replacing
 
 # Fi-NeMo stacks the patterns: all are of one width, TF-MoDISco's own.
 PATTERN = 50

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.files.atomic import is_same_file, sha256
+from sparselrp_cli.files.lock import locked
 from sparselrp_cli.motifs.alignment import Context
 from sparselrp_cli.motifs.database import KnownMotif, Match, match, read_database
 from sparselrp_cli.motifs.discovery import Motif, find_motifs, seqlet_context
@@ -17,8 +19,6 @@ from sparselrp_cli.motifs.matrices import write_matrices, write_patterns
 from sparselrp_cli.motifs.null import Null, fit_null, require_same_explanation
 from sparselrp_cli.motifs.seqlets import Seqlets, call_seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.atomic import is_same_file, sha256
-from sparselrp_cli.outputs.lock import locked
 
 logger = logging.getLogger("sparselrp")
 SIGNS = {1: "positive", -1: "negative"}

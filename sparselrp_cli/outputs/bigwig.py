@@ -13,7 +13,7 @@ import pybigtools
 import pyBigWig
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.room import require_room
+from sparselrp_cli.files.free_space import require_room
 from sparselrp_cli.outputs.track_runs import Run
 
 LONGEST_CHROM = (1 << 32) - 1

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.files.atomic import replacing
 
 BEDS = {"hits.bed": "hits of the motifs", "seqlets.bed": "seqlets"}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.outputs.archive_reader import ArchiveReader, Coordinates, Rows
-from sparselrp_cli.outputs.rows import ArchivedWindow, Doubles, Reals
+from sparselrp_cli.outputs.archive.reader import ArchiveReader, Coordinates, Rows
+from sparselrp_cli.outputs.archive.rows import ArchivedWindow, Doubles, Reals
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.motif_files import write_modisco, write_modisco_h5, write_regions
-from sparselrp_cli.outputs.names import target_file_names
 from sparselrp_cli.outputs.tracks import write_bedgraph, write_bigwig
 
 

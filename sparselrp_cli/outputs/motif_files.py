@@ -9,11 +9,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.outputs.archive_layout import chunk_rows
-from sparselrp_cli.outputs.archive_reader import ArchiveReader
-from sparselrp_cli.outputs.atomic import replacing
-from sparselrp_cli.outputs.names import field
-from sparselrp_cli.outputs.rows import ArchivedWindow, Bases, Doubles, Reals
+from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.names import field
+from sparselrp_cli.outputs.archive.layout import chunk_rows
+from sparselrp_cli.outputs.archive.reader import ArchiveReader
+from sparselrp_cli.outputs.archive.rows import ArchivedWindow, Bases, Doubles, Reals
 
 # Of the small contributions. On planted motifs with 95 and 97 % zeros this finds the patterns of the map
 # before the zeros were made; noise much smaller than what was kept leaves a gap, in which TF-MoDISco puts its

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sparselrp_cli.outputs.atomic import replacing
-from sparselrp_cli.outputs.names import field
+from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.names import field
 
 # MultiQC joins the rows of all files with this id into one table, and reads the lines of the header as YAML.
 HEADER = """\

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.outputs.rows import Doubles
+from sparselrp_cli.outputs.archive.rows import Doubles
 
 
 class Sum:

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.atomic import reported, temporary
-from sparselrp_cli.outputs.names import field
-from sparselrp_cli.outputs.rows import ACCOUNTING, Accounts, WindowLike
+from sparselrp_cli.files.atomic import reported, temporary
+from sparselrp_cli.files.names import field
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, Accounts, WindowLike
 
 PLACE = ("chrom", "start", "end", "name", "strand")
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.archive_reader import Coordinates, Rows
+from sparselrp_cli.outputs.archive.reader import Coordinates, Rows
+from sparselrp_cli.outputs.archive.rows import ArchivedWindow, Doubles, Reals, place
 from sparselrp_cli.outputs.overlap import POLICIES
-from sparselrp_cli.outputs.rows import ArchivedWindow, Doubles, Reals, place
 
 Singles = npt.NDArray[np.float32]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from Bio.bgzf import BgzfWriter
 
-from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.bigwig import write_runs
-from sparselrp_cli.outputs.names import field
 from sparselrp_cli.outputs.track_runs import Maps, Run, track_runs
 
 Interval = tuple[str, int, int, np.float32]

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sparselrp_cli.errors import UnsupportedOperationError
-from sparselrp_cli.model.capture import check_against_module
-from sparselrp_cli.model.graph import CanonicalGraph, Node
-from sparselrp_cli.model.operations import Dim, Layer
+from sparselrp_cli.graph.canonical import CanonicalGraph, Node
+from sparselrp_cli.graph.capture import check_against_module
+from sparselrp_cli.graph.operations import Dim, Layer
 from sparselrp_cli.relevance.composites import Assignment, Composite
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.plan import plan_pruning

@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 
 from sparselrp_cli.errors import SparselrpError
-from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.operations import numbers
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.operations import numbers
 
 logger = logging.getLogger("sparselrp")
 

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from sparselrp_cli.errors import CompositeError
-from sparselrp_cli.model.graph import CanonicalGraph, Node
-from sparselrp_cli.model.operations import Layer, Product
-from sparselrp_cli.model.operations.products import ProductRule
+from sparselrp_cli.graph.canonical import CanonicalGraph, Node
+from sparselrp_cli.graph.operations import Layer, Product
+from sparselrp_cli.graph.operations.products import ProductRule
 from sparselrp_cli.relevance.plan import only_moves_input
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparselrp_cli.model.cropping import Span
-from sparselrp_cli.model.fusing import fuse_relu
-from sparselrp_cli.model.graph import CanonicalGraph, GraphOutput, Node
-from sparselrp_cli.model.operations import Convolution, Layer, numbers
-from sparselrp_cli.model.targets import OutputNames, Target
+from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
+from sparselrp_cli.graph.operations import Convolution, Layer, numbers
+from sparselrp_cli.graph.passes.cropping import Span
+from sparselrp_cli.graph.passes.fusing import fuse_relu
+from sparselrp_cli.graph.targets import Target
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.composites import DEFAULT, PRESETS, Composite
 from sparselrp_cli.relevance.ledger import Ledger

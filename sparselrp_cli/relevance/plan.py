@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sparselrp_cli.model.graph import CanonicalGraph, Node
-from sparselrp_cli.model.operations import Concatenate, Layer, Operation, Pad
+from sparselrp_cli.graph.canonical import CanonicalGraph, Node
+from sparselrp_cli.graph.operations import Concatenate, Layer, Operation, Pad
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Static sign analysis: which tensors of a graph can never be negative."""
 
-from sparselrp_cli.model.graph import CanonicalGraph
+from sparselrp_cli.graph.canonical import CanonicalGraph
 
 
 def non_negative_tensors(graph: CanonicalGraph, input_non_negative: bool = True) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """The forward pass and the backward walk of relevance over a canonical graph.
 
-The walk carries a multiplier ``c`` per neuron, with relevance ``r = a c``; see `model.operations`.
+The walk carries a multiplier ``c`` per neuron, with relevance ``r = a c``; see `graph.operations`.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from sparselrp_cli.model.cropping import Span, crop
-from sparselrp_cli.model.graph import CanonicalGraph, Node
-from sparselrp_cli.model.operations import Layer, Samples
+from sparselrp_cli.graph.canonical import CanonicalGraph, Node
+from sparselrp_cli.graph.operations import Layer, Samples
+from sparselrp_cli.graph.passes.cropping import Span, crop
 from sparselrp_cli.relevance.ledger import Ledger, PrunedLayer
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask, plan_pruning
 from sparselrp_cli.relevance.pruning import Pruned, Pruning, scale_to_mass
@@ -40,7 +40,7 @@ class Program:
     """Of each such tensor, per sample, before anything was cropped."""
 
     def cropped(self, outputs: Mapping[int, Span | None]) -> "Program":
-        """Crop the program to what spans of the outputs depend on; see `model.cropping`."""
+        """Crop the program to what spans of the outputs depend on; see `graph.passes.cropping`."""
         graph = crop(self.graph, outputs)
         if graph is self.graph:
             return self

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.outputs.atomic import replacing
+from sparselrp_cli.files.atomic import replacing
 
 Doubles = npt.NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from jinja2 import Environment, StrictUndefined
 
 from sparselrp_cli import __version__
 from sparselrp_cli.errors import printable
+from sparselrp_cli.files.atomic import replacing, require_other_file
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.atomic import replacing, require_other_file
 from sparselrp_cli.report import content
 from sparselrp_cli.report.figures import (
     Span,

@@ -16,16 +16,16 @@ from safetensors.torch import save_file
 
 from hostile.mutations import mutate, mutate_json
 from sparselrp_cli.errors import SparselrpError
-from sparselrp_cli.merging import merge
 from sparselrp_cli.model.architectures import ARCHITECTURES
 from sparselrp_cli.model.loading import ModelRequest, load_model
 from sparselrp_cli.outputs.archive import ArchivedWindow, ArchiveReader, ArchiveRows, ArchiveWriter
-from sparselrp_cli.outputs.archive_layout import SCHEMA_VERSION
+from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING
 from sparselrp_cli.outputs.export import export_files
-from sparselrp_cli.outputs.journal import Journal
-from sparselrp_cli.outputs.recording import read_state
-from sparselrp_cli.outputs.rows import ACCOUNTING
 from sparselrp_cli.outputs.tables import read_skipped
+from sparselrp_cli.runs.journal import Journal
+from sparselrp_cli.runs.merge import merge
+from sparselrp_cli.runs.recording import read_state
 from sparselrp_cli.sequences.source import open_source
 
 WINDOW = 24

@@ -9,11 +9,11 @@ from archives import SIZES, random_places, random_rows, rows_of_contributions, w
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive import SPREAD, ArchiveReader, ArchiveRows, ArchiveWriter
-from sparselrp_cli.outputs.blocks import ArchiveShape, Packer
+from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Packer
 from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.tables import WindowsTable
-from sparselrp_cli.outputs.totals import Totals
 from sparselrp_cli.outputs.track_runs import track_runs
+from sparselrp_cli.runs.totals import Totals
 
 
 @pytest.fixture(params=[1, 3], ids=["one target", "three targets"])

@@ -6,7 +6,7 @@ import pytest
 from archives import random_rows, windows_at
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.rows import ACCOUNTING, ArchivedWindow
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchivedWindow
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparselrp_cli.model.operations import Decision, Place, Recurrent
+from sparselrp_cli.graph.operations import Decision, Place, Recurrent
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from sparselrp_cli.cli.options import COMPOSITES
-from sparselrp_cli.composite_file import find_composite
 from sparselrp_cli.errors import CompositeError
-from sparselrp_cli.model.capture import capture
-from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.operations import Product
-from sparselrp_cli.model.targets import Target, Term
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.operations import Product
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composite_text import parse_composite
 from sparselrp_cli.relevance.composites import PRESETS, Assignment, Composite
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 from sparselrp_cli.relevance.pruning import NONE, Pruning
 from sparselrp_cli.relevance.rules import RULES
+from sparselrp_cli.runs.composite_file import find_composite
 
 FIRST = Target("first", (Term(0, 0, None),))
 CLOSE = {"rtol": 1e-9, "atol": 1e-11}

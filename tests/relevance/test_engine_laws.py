@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.errors import ModelError, UnsupportedOperationError
-from sparselrp_cli.model.capture import capture, check_against_module
-from sparselrp_cli.model.targets import Target, Term
+from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning

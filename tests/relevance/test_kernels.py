@@ -11,9 +11,9 @@ from oracles.pruning import decision_margin, kept_by_definition, redistribute_la
 from torch.nn import functional
 
 from sparselrp_cli.errors import SparselrpError
-from sparselrp_cli.model.operations import Convolution, Samples
+from sparselrp_cli.graph.operations import Convolution, Samples
 from sparselrp_cli.relevance import kernels
-from sparselrp_cli.relevance.active import GatheredConvolution
+from sparselrp_cli.relevance.gathered import GatheredConvolution
 from sparselrp_cli.relevance.kernels import compiling
 from sparselrp_cli.relevance.pruning import Pruning, kept, scale_to_mass, survivors_scale
 from sparselrp_cli.relevance.rows import MemoryOrder, sums

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from sparselrp_cli.model.capture import capture
-from sparselrp_cli.model.targets import Target, Term
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning

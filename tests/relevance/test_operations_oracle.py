@@ -17,8 +17,8 @@ from oracles import rules as oracle_rules
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparselrp_cli.model.capture import capture
-from sparselrp_cli.model.operations import (
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.operations import (
     Activation,
     Attention,
     Contraction,
@@ -37,7 +37,7 @@ from sparselrp_cli.model.operations import (
     TransposedConvolution,
     Where,
 )
-from sparselrp_cli.model.targets import Target, Term
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import NONE

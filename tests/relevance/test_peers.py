@@ -34,9 +34,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparselrp_cli.model.capture import capture
-from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.targets import Target, Term
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance import rules
 from sparselrp_cli.relevance.composites import Composite, Entry
 from sparselrp_cli.relevance.explainer import Explainer

@@ -6,13 +6,13 @@ import torch
 from oracles.zoo import KINDS, make
 from torch import nn
 
-from sparselrp_cli.model.capture import capture
-from sparselrp_cli.model.operations import Samples
-from sparselrp_cli.model.targets import Target, Term
-from sparselrp_cli.relevance import active
-from sparselrp_cli.relevance.active import active_rows
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.operations import Samples
+from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.relevance import gathered
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.gathered import active_rows
 from sparselrp_cli.relevance.pruning import Pruning
 
 FIRST = Target("first", (Term(0, 0, None),))
@@ -21,8 +21,8 @@ PRUNINGS = [Pruning(0.0), Pruning(0.5), Pruning(0.9), Pruning(0.5, redistribute=
 
 def explained(monkeypatch, graph, x, target, composite, pruning, *, rows: bool) -> Explanation:
     """Explain with every convolution computed row by row, or none."""
-    monkeypatch.setattr(active, "LEAST_WORK", 0 if rows else 1 << 62)
-    monkeypatch.setattr(active, "DENSE_ABOVE", 1.0)
+    monkeypatch.setattr(gathered, "LEAST_WORK", 0 if rows else 1 << 62)
+    monkeypatch.setattr(gathered, "DENSE_ABOVE", 1.0)
     (explanation,) = Explainer(graph, [target], composite=composite, pruning=pruning).explain(x)
     return explanation
 
@@ -90,7 +90,7 @@ def test_only_layers_with_few_active_rows_are_gathered(monkeypatch):
     node = next(n for n in explainer.program.graph.nodes if n.operation.kind == "convolution")
     layer = explainer.program.layers[node.name].layer
     c = torch.zeros(2, 60, 8, dtype=torch.float64).movedim(-1, 1)
-    monkeypatch.setattr(active, "LEAST_WORK", 0)
+    monkeypatch.setattr(gathered, "LEAST_WORK", 0)
     c[0, 3, 7] = 1.0
     c[1, 0, [0, 59]] = 2.0
     found = active_rows(layer, c, Samples(2))

@@ -14,7 +14,7 @@ from outputs.archives import write_archive
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.stretch import parse_place, read_stretch
+from sparselrp_cli.outputs.locus import parse_place, read_stretch
 from sparselrp_cli.report import content
 
 VOID = {"meta", "img", "br", "link", "hr"}

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sparselrp_cli.model.capture import capture, check_against_module
-from sparselrp_cli.model.ends import undo_ends
-from sparselrp_cli.model.graph import CanonicalGraph
-from sparselrp_cli.model.targets import OutputNames, Target, TargetParser
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.passes.ends import undo_ends
+from sparselrp_cli.graph.targets import Target, TargetParser
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.audit import audit
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer, Explanation

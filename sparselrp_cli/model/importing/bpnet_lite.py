@@ -12,7 +12,7 @@ from torch import Tensor
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
 from sparselrp_cli.model.importing.unpickling import Stub, read_checkpoint
-from sparselrp_cli.model.targets import OutputNames
+from sparselrp_cli.model.output_names import OutputNames
 
 _PARTS = ("accessibility", "bias")
 _PROFILE_LENGTH = 1000  # what the published models were trained to predict, in bp

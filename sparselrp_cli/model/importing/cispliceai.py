@@ -16,7 +16,7 @@ from torch import Tensor
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.importing.graphdef import GraphNode, read_graph
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
-from sparselrp_cli.model.targets import OutputNames
+from sparselrp_cli.model.output_names import OutputNames
 
 _TASKS = ("neither", "acceptor", "donor")
 _SOURCE = "imported from CI-SpliceAI (Strauch et al. 2022, PLoS ONE 17:e0269159), file {name}"

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.architectures import ARCHITECTURES
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.sizes import outline, require_room
-from sparselrp_cli.model.targets import OutputNames
 
 _UNFIT = (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError, ArithmeticError)
 

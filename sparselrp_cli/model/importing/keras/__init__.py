@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.hdf5 import within
+from sparselrp_cli.files.hdf5 import within
 from sparselrp_cli.model.architectures.layers import INPUT, Layers, usable_name
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest, first_line, random_windows
 from sparselrp_cli.model.importing.keras.config import KerasLayer, KerasNetwork, read_network
 from sparselrp_cli.model.importing.keras.layers import SKIPPED, TRANSLATORS
 from sparselrp_cli.model.importing.keras.source import Source
 from sparselrp_cli.model.importing.keras.weights import LayerWeights
-from sparselrp_cli.model.targets import OutputNames
+from sparselrp_cli.model.output_names import OutputNames
 
 _PASSES_POSITIONS = (
     "identity",

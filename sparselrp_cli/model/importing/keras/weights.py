@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.hdf5 import is_backed, within
+from sparselrp_cli.files.hdf5 import is_backed, within
 from sparselrp_cli.model.importing.keras.config import KerasLayer
 
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]

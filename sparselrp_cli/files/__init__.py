@@ -1,0 +1,1 @@
+"""Files that are whole or not there at all: atomic writing, locks, free space, names, HDF5 of strangers."""

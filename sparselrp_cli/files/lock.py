@@ -1,0 +1,47 @@
+"""One run at a time under a prefix, also on file systems that several machines share."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sparselrp_cli.errors import OutputError
+from sparselrp_cli.files.atomic import hidden_name, open_locked, reported
+
+
+@contextmanager
+def locked(prefix: Path) -> Iterator[None]:
+    """Hold a prefix: nobody else writes files under it until the end of the block.
+
+    The system lets the lock go when the process ends, however it ends. The hidden file that carries it is
+    removed at the end of the block.
+
+    Raises
+    ------
+    OutputError
+        If another process holds it.
+    """
+    path = hidden_name(prefix, "lock")
+    with reported(prefix):
+        descriptor = open_locked(path)
+    if descriptor is None:
+        raise OutputError(
+            f"another run is writing {prefix}.*{_holder(path)}; wait for it, or choose another --output"
+        )
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
+def _holder(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")[:200]
+    except OSError:
+        return ""
+    return f" ({text})" if text.isprintable() and text else ""

@@ -1,0 +1,1 @@
+"""From a network to its canonical graph: tracing, operations, passes over the graph, targets."""

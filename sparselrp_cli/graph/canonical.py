@@ -1,0 +1,171 @@
+"""The canonical graph: what a model computes, as a list of known operations."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.errors import ModelError, UnsupportedOperationError
+from sparselrp_cli.graph.operations import Dim, Operation, map_tensors
+
+
+@dataclass(frozen=True, eq=False)
+class Unsupported(Operation):
+    """An operation that has no propagation rule; it is shown by `inspect` and stops a run."""
+
+    operation: str
+    reason: str
+    kind: ClassVar[str] = "unsupported"
+    passes: ClassVar[str] = "NONE"
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
+
+    def pull(
+        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
+    ) -> tuple[Tensor | None, ...]:
+        raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
+
+    def describe(self) -> str:
+        return f"{self.operation}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation of the graph.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the graph.
+    operation : Operation
+    inputs : tuple of str
+        Names of the nodes it reads.
+    shape : tuple of int or BatchDim
+        Shape of the output.
+    module : str
+        Path of the module it comes from, such as ``encoder.conv1``.
+    source : str
+        Where it is written, such as ``net.py:17``.
+    """
+
+    name: str
+    operation: Operation
+    inputs: tuple[str, ...]
+    shape: tuple[Dim, ...]
+    module: str = ""
+    source: str = ""
+
+    @property
+    def where(self) -> str:
+        """Say where in the user's model this is."""
+        places = [f"module '{self.module}'" if self.module else "", self.source]
+        return ", ".join(p for p in places if p) or f"node '{self.name}'"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphOutput:
+    """One tensor that the model returns: its name and the node that computes it."""
+
+    name: str
+    node: str
+    shape: tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalGraph:
+    """What a model computes, from one input to its outputs, in topological order.
+
+    Attributes
+    ----------
+    input : str
+        Name of the input, which every path begins with.
+    input_shape : tuple of int or BatchDim
+    nodes : tuple of Node
+        In an order in which every node follows its inputs.
+    outputs : tuple of GraphOutput
+    dtype : torch.dtype
+    device : torch.device
+    """
+
+    input: str
+    input_shape: tuple[Dim, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[GraphOutput, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    def by_name(self) -> dict[str, Node]:
+        """Index the nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    def users(self) -> dict[str, list[Node]]:
+        """Give for each tensor the nodes that read it, in graph order."""
+        users: dict[str, list[Node]] = {self.input: [], **{node.name: [] for node in self.nodes}}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                users[name].append(node)
+        return users
+
+    def reads(self) -> dict[str, int]:
+        """Count for each tensor how often it is read, by nodes and as an output of the model."""
+        counts = dict.fromkeys(self.users(), 0)
+        for name in [i for node in self.nodes for i in node.inputs] + [o.node for o in self.outputs]:
+            if name in counts:
+                counts[name] += 1
+        return counts
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "CanonicalGraph":
+        """Copy the graph with its constants moved and cast."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+
+        nodes = tuple(dataclasses.replace(n, operation=map_tensors(n.operation, moved)) for n in self.nodes)
+        return dataclasses.replace(self, nodes=nodes, device=device, dtype=dtype)
+
+    def restricted(self, outputs: tuple[int, ...]) -> "CanonicalGraph":
+        """Keep only what the given outputs need; the other outputs keep their place but not their nodes."""
+        needed = {self.outputs[i].node for i in outputs}
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+        return dataclasses.replace(self, nodes=tuple(n for n in self.nodes if n.name in needed))
+
+    def evaluate(self, x: Tensor) -> dict[str, Tensor]:
+        """Compute every tensor of the graph for an input of shape `input_shape`."""
+        values = {self.input: x}
+        for node in self.nodes:
+            values[node.name], _ = node.operation.forward(*[values[i] for i in node.inputs])
+        return values
+
+    def unsupported(self) -> tuple[Node, ...]:
+        """Give the nodes that have no propagation rule."""
+        return tuple(n for n in self.nodes if isinstance(n.operation, Unsupported))
+
+    def require_supported(self) -> None:
+        """Stop, naming every operation that has no rule.
+
+        Raises
+        ------
+        UnsupportedOperationError
+        """
+        missing = self.unsupported()
+        if not missing:
+            return
+        first = missing[0]
+        others = f" (and {len(missing) - 1} more; see sparselrp inspect)" if len(missing) > 1 else ""
+        raise UnsupportedOperationError(f"no rule for {first.operation.describe()} at {first.where}{others}")
+
+    def require_path(self, output: int) -> None:
+        """Stop if an output doesn't depend on the input.
+
+        Raises
+        ------
+        ModelError
+        """
+        chosen = self.outputs[output]
+        if chosen.node not in self.by_name():
+            raise ModelError(f"output '{chosen.name}' doesn't depend on the sequence; explain another output")

@@ -1,0 +1,142 @@
+"""One exported operation as converters see it, and what they give back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from sparselrp_cli.graph.operations import BatchDim, Dim, Operation
+
+
+class NoRule(Exception):  # noqa: N818 - a statement, turned into an error once all of them are known
+    """An operation that can't be converted; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """The operation passes this activation on as it is."""
+
+    node: fx.Node
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Operations one after the other; the first reads `inputs`."""
+
+    operations: tuple[Operation, ...]
+    inputs: tuple[fx.Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Operations that read one another: each with its inputs, activations or numbers of earlier steps."""
+
+    steps: tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operation of the exported graph.
+
+    Attributes
+    ----------
+    arguments : mapping
+        By name of the operator's schema; activations are `fx.Node`, constants tensors or numbers.
+    item : int
+        Which of several outputs is meant.
+    output : tuple of Dim
+        Shape of that output.
+    output_shapes : tuple of tuple of Dim
+        Shapes of all outputs.
+    shape_of : callable
+        Gives the shape of an activation.
+    dtype : torch.dtype
+        The model's floating-point type.
+    function : callable
+        The ATen function itself.
+    is_gate, is_decision : callable
+        Whether an activation is a gate (a sigmoid, for example), or the outcome of a comparison.
+    """
+
+    arguments: Mapping[str, Any]
+    item: int
+    output: tuple[Dim, ...]
+    output_shapes: tuple[tuple[Dim, ...], ...]
+    shape_of: Callable[[fx.Node], tuple[Dim, ...]]
+    dtype: torch.dtype
+    function: Callable[..., Any]
+    is_gate: Callable[[fx.Node], bool]
+    is_decision: Callable[[fx.Node], bool]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self.arguments.get(name)
+        if isinstance(value, BatchDim):
+            raise NoRule(f"its argument '{name}' depends on the number of samples")
+        return default if value is None else value
+
+    def activation(self, name: str) -> fx.Node:
+        value = self.arguments[name]
+        if not isinstance(value, fx.Node):
+            raise NoRule(f"its argument '{name}' is a constant where an activation is expected")
+        return value
+
+    def constant(self, name: str) -> Tensor | None:
+        value = self.arguments.get(name)
+        if isinstance(value, fx.Node):
+            raise NoRule(f"its argument '{name}' is an activation; only constants have a rule here")
+        if isinstance(value, BatchDim):
+            raise NoRule(f"its argument '{name}' depends on the number of samples")
+        if value is None or isinstance(value, Tensor):
+            return value
+        return torch.tensor(value, dtype=self.dtype)
+
+    def weight(self, name: str) -> Tensor:
+        value = self.constant(name)
+        if value is None:
+            raise NoRule(f"its argument '{name}' is missing")
+        return value
+
+    def shape(self, name: str = "self") -> tuple[Dim, ...]:
+        """Give the shape of an argument that is an activation."""
+        return self.shape_of(self.activation(name))
+
+    def activations(self) -> tuple[fx.Node, ...]:
+        """Give the arguments that are activations, in order, those in lists too."""
+        found: list[fx.Node] = []
+        for value in self.arguments.values():
+            parts = value if isinstance(value, (list, tuple)) else (value,)
+            found += [v for v in parts if isinstance(v, fx.Node)]
+        return tuple(found)
+
+
+Converted = Chain | Alias | Steps
+
+
+def chain(call: Call, *operations: Operation, name: str = "self") -> Chain:
+    """Apply operations one after the other to one argument."""
+    return Chain(operations, (call.activation(name),))
+
+
+def each(value: Any, count: int) -> tuple[int, ...]:
+    """Give one number per spatial axis."""
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    return values * count if len(values) == 1 else values
+
+
+def axis_of(axis: int, shape: Sequence[Dim]) -> int:
+    """Count an axis from the front.
+
+    Raises
+    ------
+    NoRule
+        If samples lie along it: what is done along it would mix them.
+    """
+    axis = axis % max(len(shape), 1)
+    if isinstance(shape[axis], BatchDim):
+        raise NoRule("it works along the samples, which must stay apart")
+    return axis

@@ -1,0 +1,324 @@
+"""The walk over an exported program that collects the nodes of a canonical graph."""
+
+import operator
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
+from sparselrp_cli.graph.conversion import Alias, Call, Chain, NoRule, convert_call
+from sparselrp_cli.graph.operations import (
+    Activation,
+    BatchDim,
+    Decision,
+    Dim,
+    Negate,
+    Operation,
+    Product,
+    Reshape,
+    Scale,
+    Shift,
+    map_tensors,
+    resolve,
+    sample_axis,
+    tracked,
+)
+from sparselrp_cli.graph.operations.activations import GATES
+from sparselrp_cli.graph.tracing import Traced
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
+
+
+# Functions that ask an activation for its shape or type only; their results are constants.
+_READING_SHAPES = frozenset(
+    {
+        torch.ops.aten.sym_size.int, torch.ops.aten.full_like.default, torch.ops.aten.zeros_like.default,
+        torch.ops.aten.ones_like.default, torch.ops.aten.new_zeros.default, torch.ops.aten.new_ones.default,
+        torch.ops.aten.new_full.default,
+    }
+)  # fmt: skip
+
+
+class Converter:
+    """Walks an exported program once and collects canonical nodes."""
+
+    def __init__(self, traced: Traced, example: Tensor) -> None:
+        self.traced = traced
+        self.program = traced.program
+        self.example = example
+        self.constants = self._lifted_constants()
+        self.user_inputs = [
+            spec.arg.name
+            for spec in self.program.graph_signature.input_specs
+            if spec.kind == InputKind.USER_INPUT
+        ]
+        self.refs: dict[fx.Node, str] = {}  # activations: exported node -> canonical node or input
+        self.values: dict[fx.Node, Any] = {}  # everything that doesn't depend on the sequence
+        self.nodes: list[Node] = []
+        self.shapes: dict[str, tuple[Dim, ...]] = {}
+        self.gates: set[str] = set()
+        self.decisions: set[str] = set()
+        self.input = ""
+
+    def _lifted_constants(self) -> Mapping[str, Any]:
+        tensors = {**self.program.state_dict, **self.program.constants}
+        return {
+            spec.arg.name: tensors[spec.target]
+            for spec in self.program.graph_signature.input_specs
+            if spec.target is not None and spec.target in tensors
+        }
+
+    def graph(self) -> CanonicalGraph:
+        outputs: tuple[GraphOutput, ...] = ()
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node)
+            elif node.op == "call_function":
+                self._call(node)
+            elif node.op == "output":
+                outputs = self._outputs(node)
+            else:
+                raise ModelError(f"the traced model holds a node of kind '{node.op}', which isn't supported")
+        graph = CanonicalGraph(
+            input=self.input,
+            input_shape=self.shapes[self.input],
+            nodes=tuple(self.nodes),
+            outputs=outputs,
+            dtype=self.example.dtype,
+            device=self.example.device,
+        )
+        return graph.restricted(tuple(range(len(outputs))))
+
+    def _placeholder(self, node: fx.Node) -> None:
+        if node.name in self.user_inputs:
+            if self.input:
+                raise ModelError(
+                    "the model takes several inputs; hold the others constant with --input NAME=SHAPE:VALUE,"
+                    " or wrap the model in a module that takes the sequence alone"
+                )
+            self.input = node.name
+            self.refs[node] = node.name
+            self.shapes[node.name] = self.traced.shape(node)
+        elif node.name in self.constants:
+            value = self.constants[node.name]
+            self.values[node] = value.detach() if isinstance(value, Tensor) else value
+
+    def _call(self, node: fx.Node) -> None:
+        arguments = self._arguments(node)
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+            return
+        reads_type = node.target is torch.ops.aten.type_as.default and not isinstance(
+            arguments["self"], fx.Node
+        )
+        if node.target in _READING_SHAPES or reads_type or not self._depends(node):
+            self._evaluate(node)
+            return
+        if isinstance(node.meta.get("val"), (tuple, list)):
+            return  # its items are converted where they are taken out
+        try:
+            self._convert(node, arguments)
+        except NoRule as why:
+            self._refuse(node, str(why))
+
+    def _depends(self, node: fx.Node) -> bool:
+        return any(self._is_activation(n) for n in node.all_input_nodes)
+
+    def _is_activation(self, node: fx.Node) -> bool:
+        if node in self.refs:
+            return True
+        several = isinstance(node.meta.get("val"), (tuple, list)) and node.op == "call_function"
+        return several and self._depends(node)
+
+    def _evaluate(self, node: fx.Node) -> None:
+        """Compute a node that doesn't depend on the sequence."""
+        number = self.traced.number(node)
+        if number is not None:
+            self.values[node] = number
+            return
+        args = fx.map_arg(node.args, self._concrete)
+        kwargs = fx.map_arg(node.kwargs, self._concrete)
+        if not callable(node.target):
+            raise ModelError(f"the traced model calls '{node.target}', which isn't a function")
+        with torch.no_grad():
+            result = node.target(*args, **kwargs)
+        axis = self.traced.axis(node)
+        self.values[node] = result if axis is None else _one_row(result, axis)
+
+    def _concrete(self, node: fx.Node) -> Any:
+        n = self.example.shape[0]
+        if node in self.refs:
+            return torch.empty(resolve(self.shapes[self.refs[node]], n), dtype=self.example.dtype)
+        value = self.values.get(node)
+        if isinstance(value, BatchDim):
+            return value.multiple * n
+        axis = self.traced.axis(node)
+        if isinstance(value, Tensor) and axis is not None:
+            return value.expand(*value.shape[:axis], n, *value.shape[axis + 1 :])
+        return value
+
+    def _arguments(self, node: fx.Node) -> dict[str, Any]:
+        """Name the arguments as the operator's schema does, constants replaced by their values."""
+        schema = getattr(node.target, "_schema", None)
+        if schema is None:
+            return {}
+        named = {a.name: v for a, v in zip(schema.arguments, node.args, strict=False)}
+        named.update(node.kwargs)
+        for argument in schema.arguments:
+            named.setdefault(argument.name, argument.default_value)
+        named.update(self.traced.differing(node, named))
+        return {k: fx.map_arg(v, lambda n: self.values.get(n, n)) for k, v in named.items()}
+
+    def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
+        origin, item = node, 0
+        if node.target is operator.getitem:
+            origin, item = node.args[0], int(node.args[1])  # type: ignore[assignment,arg-type]
+            arguments = self._arguments(origin)
+        shape = self.traced.shape(node)
+        call = Call(
+            arguments=arguments,
+            item=item,
+            output=shape,
+            output_shapes=self.traced.shapes(origin),
+            shape_of=lambda n: self.shapes[self.refs[n]],
+            dtype=self.example.dtype,
+            function=origin.target,  # type: ignore[arg-type]
+            is_gate=lambda n: self.refs[n] in self.gates,
+            is_decision=lambda n: self.refs[n] in self.decisions,
+        )
+        converted = convert_call(origin.target, call)
+        if isinstance(converted, Alias):
+            self.refs[node] = self.refs[converted.node]
+            return
+        called = f"{origin.name}.{item}" if item else origin.name
+        steps = _steps(converted) if isinstance(converted, Chain) else converted.steps
+        names: list[str] = []
+        for i, (operation, sources) in enumerate(steps):
+            inputs = tuple(names[s] if isinstance(s, int) else self.refs[s] for s in sources)
+            last = i == len(steps) - 1
+            names.append(called if last else f"{called}:{i}")
+            self._add(
+                node, names[-1], operation, inputs, self._placed(operation, inputs, shape if last else None)
+            )
+
+    def _placed(
+        self, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...] | None
+    ) -> tuple[Dim, ...]:
+        """Give the shape of an operation's result, with how samples lie along their axis."""
+        sources = [self.shapes[i] for i in inputs]
+        if shape is None:
+            shape = _computed_shape(operation, sources, self.example.dtype)
+        axis = sample_axis(shape)
+        dim = shape[axis]
+        if not isinstance(dim, BatchDim) or dim.multiple == 1:
+            return shape
+        if isinstance(operation, Reshape):
+            try:
+                return tracked(shape, sources[0])
+            except ValueError as error:
+                raise NoRule("it mixes samples") from error
+        before = next(d for d in sources[0] if isinstance(d, BatchDim))
+        if before.multiple != dim.multiple:
+            raise NoRule("it mixes samples")
+        return (*shape[:axis], before, *shape[axis + 1 :])
+
+    def _add(
+        self, node: fx.Node, name: str, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...]
+    ) -> None:
+        module, source = _place(node)
+        self.nodes.append(Node(name, operation, inputs, shape, module, source))
+        self.shapes[name] = shape
+        self.refs[node] = name
+        if isinstance(operation, Decision) or (
+            operation.transport and any(i in self.decisions for i in inputs)
+        ):
+            self.decisions.add(name)
+        if name in self.decisions or _makes_gate(operation, [i in self.gates for i in inputs]):
+            self.gates.add(name)
+
+    def _refuse(self, node: fx.Node, reason: str) -> None:
+        origin = node.args[0] if node.target is operator.getitem else node
+        name = str(getattr(origin, "target", origin)).removeprefix("aten.").split(".")[0]
+        sources = origin.all_input_nodes if isinstance(origin, fx.Node) else []
+        inputs = tuple(self.refs[n] for n in sources if n in self.refs)
+        shape = self.traced.loose_shape(node)
+        self._add(node, node.name, Unsupported(name, reason), inputs, shape)
+
+    def _outputs(self, node: fx.Node) -> tuple[GraphOutput, ...]:
+        returned = list(node.args[0])  # type: ignore[arg-type]
+        names = _output_names(self.program, len(returned))
+        outputs = []
+        for name, item in zip(names, returned, strict=True):
+            ref = self.refs.get(item, "") if isinstance(item, fx.Node) else ""
+            outputs.append(GraphOutput(name, ref, self.shapes.get(ref, ())))
+        return tuple(outputs)
+
+
+def _steps(chain: Chain) -> tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]:
+    """Write a chain as steps, each but the first reading the one before it."""
+    return tuple((o, (i - 1,) if i else chain.inputs) for i, o in enumerate(chain.operations))
+
+
+def _makes_gate(operation: Operation, gates: list[bool]) -> bool:
+    """Whether an operation's result is a scale for signals: a gate itself, or made of gates only."""
+    if isinstance(operation, Activation):
+        negative = operation.function == "power" and operation.arguments[0] < 0
+        return operation.function in GATES or negative or (operation.function == "hardtanh" and all(gates))
+    made_of = operation.transport or isinstance(operation, (Scale, Shift, Negate, Product))
+    return made_of and bool(gates) and all(gates)
+
+
+def _computed_shape(
+    operation: Operation, sources: list[tuple[Dim, ...]], dtype: torch.dtype
+) -> tuple[Dim, ...]:
+    """Find the shape of a result by trying two and three samples without data."""
+    trial = map_tensors(operation, lambda t: t.to("meta"))
+    two, three = (
+        trial.forward(*[torch.empty(resolve(s, n), device="meta", dtype=dtype) for s in sources])[0].shape
+        for n in (2, 3)
+    )
+    return tuple(a if a == b else BatchDim(b - a) for a, b in zip(two, three, strict=True))
+
+
+def _one_row(value: Tensor, axis: int) -> Tensor:
+    """Keep one row of a constant that was made for every sample.
+
+    Raises
+    ------
+    ModelError
+        If the rows differ, as random numbers do.
+    """
+    row = value.narrow(axis, 0, 1)
+    if not torch.equal(row.expand_as(value), value):
+        raise ModelError("the model makes different numbers for each sample (random?); it can't be explained")
+    return row.clone()
+
+
+def _place(node: fx.Node) -> tuple[str, str]:
+    """Give the module path and the line of code a traced node comes from."""
+    stack = node.meta.get("nn_module_stack") or {}
+    module = str(list(stack.values())[-1][0]) if stack else ""
+    if module.startswith("_empty"):
+        module = ""
+    frames = [m.groupdict() for m in _FRAME.finditer(node.meta.get("stack_trace") or "")]
+    own = [f for f in frames if "/torch/" not in f["file"]]
+    if not own:
+        return module, ""
+    return module, f"{own[-1]['file'].rsplit('/', 1)[-1]}:{own[-1]['line']}"
+
+
+def _output_names(program: ExportedProgram, count: int) -> list[str]:
+    """Name the outputs by the keys of the returned structure where it has keys."""
+    structure = program.call_spec.out_spec
+    if count == 1 or structure is None:
+        return ["output"] if count == 1 else [f"output{i}" for i in range(count)]
+    tree = torch.utils._pytree.tree_unflatten(list(range(count)), structure)
+    if isinstance(tree, Mapping):
+        paths, _ = torch.utils._pytree.tree_flatten_with_path(tree)
+        return [".".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path) for path, _ in paths]
+    return [f"output{i}" for i in range(count)]

@@ -1,0 +1,1 @@
+"""Changes of a canonical graph that keep what it computes: folding, ends, fusing, cropping."""

@@ -1,0 +1,167 @@
+"""An exported program, and where its samples are: by symbolic sizes, or by tracing two and three samples."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.conversion import NoRule
+from sparselrp_cli.graph.operations import BatchDim, Dim
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A traced model.
+
+    Attributes
+    ----------
+    program : ExportedProgram
+        Traced with a free number of samples, or with two.
+    larger : ExportedProgram or None
+        Where the number of samples couldn't be left free: the same model traced with three.
+
+    Raises
+    ------
+    ModelError
+        If the model does different things for two and three samples.
+    """
+
+    program: ExportedProgram
+    larger: ExportedProgram | None = None
+
+    def __post_init__(self) -> None:
+        if self.larger is None:
+            return
+        two = [(n.op, n.target) for n in self.program.graph.nodes]
+        if two != [(n.op, n.target) for n in self.larger.graph.nodes]:
+            raise ModelError(
+                "the model does different things for batches of 2 and of 3 samples (a loop over the batch?);"
+                " write its forward for any number of samples"
+            )
+
+    def decomposed(self, targets: list[Any]) -> "Traced | None":
+        """Break functions up into simpler ones where torch knows how; None where it doesn't for any."""
+        table = torch.export.default_decompositions()
+        chosen = {target: table[target] for target in targets if target in table}
+        if not chosen:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            larger = None if self.larger is None else self.larger.run_decompositions(chosen)
+            return Traced(self.program.run_decompositions(chosen), larger)
+
+    def _twin(self, node: fx.Node) -> fx.Node | None:
+        return self._twins.get(node)
+
+    @cached_property
+    def _twins(self) -> dict[fx.Node, fx.Node]:
+        if self.larger is None:
+            return {}
+        return dict(zip(self.program.graph.nodes, self.larger.graph.nodes, strict=True))
+
+    def _dims(self, node: fx.Node) -> list[tuple[Any, ...]]:
+        """Give the sizes of each result of a node: numbers, and a `BatchDim` or None along samples."""
+        values = _values(node)
+        twin = self._twin(node)
+        if twin is None:
+            return [tuple(_symbolic(d) for d in v.shape) for v in values]
+        pairs = zip(values, _values(twin), strict=True)
+        return [tuple(_different(a, b) for a, b in zip(v.shape, w.shape, strict=True)) for v, w in pairs]
+
+    def shape(self, node: fx.Node) -> tuple[Dim, ...]:
+        """Give the symbolic shape of a node's only result.
+
+        Raises
+        ------
+        NoRule
+            If not exactly one axis goes along the samples.
+        """
+        dims = self._dims(node)[0]
+        if None in dims or sum(isinstance(d, BatchDim) for d in dims) != 1:
+            raise NoRule("it mixes samples or drops the sample axis")
+        return dims
+
+    def loose_shape(self, node: fx.Node) -> tuple[Dim, ...]:
+        """Give a shape for a table, whatever it is."""
+        dims = self._dims(node)
+        return tuple(BatchDim() if d is None else d for d in dims[0]) if dims else ()
+
+    def shapes(self, node: fx.Node) -> tuple[tuple[Dim, ...], ...]:
+        """Give the shapes of all results, whatever they are."""
+        return tuple(tuple(BatchDim() if d is None else d for d in dims) for dims in self._dims(node))
+
+    def axis(self, node: fx.Node) -> int | None:
+        """Give the axis along which a constant was repeated for every sample.
+
+        Raises
+        ------
+        ModelError
+            If it isn't one sample a row.
+        """
+        dims = self._dims(node)
+        found = [i for i, d in enumerate(dims[0]) if not isinstance(d, int)] if len(dims) == 1 else []
+        if not found:
+            return None
+        if len(found) > 1 or dims[0][found[0]] != BatchDim():
+            raise ModelError(f"a constant ('{node.name}') that mixes with the number of samples has no rule")
+        return found[0]
+
+    def number(self, node: fx.Node) -> Any:
+        """Give a node's result where it is a number; a `BatchDim` where it counts samples."""
+        value = node.meta.get("val")
+        if isinstance(value, torch.SymInt):
+            size = _symbolic(value)
+            return value if size is None else size
+        twin = self._twin(node)
+        if twin is not None and isinstance(value, int) and not isinstance(value, bool):
+            return _different(value, twin.meta["val"])
+        return value if isinstance(value, (int, float, bool)) else None
+
+    def differing(self, node: fx.Node, named: dict[str, Any]) -> dict[str, Any]:
+        """Give the arguments that differ between the traces, numbers of samples as `BatchDim`."""
+        twin = self._twin(node)
+        if twin is None:
+            return {}
+        schema = node.target._schema  # type: ignore[union-attr]
+        others = {a.name: v for a, v in zip(schema.arguments, twin.args, strict=False)}
+        others.update(twin.kwargs)
+        return {k: _compared(named[k], v) for k, v in others.items()}
+
+
+def _values(node: fx.Node) -> list[Tensor]:
+    value = node.meta.get("val")
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [v for v in values if isinstance(v, Tensor)]
+
+
+def _symbolic(size: Any) -> Any:
+    """Turn a traced size into a number, a multiple of the number of samples, or None for anything else."""
+    if isinstance(size, int):
+        return size
+    expression = size.node.expr
+    symbols = list(expression.free_symbols)
+    if len(symbols) != 1:
+        return int(expression) if not symbols else None
+    multiple = expression / symbols[0]
+    return BatchDim(int(multiple)) if multiple.is_Integer else None
+
+
+def _different(two: int, three: int) -> Any:
+    """Compare a size for two samples with that for three."""
+    if two == three:
+        return two
+    multiple = three - two
+    return BatchDim(multiple) if two == 2 * multiple else None
+
+
+def _compared(two: Any, three: Any) -> Any:
+    if isinstance(two, (list, tuple)) and isinstance(three, (list, tuple)):
+        return [_compared(a, b) for a, b in zip(two, three, strict=True)]
+    if isinstance(two, int) and not isinstance(two, bool) and isinstance(three, int) and two != three:
+        return _different(two, three)
+    return two

@@ -1,0 +1,19 @@
+"""The archive, the file that every other file is made from; its content stands in `archive_layout`."""
+
+from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, ArchiveDtype
+from sparselrp_cli.outputs.archive.reader import ArchiveReader, Coordinates
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, SPREAD, ArchivedWindow, ArchiveRows, WindowLike
+from sparselrp_cli.outputs.archive.writer import ArchiveWriter
+
+__all__ = [
+    "ACCOUNTING",
+    "SCHEMA_VERSION",
+    "SPREAD",
+    "ArchiveDtype",
+    "ArchiveReader",
+    "ArchiveRows",
+    "ArchiveWriter",
+    "ArchivedWindow",
+    "Coordinates",
+    "WindowLike",
+]

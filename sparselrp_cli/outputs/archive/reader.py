@@ -1,0 +1,336 @@
+"""Reading an archive back: whole columns that are small, maps for the windows asked for."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from sparselrp_cli.errors import OutputError
+from sparselrp_cli.files.hdf5 import is_backed, within
+from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, columns
+from sparselrp_cli.outputs.archive.rows import (
+    ACCOUNTING,
+    SPREAD,
+    ArchivedWindow,
+    ArchiveRows,
+    Bases,
+    Reals,
+    WindowAccounts,
+)
+
+Rows = slice | npt.NDArray[np.integer[Any]]
+AGAIN = "copy it again, or make it again with `sparselrp attribute`"
+_LONGEST = 1 << 40  # bp, of a chromosome
+_TYPES = (np.float16, np.float32, np.float64)
+# What HDF5 and h5py raise at damaged bytes; text that isn't UTF-8 is a ValueError.
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coordinates:
+    """Where the windows are, on forward coordinates, 0-based half-open.
+
+    Attributes
+    ----------
+    chrom : ndarray of int32, shape (N,)
+        Index into the chromosomes in genome order.
+    start, end : ndarray of int64, shape (N,)
+        In bp; may hang over the chromosome.
+    """
+
+    chrom: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+
+
+class ArchiveReader:
+    """A context manager that reads an archive.
+
+    Attributes
+    ----------
+    path : Path
+    n_windows, window_length, n_targets : int
+        N, L in bp, T.
+    target_names : list of str
+    has_spread : bool
+        Whether it is of several models, with their spread.
+
+    Raises
+    ------
+    OutputError
+        On entering, if the file isn't an archive, is cut off, or comes from a later version of this tool; on
+        reading, if it is damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __enter__(self) -> Self:
+        self._file = _opened(self.path)
+        try:
+            with self._reported():
+                self._validate()
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What was run on what."""
+        return cast(dict[str, Any], self._json("manifest", dict))
+
+    @cached_property
+    def chrom_sizes(self) -> dict[str, int]:
+        """Size in bp of every chromosome, in genome order."""
+        with self._reported():
+            names = self._dataset("chrom_names").asstr(errors="surrogateescape")[:].tolist()
+            sizes = self._dataset("chrom_sizes")[:].tolist()
+        if len(set(names)) != len(names) or not all(0 <= size <= _LONGEST for size in sizes):
+            raise OutputError(f"{self.path}: its chromosomes are damaged; {AGAIN}")
+        return dict(zip(names, sizes, strict=True))
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """Where all windows are: 20 bytes a window."""
+        with self._reported():
+            chrom, start, end = (self._dataset(f"coords_{name}")[:] for name in ("chrom", "start", "end"))
+        if len(chrom) and not (chrom.min() >= 0 and chrom.max() < len(self.chrom_sizes)):
+            raise OutputError(f"{self.path}: a window is on no known chromosome; {AGAIN}")
+        if (end - start != self.window_length).any():
+            raise OutputError(f"{self.path}: a window doesn't span {self.window_length} bp; {AGAIN}")
+        if len(chrom) and (start.min() < -_LONGEST or start.max() > _LONGEST):
+            raise OutputError(f"{self.path}: a window is beyond any chromosome; {AGAIN}")
+        return Coordinates(chrom, start, end)
+
+    def target_number(self, name: str | None) -> int:
+        """Give the number of a target by its name, which may be left out where there is one.
+
+        Raises
+        ------
+        OutputError
+            If there is no such target, or no name and several targets.
+        """
+        if name is None and self.n_targets == 1:
+            return 0
+        if name not in self.target_names:
+            said = "has several targets" if name is None else f"has no target '{name}'"
+            raise OutputError(f"{self.path} {said}; give --target, one of {', '.join(self.target_names)}")
+        return self.target_names.index(name)
+
+    def read(self, rows: Rows, target: int = 0) -> tuple[Bases, Reals]:
+        """Read maps.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int, n rows
+            In any order.
+        target : int
+
+        Returns
+        -------
+        one_hot : ndarray of uint8, shape (n, 4, L)
+        hypothetical : ndarray of float, shape (n, 4, L)
+            In the type of the archive.
+        """
+        one_hot, hypothetical = self._take("input_seqs", rows), self._take("hyp_scores", rows, target)
+        return one_hot.swapaxes(1, 2), hypothetical.swapaxes(1, 2)
+
+    def contributions(self, rows: Rows, target: int = 0) -> Reals:
+        """Read the contributions of the observed bases, zero where the base is unknown.
+
+        Returns
+        -------
+        ndarray of float32 or float64, shape (n, L)
+        """
+        one_hot, hypothetical = self.read(rows, target)
+        wide = hypothetical.astype(np.result_type(hypothetical.dtype, np.float32), copy=False)
+        return cast(Reals, np.where(one_hot != 0, wide, 0).sum(axis=1))
+
+    def contribution_sd(self, rows: Rows, target: int = 0) -> Reals:
+        """Read the population standard deviations of contributions over the models, where `has_spread`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, L)
+        """
+        return cast(Reals, self._take("contribution_sd", rows, target))
+
+    def column(self, name: str, target: int = 0) -> npt.NDArray[Any]:
+        """Read a whole column of one number a window, such as ``score``, shape (N,)."""
+        return self._take(name, slice(None), target)
+
+    def windows(self, rows: Rows) -> list[ArchivedWindow]:
+        """Read where the windows are and what they are called."""
+        chroms = list(self.chrom_sizes)
+        at = self.coordinates
+        names = [name.decode(errors="surrogateescape") for name in self._take("names", rows)]
+        strands = np.char.decode(self._take("strand", rows), "ascii", "replace")
+        index = self._take("region_index", rows)
+        fields = (at.chrom[rows], at.start[rows], at.end[rows], names, strands, index)
+        return [
+            ArchivedWindow(chroms[c], int(start), int(end), name, str(strand), int(i))
+            for c, start, end, name, strand, i in zip(*fields, strict=True)
+        ]
+
+    def rows(self, rows: Rows) -> ArchiveRows:
+        """Read all that is kept of some windows, ready for another `ArchiveWriter`."""
+        accounts = self.accounts(rows)
+        spread = accounts.spread and {
+            **accounts.spread,
+            "contribution_sd": self._all("contribution_sd", rows),
+        }
+        return ArchiveRows(
+            windows=accounts.windows,
+            one_hot=self._take("input_seqs", rows).swapaxes(1, 2),
+            hypothetical=self._all("hyp_scores", rows).swapaxes(2, 3),
+            accounting=accounts.accounting,
+            n_unknown=accounts.n_unknown,
+            spread=spread,
+        )
+
+    def accounts(self, rows: Rows) -> WindowAccounts:
+        """Read all that is kept of some windows but the maps."""
+        return WindowAccounts(
+            windows=self.windows(rows),
+            accounting={name: self._all(name, rows) for name in ACCOUNTING},
+            n_unknown=self._take("n_bases_unknown", rows),
+            spread={"score_sd": self._all("score_sd", rows)} if self.has_spread else None,
+        )
+
+    def _all(self, name: str, rows: Rows) -> npt.NDArray[Any]:
+        """Read rows of a dataset for every target, the target axis first."""
+        return np.stack([self._take(name, rows, target) for target in range(self.n_targets)])
+
+    def chunks(self, size: int = 256) -> Iterator[slice]:
+        """Go through the windows in order, `size` at a time."""
+        for start in range(0, self.n_windows, size):
+            yield slice(start, min(start + size, self.n_windows))
+
+    def _validate(self) -> None:
+        version = self._file.attrs.get("schema_version")
+        if not isinstance(version, np.integer):
+            raise OutputError(f"{self.path} isn't a sparselrp archive; give the PREFIX.h5 of a run")
+        if version < 1:
+            raise OutputError(f"{self.path}: attribute 'schema_version' is damaged; {AGAIN}")
+        if version > SCHEMA_VERSION:
+            raise OutputError(
+                f"{self.path} has schema version {version}, and this version reads up to {SCHEMA_VERSION}; "
+                "install a newer sparselrp"
+            )
+        if version < SCHEMA_VERSION:
+            raise OutputError(f"{self.path} has schema version {version}, from an earlier sparselrp; {AGAIN}")
+        self.target_names = cast(list[str], self._json("target_names", list))
+        self.n_targets = len(self.target_names)
+        if not self.target_names or not all(isinstance(name, str) for name in self.target_names):
+            raise OutputError(f"{self.path}: attribute 'target_names' is damaged; {AGAIN}")
+        maps = self._dataset("hyp_scores")
+        if maps.ndim not in (3, 4) or maps.dtype not in _TYPES or maps.shape[-2] < 1:
+            raise OutputError(f"{self.path}: dataset 'hyp_scores' is damaged; {AGAIN}")
+        self.dtype = np.dtype(maps.dtype)
+        self.n_windows, self.window_length = map(int, maps.shape[-3:-1])
+        self.has_spread = any(within(self._file, name) is not None for name in SPREAD)
+        self._columns = {
+            column.name: column
+            for column in columns(self.window_length, maps.dtype, self.n_targets, spread=self.has_spread)
+        }
+        for column in self._columns.values():
+            self._check_column(column)
+        names, sizes = (self._dataset(name) for name in ("chrom_names", "chrom_sizes"))
+        if h5py.check_string_dtype(names.dtype) is None or sizes.dtype.kind not in "iu" or names.ndim != 1:
+            raise OutputError(f"{self.path}: its chromosomes are damaged; {AGAIN}")
+        if names.shape != sizes.shape:
+            raise OutputError(f"{self.path}: chromosome names and sizes differ in number; {AGAIN}")
+
+    def _check_column(self, column: Column) -> None:
+        dataset = self._dataset(column.name)
+        shape, wanted = dataset.shape, column.shape(self.n_windows, self.n_targets)
+        if shape != wanted:
+            raise OutputError(
+                f"{self.path}: dataset '{column.name}' has shape {shape}, not {wanted}; {AGAIN}"
+            )
+        if not _same_kind(dataset.dtype, np.dtype(column.dtype)):
+            raise OutputError(f"{self.path}: dataset '{column.name}' holds {dataset.dtype}; {AGAIN}")
+
+    def _dataset(self, name: str) -> h5py.Dataset:
+        dataset = within(self._file, name)
+        if not isinstance(dataset, h5py.Dataset):
+            raise OutputError(f"{self.path} has no dataset '{name}'; {AGAIN}")
+        if not is_backed(dataset):
+            raise OutputError(f"{self.path}: dataset '{name}' holds less than it declares; {AGAIN}")
+        return dataset
+
+    def _json(self, name: str, kind: type) -> object:
+        try:
+            value = json.loads(self._file.attrs[name])
+        except (KeyError, TypeError, ValueError, OSError, RuntimeError):
+            value = None
+        if not isinstance(value, kind):
+            raise OutputError(f"{self.path}: attribute '{name}' is damaged; {AGAIN}")
+        return value
+
+    def _take(self, name: str, rows: Rows, target: int = 0) -> npt.NDArray[Any]:
+        """Read rows of a dataset, as few contiguous pieces as they make."""
+        column, dataset = self._columns[name], self._dataset(name)
+        if not 0 <= target < self.n_targets:
+            raise IndexError(f"target {target} of {self.n_targets}")
+        leading = (target,) * column.row_axis(self.n_targets)
+        with self._reported():
+            if isinstance(rows, slice):
+                return cast(npt.NDArray[Any], dataset[(*leading, rows)])
+            distinct, inverse = np.unique(rows, return_inverse=True)
+            pieces = [dataset[(*leading, piece)] for piece in _contiguous(distinct)]
+            return cast(
+                npt.NDArray[Any], np.concatenate(pieces)[inverse] if pieces else dataset[(*leading, slice(0))]
+            )
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except _DAMAGED as error:
+            raise OutputError(f"{self.path} is damaged ({_one_line(error)}); {AGAIN}") from error
+
+
+def _same_kind(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    if h5py.check_string_dtype(wanted) is not None:
+        return h5py.check_string_dtype(found) is not None
+    return found.kind == wanted.kind and found.itemsize <= wanted.itemsize
+
+
+def _contiguous(rows: npt.NDArray[np.integer[Any]]) -> Iterator[slice]:
+    """Cut increasing row numbers into slices."""
+    if not len(rows):
+        return
+    for piece in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+        yield slice(int(piece[0]), int(piece[-1]) + 1)
+
+
+def _opened(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise OutputError(f"{path}: no such file; give the PREFIX.h5 of a run")
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except PermissionError as error:
+        raise OutputError(f"{path} can't be read: permission denied") from error
+    except OSError as error:
+        raise OutputError(
+            f"{path} isn't an HDF5 file, or is cut off ({_one_line(error)}); {AGAIN}"
+        ) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

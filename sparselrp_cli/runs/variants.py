@@ -1,0 +1,155 @@
+"""Variants: both alleles explained on the same windows, and what differs."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sparselrp_cli.errors import OutputError
+from sparselrp_cli.files.names import target_file_names
+from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.archive.rows import Doubles
+from sparselrp_cli.outputs.difference import Change, Differences, difference
+from sparselrp_cli.outputs.tables import Table
+from sparselrp_cli.outputs.tracks import write_bigwig
+from sparselrp_cli.runs.attribute import AttributeOptions, Progress, attribute
+from sparselrp_cli.runs.run_files import path_of
+from sparselrp_cli.runs.stopping import StopRequest
+from sparselrp_cli.sequences.genome import Genome
+from sparselrp_cli.sequences.source import VariantSource
+from sparselrp_cli.sequences.variants import Variant
+
+ALLELES: tuple[Literal["ref"], Literal["alt"]] = ("ref", "alt")
+VARIANT = ("chrom", "pos", "id", "ref", "alt")
+NUMBERS = (
+    "score_ref", "score_alt", "score_difference", "site_ref", "site_alt", "largest_difference", "largest_pos",
+    "total_difference",
+)  # fmt: skip
+AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class VariantSummary:
+    """What was done.
+
+    Attributes
+    ----------
+    explained, skipped : int
+    first_reason : str
+        Why the first of those skipped was.
+    files : tuple of Path
+    """
+
+    explained: int
+    skipped: int
+    first_reason: str
+    files: tuple[Path, ...]
+
+
+def explain_variants(
+    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest
+) -> VariantSummary:
+    """Explain both alleles of every variant, and write the table and the track of their differences.
+
+    Two runs, ``PREFIX.ref`` and ``PREFIX.alt``; then ``PREFIX.variants.tsv``, ``PREFIX.skipped.tsv`` and
+    ``PREFIX.difference.bw`` (with several targets ``PREFIX.difference.TARGET.bw``).
+
+    Parameters
+    ----------
+    options : AttributeOptions
+        `regions` is the VCF.
+
+    Raises
+    ------
+    SparselrpError
+        Nothing is left under a final name that isn't complete.
+    """
+    if options.regions is None:
+        raise ValueError("the VCF is missing")
+    for allele in ALLELES:
+        prefix = path_of(options.prefix, f".{allele}")
+        attribute(replace(options, allele=allele, prefix=prefix, formats=("h5",)), command, progress, stop)
+    with ExitStack() as stack:
+        ref, alt = (
+            stack.enter_context(ArchiveReader(path_of(options.prefix, f".{allele}.h5"))) for allele in ALLELES
+        )
+        genome = stack.enter_context(Genome(options.sequences))
+        source = VariantSource(genome, options.regions, ref.window_length, "ref")
+        return _compare(options, ref, alt, source)
+
+
+def _compare(
+    options: AttributeOptions, ref: ArchiveReader, alt: ArchiveReader, source: VariantSource
+) -> VariantSummary:
+    table, skipped_table = (path_of(options.prefix, name) for name in (".variants.tsv", ".skipped.tsv"))
+    several = len(ref.target_names) > 1
+    changes: list[Change] = []
+    skipped, first_reason = 0, ""
+    with (
+        Table(table, (*VARIANT, "start", "end", *(("target",) if several else ()), *NUMBERS)) as kept,
+        Table(skipped_table, (*VARIANT, "reason")) as left_out,
+    ):
+        waiting: list[Variant] = []
+        for variant, reason in source.checked():
+            if reason:
+                skipped, first_reason = skipped + 1, first_reason or reason
+                left_out.write((*_columns(variant), reason))
+                continue
+            waiting.append(variant)
+            if len(waiting) == AT_ONCE:
+                changes += _write_rows(kept, waiting, len(changes), ref, alt)
+                waiting.clear()
+        changes += _write_rows(kept, waiting, len(changes), ref, alt)
+    if not len(changes) == ref.n_windows == alt.n_windows:
+        raise OutputError(f"{alt.path} and {ref.path} are of another VCF; run again without --resume")
+    differences = Differences(ref, alt, changes)
+    names = [f".{name}" for name in target_file_names(ref.target_names)] if several else [""]
+    tracks = [path_of(options.prefix, f".difference{name}.bw") for name in names]
+    for target, track in enumerate(tracks):
+        write_bigwig(differences, track, options.overlap, target)
+    return VariantSummary(len(changes), skipped, first_reason, (table, skipped_table, *tracks))
+
+
+def _write_rows(
+    table: Table, variants: Sequence[Variant], first: int, ref: ArchiveReader, alt: ArchiveReader
+) -> list[Change]:
+    """Write the lines of variants whose windows are those from number `first` on."""
+    rows = slice(first, first + len(variants))
+    length = ref.window_length
+    changes = [Change(length // 2, len(v.removed), len(v.inserted)) for v in variants]
+    scores = [[r.column("score", t)[rows] for r in (ref, alt)] for t in range(ref.n_targets)]
+    maps = [[r.contributions(rows, t).astype(np.float64) for r in (ref, alt)] for t in range(ref.n_targets)]
+    for i, (variant, change) in enumerate(zip(variants, changes, strict=True)):
+        start = variant.changed_at - length // 2
+        place = [*_columns(variant), str(start), str(start + length)]
+        for target, name in enumerate(ref.target_names):
+            score_ref, score_alt = (float(score[i]) for score in scores[target])
+            before, after = (found[i] for found in maps[target])
+            moved = difference(before, after, change)
+            largest = int(np.abs(moved).argmax())
+            numbers = (score_ref, score_alt, score_alt - score_ref, *_of_site(before, after, change))
+            table.write(
+                [
+                    *place,
+                    *((name,) if ref.n_targets > 1 else ()),
+                    *(f"{number:.9g}" for number in (*numbers, moved[largest])),
+                    str(start + largest + 1),
+                    f"{np.abs(moved).sum():.9g}",
+                ]
+            )
+    return changes
+
+
+def _of_site(before: Doubles, after: Doubles, change: Change) -> tuple[float, float]:
+    """Sum the relevance of the bases that the variant takes away, and of those it puts there."""
+    return (
+        float(before[change.at : change.at + change.removed].sum()),
+        float(after[change.at : change.at + change.inserted].sum()),
+    )
+
+
+def _columns(variant: Variant) -> tuple[str, ...]:
+    return variant.chrom, str(variant.start + 1), variant.id, variant.ref, variant.alt
