@@ -9,7 +9,7 @@ import textwrap
 import h5py
 import numpy as np
 import pytest
-from archives import SIZES, random_places, random_rows, write_archive
+from helpers.archives import SIZES, random_places, random_rows, write_archive
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive import ACCOUNTING, ArchiveReader, ArchiveRows, ArchiveWriter
@@ -246,7 +246,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, share):
     folder = tmp_path / "full"
     folder.mkdir()
     code = f"""
-        from archives import *
+        from helpers.archives import *
         from sparselrp_cli.errors import OutputError
         try:
             write_archive({str(folder / "run.h5")!r}, random_rows(random_places(300), 500, zero_share=0))

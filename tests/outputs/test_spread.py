@@ -5,7 +5,7 @@ import csv
 import h5py
 import numpy as np
 import pytest
-from archives import SIZES, random_places, random_rows, rows_of_contributions, write_archive
+from helpers.archives import SIZES, random_places, random_rows, rows_of_contributions, write_archive
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive import SPREAD, ArchiveReader, ArchiveRows, ArchiveWriter

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from archives import random_rows, windows_at
+from helpers.archives import random_rows, windows_at
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchivedWindow

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pyBigWig
 import pytest
-from archives import SIZES, random_places, random_rows, rows_of_contributions, write_archive
+from helpers.archives import SIZES, random_places, random_rows, rows_of_contributions, write_archive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

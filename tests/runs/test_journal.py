@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from archives import random_places, random_rows
+from helpers.archives import random_places, random_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
