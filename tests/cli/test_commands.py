@@ -16,33 +16,13 @@ import numpy as np
 import pyBigWig
 import pytest
 import torch
+from helpers.tiny_net import MODEL, WINDOW, TinyNet
 from torch import nn
 
 from sparselrp_cli.cli.main import run
 
 ROOT = Path(__file__).parents[2]
 SUHW = ROOT / "models" / "suhw-dm3"
-WINDOW = 40
-
-
-class TinyNet(nn.Module):
-    """Two tasks and two strands' worth of asymmetry on windows of 40 bp."""
-
-    window = WINDOW
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(5)
-        self.scan = nn.Conv1d(4, 6, 5, padding=2)
-        self.mix = nn.Conv1d(6, 6, 3, padding=1)
-        self.head = nn.Linear(6 * 10, 2)
-
-    def forward(self, x):
-        h = torch.relu(self.mix(torch.relu(self.scan(x))))
-        return self.head(nn.functional.max_pool1d(h, 4).flatten(1))
-
-
-MODEL = f"{__file__}:TinyNet"
 
 
 @pytest.fixture(scope="module")

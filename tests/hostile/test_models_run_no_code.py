@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_net import MODEL
 from torch import nn
 
 from sparselrp_cli.cli.main import run
@@ -120,7 +121,7 @@ def test_no_code_is_run_under_any_name(tmp_path, mark, capsys, kind):
         path.write_bytes(content)
         fails_clearly(capsys, "inspect", path, "--window", "20")
         fails_clearly(capsys, "import", path, "-o", tmp_path / "imported")
-        factory = f"{Path(__file__).parents[1] / 'cli' / 'test_commands.py'}:TinyNet"
+        factory = MODEL
         fails_clearly(capsys, "inspect", factory, "-w", path)
         folder = tmp_path / f"folder{suffix}"
         folder.mkdir()

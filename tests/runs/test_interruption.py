@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.tiny_net import MODEL
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.files.lock import locked
@@ -17,7 +18,6 @@ from sparselrp_cli.relevance.windows import WindowExplainer
 from sparselrp_cli.runs.journal import Journal
 
 ROOT = Path(__file__).parents[2]
-MODEL = f"{Path(__file__).with_name('test_commands.py')}:TinyNet"
 COUNT = 700
 
 
