@@ -45,17 +45,25 @@ def motifs_and_report(
     for target, name in zip(targets, names, strict=True):
         own = prefix.with_name(prefix.name + name)
         naming = ["--database", database] if database is not None else []
-        _command(
+        run_command(
             ["motifs", archive, "-o", own, "-t", target, "--background", background, *naming], quiet=quiet
         )
         beside: list[str | Path] = ["--unpruned", unpruned] if unpruned is not None else []
         found = own.with_name(f"{own.name}.motifs.json")
         page = own.with_name(f"{own.name}.report.html")
-        _command(["report", archive, "-o", page, "-t", target, "--motifs", found, *beside], quiet=quiet)
+        run_command(["report", archive, "-o", page, "-t", target, "--motifs", found, *beside], quiet=quiet)
 
 
-def _command(arguments: list[str | Path], *, quiet: bool) -> None:
+def run_command(arguments: list[str | Path], *, quiet: bool) -> None:
+    """Run a command of ours in a process of its own.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With its exit code, where that isn't 0; it has said why.
+    """
     given = [*map(str, arguments), *(["-q"] if quiet else [])]
-    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False)
+    # A database may come from a pipe, which has only a number.
+    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False, close_fds=False)
     if done.returncode != 0:
         raise click.exceptions.Exit(done.returncode)

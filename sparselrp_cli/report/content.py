@@ -16,6 +16,8 @@ Doubles = npt.NDArray[np.float64]
 
 # Of a window, in letters.
 CROP = 60
+# Of motifs.json.
+MOTIFS_VERSION = 2
 # Warn above, as a run does.
 WORST_ERROR = 0.01
 SHOWN_SKIPPED = 20
@@ -107,7 +109,7 @@ def read_motifs(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: can't be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path} isn't JSON; give the PREFIX.motifs.json that `motifs` wrote") from error
-    if not isinstance(found, dict) or found.get("schema_version") != 1 or "motifs" not in found:
+    if not isinstance(found, dict) or found.get("schema_version") != MOTIFS_VERSION or "motifs" not in found:
         raise InputError(f"{path} isn't of `sparselrp motifs`, or of another version; make it again")
     return found
 

@@ -66,6 +66,7 @@ def write_report(options: ReportOptions) -> None:
             **_summary(reader, target, options.archive),
             motifs=motifs and [_motif(m) for m in motifs["motifs"]],
             motif_counts=motifs and motifs["counts"],
+            nulls=motifs and motifs["null"],
             has_database=bool(motifs and "database" in motifs["settings"]),
             windows=[
                 _window(w, hits)

@@ -20,12 +20,22 @@ TOP = 6
 
 
 def explain_shuffled(
-    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest, seed: int = 0
-) -> Path:
+    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest, seed: int = 0,
+    archive: Path | None = None,
+) -> Path:  # fmt: skip
     """Explain the windows of a run again, with their dinucleotides shuffled: ``PREFIX.background.h5``.
 
     At most 2,000 of them, evenly from all; fewer than 300 several times each. The sequences are kept in
     ``PREFIX.background.fa``.
+
+    Parameters
+    ----------
+    options : AttributeOptions
+        Of the run.
+    seed : int
+        Of the shuffling.
+    archive : Path, optional
+        Of the run, where it isn't ``PREFIX.h5``.
 
     Returns
     -------
@@ -39,7 +49,7 @@ def explain_shuffled(
     """
     prefix = options.prefix
     sequences = path_of(prefix, ".background.fa")
-    write_shuffled(path_of(prefix, ".h5"), sequences, seed=seed)
+    write_shuffled(archive or path_of(prefix, ".h5"), sequences, seed=seed)
     background = replace(
         options,
         sequences=str(sequences),
