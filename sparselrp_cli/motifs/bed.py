@@ -130,7 +130,7 @@ def write_hits(
         (
             (
                 *_standard(h.chrom, h.start, h.end, _score(h.relevance_q), h.strand, shown[h.motif]),
-                _relevance(h.relevance), f"{h.matrix_p:.3g}", f"{h.relevance_p:.3g}", field(h.window),
+                shown_relevance(h.relevance), f"{h.matrix_p:.3g}", f"{h.relevance_p:.3g}", field(h.window),
                 h.motif, _yes_or_no(nulls[signs[h.motif]]),
             )
             for h in hits
@@ -177,7 +177,7 @@ def _seqlet_rows(
             motif, strand = place.get(i, (".", "."))
             offset = int(at.start[found.row[i]])
             start, end = offset + int(found.start[i]), offset + int(found.end[i])
-            numbers = (_relevance(found.relevance[i]), f"{found.p[i]:.3g}", f"{found.q[i]:.3g}")
+            numbers = (shown_relevance(found.relevance[i]), f"{found.p[i]:.3g}", f"{found.q[i]:.3g}")
             own = (*numbers, motif, field(window.name), _yes_or_no(null))
             yield field(chroms[at.chrom[found.row[i]]]), start, end, _score(found.q[i]), strand, own
 
@@ -195,7 +195,7 @@ def _score(q: float) -> int:
     return 1000 if q <= 1e-100 else min(1000, round(-10 * float(np.log10(q))))
 
 
-def _relevance(value: float) -> str:
+def shown_relevance(value: float) -> str:
     """Write a number whose first digits aren't 1 alone.
 
     In a line of twelve columns or more igv.js takes the tenth up to its point for the number of blocks. One

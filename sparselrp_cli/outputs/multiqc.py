@@ -21,7 +21,9 @@ pconfig:
 COLUMNS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
     ("model", "Model", "What was explained", {"scale": "false"}),
     ("target", "Target", "What of it, or how many targets", {"scale": "false"}),
-    ("prune", "Prune", "Proportion of positive relevance pruned in each layer", {"scale": "false"}),
+    # MultiQC shows a number that has no format with one digit: 0.02 as 0.0.
+    ("prune", "Prune", "Proportion of positive relevance pruned in each layer",
+     {"format": "'{:.10g}'", "scale": "false"}),
     ("windows", "Windows", "Windows explained", {"format": "'{:,.0f}'", "scale": "'Blues'"}),
     ("skipped", "Skipped", "Regions not scored", {"format": "'{:,.0f}'", "scale": "'Oranges'"}),
     ("mean_score", "Score", "Mean score", {"format": "'{:.4g}'", "scale": "'RdYlGn'"}),
@@ -36,6 +38,25 @@ COLUMNS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
      "Largest gap between the score and what it was distributed to, relative to the score",
      {"format": "'{:.1e}'", "scale": "'Reds'"}),
 )  # fmt: skip
+# Of a run's path, its own name the last.
+NAME_PARTS = 3
+
+
+def sample_name(prefix: Path) -> str:
+    """Call a run by its name and the two folders that it lies in: ``project/out/run``.
+
+    MultiQC keeps one row of a name, and runs in different folders often have the same.
+
+    Parameters
+    ----------
+    prefix : Path
+
+    Returns
+    -------
+    str
+    """
+    parts = [part for part in prefix.resolve().parts if part != prefix.anchor]
+    return "/".join(parts[-NAME_PARTS:])
 
 
 def write_multiqc(manifest: Mapping[str, Any], sample: str, path: Path) -> None:
@@ -49,7 +70,7 @@ def write_multiqc(manifest: Mapping[str, Any], sample: str, path: Path) -> None:
     manifest : mapping
         Of one run, as `build_manifest` makes it.
     sample : str
-        What the row is called.
+        What the row is called, see `sample_name`.
     path : Path
         ``PREFIX_mqc.tsv``; MultiQC finds it by the end of its name.
 
@@ -88,8 +109,8 @@ def _values(manifest: Mapping[str, Any]) -> dict[str, Any]:
         if name.startswith("mean_")
     }
     return {
-        "model": " + ".join(str(model["name"]) for model in models),
-        "target": _targets_in_words(list(targets) or list(settings.get("targets", []))),
+        "model": _as_text(" + ".join(str(model["name"]) for model in models)),
+        "target": _as_text(_targets_in_words(list(targets) or list(settings.get("targets", [])))),
         "prune": str(settings.get("prune", "")),
         "windows": manifest["counts"].get("windows"),
         "skipped": manifest["counts"].get("skipped"),
@@ -100,6 +121,15 @@ def _values(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _targets_in_words(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} targets"
+
+
+def _as_text(name: str) -> str:
+    """Quote a name that would be taken for a number, such as the task 007."""
+    try:
+        float(name)
+    except ValueError:
+        return name
+    return f"'{name}'"
 
 
 def _mean(values: list[float]) -> float | None:

@@ -11,7 +11,7 @@ from sparselrp_cli.files.atomic import hidden_name, replacing
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block
 from sparselrp_cli.outputs.export import export_files
-from sparselrp_cli.outputs.multiqc import write_multiqc
+from sparselrp_cli.outputs.multiqc import sample_name, write_multiqc
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 from sparselrp_cli.runs.manifest import to_json, with_counts, with_outputs
 from sparselrp_cli.runs.totals import Totals
@@ -86,7 +86,7 @@ def write_results(results: Results, blocks: Blocks) -> RunSummary:
             exported = export_files(reader, results.prefix, formats, overlap)
             rows = [path_of(results.prefix, "_mqc.tsv")] if results.multiqc else []
             for row in rows:
-                write_multiqc(reader.manifest, results.prefix.name, row)
+                write_multiqc(reader.manifest, sample_name(results.prefix), row)
             files = [*([archive] if keep else []), windows, *tables, *rows, *exported]
             manifest = with_outputs(reader.manifest, results.command, files)
     finally:

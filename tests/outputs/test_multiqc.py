@@ -1,6 +1,7 @@
 """A run is a row of a MultiQC report."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.multiqc import COLUMNS, write_multiqc
+from sparselrp_cli.outputs.multiqc import COLUMNS, sample_name, write_multiqc
 
 
 def manifest(targets: dict[str, dict[str, float]], models=("bpnet",)) -> dict[str, Any]:
@@ -102,22 +103,74 @@ def test_a_folder_that_isnt_there_is_said(tmp_path):
         write_multiqc(manifest({"suhw": means(1.0)}), "peaks", tmp_path / "none" / "run_mqc.tsv")
 
 
-def test_multiqc_shows_both_runs_in_one_table(tmp_path):
+def multiqc_report(folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """Let MultiQC make its report: the rows of our table as it kept them, and the page."""
     beside = Path(sys.executable).parent / "multiqc"
     multiqc = str(beside) if beside.exists() else shutil.which("multiqc")
     if multiqc is None:
         pytest.skip("multiqc isn't installed")
-    write_multiqc(manifest({"suhw": means(1.25)}), "peaks", tmp_path / "peaks_mqc.tsv")
-    write_multiqc(manifest({}), "empty", tmp_path / "empty_mqc.tsv")
     done = subprocess.run(
-        [multiqc, "--strict", "--data-format", "json", "-o", str(tmp_path / "report"), str(tmp_path)],
+        [multiqc, "--strict", "--data-format", "json", "-o", str(folder / "report"), str(folder)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "report" / "multiqc_report.html").stat().st_size > 0
-    data = json.loads((tmp_path / "report" / "multiqc_data" / "multiqc_data.json").read_text())
+    data = json.loads((folder / "report" / "multiqc_data" / "multiqc_data.json").read_text())
     (rows,) = [table for name, table in data["report_saved_raw_data"].items() if "sparselrp" in name]
+    return rows, (folder / "report" / "multiqc_report.html").read_text()
+
+
+def shown(page: str, column: str) -> set[str]:
+    """What the page shows in a column of our table."""
+    cells = re.findall(rf'<td[^>]*class="{column} [^"]*"[^>]*>(.*?)</td>', page, re.DOTALL)
+    return {re.sub(r"<[^>]+>", "", cell).strip() for cell in cells}
+
+
+def test_multiqc_shows_both_runs_in_one_table(tmp_path):
+    write_multiqc(manifest({"suhw": means(1.25)}), "peaks", tmp_path / "peaks_mqc.tsv")
+    write_multiqc(manifest({}), "empty", tmp_path / "empty_mqc.tsv")
+    rows, _ = multiqc_report(tmp_path)
+
     assert sorted(rows) == ["empty", "peaks"]
     assert rows["peaks"]["mean_score"] == 1.25
     assert rows["peaks"]["windows"] == 12
+
+
+def test_multiqc_shows_p_and_names_as_they_were_typed(tmp_path):
+    """MultiQC takes what reads as a number for one, and rounds it to a digit."""
+    typed = (0.02, 0.005, 1e-05, 0.0, "auto")
+    targets = ("suhw", "007", "1e5", "0.05", "1")
+    for number, (prune, target) in enumerate(zip(typed, targets, strict=True)):
+        run = manifest({target: means(1.0)}, models=("2024",))
+        run["settings"]["prune"] = prune
+        write_multiqc(run, f"run {number}", tmp_path / f"{number}_mqc.tsv")
+    rows, page = multiqc_report(tmp_path)
+
+    assert len(rows) == len(typed)
+    assert shown(page, "prune") == {"0.02", "0.005", "1e-05", "0", "auto"}
+    assert shown(page, "target") == set(targets)
+    assert shown(page, "model") == {"2024"}
+
+
+def test_multiqc_has_a_row_of_each_run_of_one_name_in_different_folders(tmp_path):
+    for number, folder in enumerate(("a", "b", "a/out", "b/out")):
+        prefix = tmp_path / folder / "run"
+        prefix.parent.mkdir(exist_ok=True)
+        write_multiqc(manifest({"t": means(number)}), sample_name(prefix), tmp_path / folder / "run_mqc.tsv")
+    rows, _ = multiqc_report(tmp_path)
+
+    assert sorted(row["mean_score"] for row in rows.values()) == [0, 1, 2, 3]
+    assert {name for name in rows if name.endswith("out/run")} == {"a/out/run", "b/out/run"}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"),
+    [("/data/x/project/out/run", "project/out/run"), ("/out/run", "out/run"), ("/run", "run"),
+     ("/a/b/../c/run", "a/c/run")],
+)  # fmt: skip
+def test_a_run_is_called_by_the_end_of_its_path(prefix, name):
+    assert sample_name(Path(prefix)) == name
+
+
+def test_a_name_without_a_folder_is_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sample_name(Path("run")) == f"{tmp_path.parent.name}/{tmp_path.name}/run"
