@@ -117,9 +117,13 @@ def evaluate(context: click.Context, /, quiet: bool, as_json: bool, **given: Any
         raise click.UsageError(f"--{option} asks the model again; name it with --model")
     if len({path.stem for path in given["archives"]}) < len(given["archives"]):
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
-    from sparselrp_cli.evaluation.summary import differences, means
+    import logging
+
+    from sparselrp_cli.evaluation.summary import differences, means, undefined
 
     found = _evaluated(given)
+    for line in undefined(found.per_window):
+        logging.getLogger("sparselrp").warning("%s", line)
     table, paired = means(found.per_window), differences(found.per_window)
     if as_json:
         click.echo(table.to_json(orient="records", indent=2))

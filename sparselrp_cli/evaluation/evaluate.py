@@ -370,11 +370,14 @@ def _randomised(
             magnitudes = pd.Series([rank_correlation(np.abs(a), np.abs(b)) for a, b in pairs]).mean()
             found.setdefault(stage, []).append((float(signed), float(magnitudes)))
     for stage, values in found.items():
-        (signed, magnitudes), spread = np.nanmean(values, axis=0), np.nanstd([v[0] for v in values])
+        # Not defined where every draw gives a constant map.
+        draws = pd.DataFrame(values, columns=["signed", "magnitudes"])
         yield {
-            "layers_shuffled": stage, "correlation": signed, "sd_over_draws": spread,
-            "correlation_of_magnitudes": magnitudes,
-        }  # fmt: skip
+            "layers_shuffled": stage,
+            "correlation": draws["signed"].mean(),
+            "sd_over_draws": draws["signed"].std(ddof=0),
+            "correlation_of_magnitudes": draws["magnitudes"].mean(),
+        }
 
 
 def _shuffled_models(
