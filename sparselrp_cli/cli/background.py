@@ -41,6 +41,14 @@ class GivenModels:
     inputs: Sequence[str] = ()
     trust_model: bool = False
 
+    def details(self) -> list[str]:
+        """Name the options that are given besides the models."""
+        values = {
+            "--weights": self.weights, "--window": self.window, "--alphabet": self.alphabet,
+            "--layout": self.layout, "--input": self.inputs, "--trust-model": self.trust_model,
+        }  # fmt: skip
+        return [option for option, value in values.items() if value]
+
     def requests(self) -> "tuple[ModelRequest, ...]":
         """Ask for the models, each with its weights.
 

@@ -106,6 +106,9 @@ def motifs(
     for option, value in (("--background", background), ("--model", models)):
         if null == "permuted" and value:
             raise click.UsageError(f"--null permuted goes without {option}; leave one of the two out")
+    given = GivenModels(models, weights, window, alphabet, layout, inputs, trust_model)
+    if not models and (alone := given.details()):
+        raise click.UsageError(f"{alone[0]} goes with --model; name the model too")
     if background is not None and models:
         raise click.UsageError("--background is the null already; leave it out, or --model")
     from sparselrp_cli.motifs.background import background_beside
@@ -118,7 +121,6 @@ def motifs(
     if (beside := background_beside(archive, prefix, target)) is not None:
         _search(replace(options, background=beside))
         return
-    given = GivenModels(models, weights, window, alphabet, layout, inputs, trust_model)
     if (found := find_models(given, archive)) is None:
         _search(replace(options, advice=WAY))
         return

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sparselrp_cli.errors import InputError, OutputError, TargetError
+from sparselrp_cli.errors import InputError, OutputError, Stopped, TargetError
 from sparselrp_cli.files.atomic import require_other_file
 from sparselrp_cli.model.loading import ModelRequest, load_model
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -90,7 +90,9 @@ def explain_background(
         # What was explained is few, and made again.
         with suppress(OSError):
             path_of(prefix, ".background.partial").unlink()
-        raise type(error)("stopped while the background was explained; run the same command again") from error
+        what = "stopped" if isinstance(error, Stopped) else "interrupted"
+        said = f"{what} while shuffled windows were explained; run the same command again"
+        raise type(error)(said) from error
 
 
 def _explained(

@@ -26,6 +26,7 @@ from sparselrp_cli.motifs.hits import Hit
 from sparselrp_cli.motifs.null import Null
 from sparselrp_cli.motifs.seqlets import Seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.sequences.regions import read_regions
 
 STANDARD = [
     ("string", "chrom"), ("uint", "chromStart"), ("uint", "chromEnd"), ("string", "name"), ("uint", "score"),
@@ -181,6 +182,17 @@ def test_a_bigbed_made_of_the_lines_has_names_and_all_columns(tmp_path):
     assert [(start, end, *rest.split("\t")) for start, end, rest in found] == [
         (int(f[1]), int(f[2]), *f[3:]) for f in lines
     ]
+
+
+def test_hits_and_seqlets_are_regions_around_their_middle(tmp_path):
+    """The tenth column is no summit."""
+    for path in (written_hits(tmp_path, [hit(100, relevance=5.0)]), written_seqlets(tmp_path, {})):
+        features = read_bed(path)
+        regions = list(read_regions(str(path)))
+        assert [(r.chrom, r.start, r.end, r.name) for r in regions] == [
+            (f.chrom, f.start, f.end, f.name) for f in features
+        ]
+        assert [r.centre for r in regions] == [(f.start + f.end) // 2 for f in features]
 
 
 def whole_number(text):

@@ -15,9 +15,13 @@ from motifs.planted import planted_archive, planted_rows
 from safetensors.torch import save_file
 
 from sparselrp_cli.cli.main import run
+from sparselrp_cli.errors import Stopped
 from sparselrp_cli.model.architectures import ARCHITECTURES
+from sparselrp_cli.model.loading import ModelRequest
 from sparselrp_cli.motifs.background import background_beside, is_shuffled
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.runs.background import completed, explain_background
+from sparselrp_cli.runs.stopping import StopRequest
 
 # TF-MoDISco's own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -131,6 +135,8 @@ def test_maps_that_are_all_zero_are_no_error_and_said(tmp_path, capsys):
         (("--null", "permuted", "--background", "bg.h5"), "--null permuted goes without --background"),
         (("--null", "permuted", "-m", "model"), "--null permuted goes without --model"),
         (("--background", "bg.h5", "-m", "model"), "--background is the null already"),
+        (("-w", "w.safetensors"), "--weights goes with --model; name the model too"),
+        (("--trust-model",), "--trust-model goes with --model"),
     ],
 )
 def test_options_that_contradict_each_other_are_wrong_usage(tmp_path, capsys, options, said):
@@ -341,3 +347,22 @@ def test_the_archive_itself_is_no_background_and_is_not_written_over(folder, tmp
     assert motifs(archive, tmp_path / "run", "-m", MODEL) == 1
     assert "is the archive that is read, and would be lost" in capsys.readouterr().err
     assert archive.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(Stopped, "stopped while"), (KeyboardInterrupt, "interrupted while")]
+)
+def test_a_background_that_is_stopped_is_made_again_from_the_start(
+    folder, tmp_path, monkeypatch, error, said
+):
+    archive = copy_of(folder, "of-factory", tmp_path)
+
+    def stop(*_):
+        (tmp_path / "run.background.partial").touch()
+        raise error("go on with --resume")
+
+    monkeypatch.setattr("sparselrp_cli.runs.background.explain_shuffled", stop)
+    models = completed((ModelRequest(MODEL),), archive)
+    with pytest.raises(error, match=f"{said} shuffled windows were explained; run the same command again"):
+        explain_background(archive, tmp_path / "run", models, [], lambda batches, _: batches, StopRequest())
+    assert not (tmp_path / "run.background.partial").exists()
