@@ -19,6 +19,7 @@ from sparselrp_cli.errors import Stopped
 from sparselrp_cli.model.architectures import ARCHITECTURES
 from sparselrp_cli.model.loading import ModelRequest
 from sparselrp_cli.motifs.background import background_beside, is_shuffled
+from sparselrp_cli.motifs.null import require_same_explanation
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.runs.background import completed, explain_background
 from sparselrp_cli.runs.stopping import StopRequest
@@ -283,12 +284,42 @@ def test_a_given_model_has_to_be_that_of_the_archive(folder, tmp_path, capsys, m
     assert not (tmp_path / "run.background.h5").exists()
 
 
-def shuffled(folder: Path, archive: Path, name: str, *options: str) -> Path:
-    """Explain shuffled windows as `--report` does."""
-    assert run(["shuffle", str(archive), "-o", str(folder / f"{name}.fa"), "-q"]) == 0
+def shuffled(folder: Path, archive: Path, name: str, *options: str, seed: int = 0) -> Path:
+    """Shuffle windows and explain them, a command each."""
+    words = ["shuffle", archive, "-o", folder / f"{name}.fa", "--seed", seed, "-q"]
+    assert run(list(map(str, words))) == 0
     given = ["attribute", folder / f"{name}.fa", "-o", folder / name, "--formats", "h5", "-q", *options]
     assert run(list(map(str, given))) == 0
     return folder / f"{name}.h5"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("-p", "auto", "--reverse-complement"),
+        ("-p", "0.3", "--prune-negative", "0.1", "--redistribute", "m"),
+        ("-p", "0", "--composite", "epsilon-gamma", "--dtype", "float64"),
+        ("-m", "{model}", "--archive-dtype", "float16"),
+    ],
+)
+def test_a_background_is_explained_as_attribute_explains_it_with_the_options_of_the_run(
+    folder, tmp_path, options
+):
+    model = str(folder / "model")
+    options = [word.format(model=model) for word in options]
+    given = ["-m", model, "--formats", "h5", "-q", *options]
+    assert run(["attribute", str(folder / "a.fa"), "-o", str(tmp_path / "run"), *given]) == 0
+    archive = tmp_path / "run.h5"
+    requests = completed((ModelRequest(model),) * (1 + options.count("-m")), archive)
+    made = explain_background(archive, tmp_path / "run", requests, [], lambda b, _: b, StopRequest(), seed=4)
+    by_hand = shuffled(tmp_path, archive, "by-hand", *given, seed=4)
+    with ArchiveReader(archive) as reader, ArchiveReader(made) as ours, ArchiveReader(by_hand) as theirs:
+        assert require_same_explanation(reader, ours, 0) == 0
+        assert is_shuffled(ours, reader)
+        assert ours.dtype == theirs.dtype
+        for one, other in zip(ours.read(slice(None)), theirs.read(slice(None)), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_background_of_another_run_is_left_alone_and_said(folder, tmp_path, capsys):
