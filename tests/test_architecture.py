@@ -45,6 +45,7 @@ WITHOUT_TORCH = (
     "motifs",
     "report",
     "runs/merge.py",
+    "runs/origin.py",
     "runs/run_files.py",
     "runs/shards.py",
 )
