@@ -1,6 +1,7 @@
 """The main job, end to end: sequences and a model in; archive, tracks and tables out."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from sparselrp_cli.outputs.archive.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import skipped_line
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_device, prepare_device
+from sparselrp_cli.relevance.ensemble import LaunchedEnsemble
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
-from sparselrp_cli.relevance.windows import ExplainedWindows
+from sparselrp_cli.relevance.windows import ExplainedWindows, Launched
 from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.manifest import build_manifest, difference, without_results
 from sparselrp_cli.runs.models import (
@@ -48,6 +50,7 @@ logger = logging.getLogger("sparselrp")
 WARN_ABOVE = 0.01
 """A conservation error that is worth a warning where the user set no bound."""
 
+AnyLaunched = Launched | LaunchedEnsemble
 Progress = Callable[[Iterator[Batch], int | None], Iterator[Batch]]
 
 
@@ -286,8 +289,8 @@ def _explain_rest(
     batches = run.source.batches(run.batch_size, first, places.last)
     with stop.deferred():
         with in_background(recorder.add) as written:
-            for batch in progress(batches, left):
-                written.put(_explained(run, batch, recorder))
+            for launched in _ahead(run, progress(batches, left)):
+                written.put(_explained(run, *launched, recorder))
                 if stop.requested:
                     break
             written.finish()
@@ -296,18 +299,36 @@ def _explain_rest(
         recorder.finish()
 
 
-def _explained(run: _Run, batch: Batch, recorder: Recorder) -> Done:
-    """Explain a batch."""
+def _ahead(run: _Run, batches: Iterator[Batch]) -> Iterator[tuple[Batch, AnyLaunched | None]]:
+    """Begin to explain batches; on a GPU the next one before this one's result is taken."""
+    ahead = 1 if run.members[0].explainer.graph.device.type == "cuda" else 0
+    waiting: deque[tuple[Batch, AnyLaunched | None]] = deque()
+    for batch in batches:
+        waiting.append((batch, _launch(run, batch)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
+    """Begin to explain a batch; nothing where none of it can be."""
+    if not batch.windows or (batch.skipped and run.options.strict):
+        return None
+    windows = averaged([m.windows for m in run.members])
+    return windows.launch(batch.one_hot, [w.strand == "-" for w in batch.windows])
+
+
+def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: Recorder) -> Done:
+    """Take the explanation of a batch."""
     options = run.options
     if batch.skipped and options.strict:
         region = batch.skipped[0]
         where = f"{region.chrom}:{region.start}-{region.end}"
         raise InputError(f"region {region.name} ({where}) can't be scored: {region.reason}")
     skipped = [skipped_line(region, region.reason) for region in batch.skipped]
-    if not batch.windows:
+    if launched is None:
         return Done(batch.number, None, skipped)
-    windows = averaged([m.windows for m in run.members])
-    explained = windows.explain(batch.one_hot, [w.strand == "-" for w in batch.windows])
+    explained = launched.result()
     _check(options, batch, explained)
     if options.dtype in REDUCED and recorder.agreement is None and recorder.state.agreement is None:
         recorder.agreement = measure_agreement(run.members, batch, explained, options.dtype)
