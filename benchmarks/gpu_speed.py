@@ -1,4 +1,4 @@
-"""Time and memory on a GPU: gradient x input, LRP and PLRP at batches of 1, 16 and 256, and where the time goes.
+"""Time and memory on a GPU: gradient x input, LRP, PLRP at batches of 1, 16 and 256; where the time goes.
 
     python benchmarks/gpu_speed.py --out DIR [--device cuda] [--repeats 5]
 
@@ -68,9 +68,10 @@ def peak(run: Callable[[], object], device: torch.device) -> float:
     return (torch.cuda.max_memory_allocated(device) - before) / 1e6
 
 
-def measured(subject: Subject, batch: int, repeats: int, device: torch.device) -> list[dict[str, object]]:
-    x, graph = subject.inputs(batch).to(device), subject.graph(device)
-    subject.module.to(device)
+def measured(
+    subject: Subject, graph: CanonicalGraph, batch: int, repeats: int, device: torch.device
+) -> list[dict[str, object]]:
+    x = subject.inputs(batch).to(device)
     runs = {"gradient": gradient(subject, x)}
     runs |= {name: explanation(subject, graph, name, x) for name in ENGINES}
     times: dict[str, list[float]] = {name: [] for name in runs}
@@ -93,8 +94,8 @@ def measured(subject: Subject, batch: int, repeats: int, device: torch.device) -
     return rows
 
 
-def profile(subject: Subject, batch: int, device: torch.device, path: Path) -> None:
-    x, graph = subject.inputs(batch).to(device), subject.graph(device)
+def profile(subject: Subject, graph: CanonicalGraph, batch: int, device: torch.device, path: Path) -> None:
+    x = subject.inputs(batch).to(device)
     run = explanation(subject, graph, "PLRP epsilon-plus, p=0.02", x)
     run()
     kinds = [torch.profiler.ProfilerActivity.CPU]
@@ -117,16 +118,19 @@ def main() -> None:
     subjects = networks(given)
     with (given.out / "gpu_speed.json").open("w") as stream:
         for subject in subjects:
+            graph = subject.graph(device)  # traced before the module moves
+            subject.module.to(device)
+            if "BPNet" in subject.name:
+                profile(subject, graph, max(given.batches), device, given.out / "profile.txt")
             for batch in given.batches:
                 try:
-                    rows = measured(subject, batch, given.repeats, device)
+                    rows = measured(subject, graph, batch, given.repeats, device)
                 except torch.OutOfMemoryError as error:
                     print(f"{subject.name}, {batch}: {error}", file=sys.stderr)
                     continue
                 for row in rows:
                     stream.write(json.dumps(row) + "\n")
                     print(*row.values(), sep="\t", flush=True)
-    profile(subjects[1], max(given.batches), device, given.out / "profile.txt")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Relevance on a GPU against the CPU in float64, for every network of the zoo, the shipped one, and a deep one.
+"""Relevance on a GPU against the CPU in float64: the zoo, the shipped network, and a deep one.
 
     python benchmarks/robustness/gpu_agreement.py --out DIR [--model FOLDER] [--processes 8] [--only NAME]
 
 For three composites, p = 0, 0.02 and 0.25, PLRP-lambda and PLRP-M: the largest difference of contributions,
-relative to the largest contribution, in float64 and in float32; whether two runs give equal bytes; batches of
-1, 7 and 64; and each place where the walk makes the host wait for the GPU. One row a network and setting goes to
-DIR/gpu_agreement.json, what is out of bounds is printed, and the exit code says whether anything was.
+relative to the largest contribution, in float64 and in float32; whether two runs give equal bytes; batches
+of 1, 7 and 64; and each place where the walk makes the host wait for the GPU. One row a network and setting
+goes to DIR/gpu_agreement.json, what is out of bounds is printed, and the exit code says whether anything was.
 """
 
 import argparse
@@ -53,7 +53,7 @@ PRUNINGS = {
 BATCHES = (1, 7, 64)
 LONG = 5_000
 BOUNDS = {"float64": 1e-9, "float32": 1e-3}
-"""Differences relative to the largest contribution; a neuron at the threshold may fall either way in float32."""
+"""Differences relative to the largest contribution; at the threshold float32 may decide otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,14 @@ def of_folder(folder: str, count: int) -> Subject:
     graph, _ = undo_ends(capture_model(model))
     names = output_names(model, graph)
     count = count if model.window < LONG else 2
-    return Subject(
-        Path(folder).name, graph, names, (TargetParser(graph.outputs, names).default(),), model.example(count)
-    )
+    parser = TargetParser(graph.outputs, names)
+    tasks = names[0].tasks
+    target = parser.parse(tasks[-1]) if len(tasks) > 1 else parser.default()
+    return Subject(Path(folder).name, graph, names, (target,), model.example(count))
 
 
 def difference(ours: list[Explanation], exact: list[Explanation]) -> float:
-    """The largest difference of contributions over targets, relative to the largest contribution of a window."""
+    """The largest difference of contributions, relative to the largest contribution of a window."""
     worst = 0.0
     for a, b in zip(ours, exact, strict=True):
         truth = b.contributions.cpu().double().flatten(1)
@@ -153,7 +154,7 @@ def batches(explainer: Explainer, x: Tensor, together: list[Explanation]) -> flo
 
 
 def settings(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Composites and prunings; only the default composite for a network whose exact explanation takes minutes."""
+    """Composites and prunings; only the default composite where an exact explanation takes minutes."""
     composites = COMPOSITES if subject.windows.shape[-1] < LONG else COMPOSITES[:1]
     return itertools.product(composites, PRUNINGS)
 
