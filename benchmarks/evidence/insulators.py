@@ -1,6 +1,6 @@
 """Another factor and a deep residual network: LRP against PLRP on real peaks of fly insulator proteins.
 
-    python benchmarks/insulators.py --save     15 minutes on two cores; --quick takes two
+    python -m benchmarks.evidence.insulators --save     15 minutes on two cores; --quick takes two
 
 Peaks of BEAF-32 and CTCF on chr2R of dm3 (Bushey et al. 2009); `public.py` fetches them and the genome.
 First, whether matches of their JASPAR matrices tell peaks from random windows, in place and with the windows
@@ -21,7 +21,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -34,12 +34,14 @@ import numpy as np
 import pandas as pd
 import torch
 from Bio import SeqIO
-from common import ROOT, save
-from methods import COMPOSITES, Method
-from public import public_path
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from benchmarks.evidence.methods import COMPOSITES, Method
+from benchmarks.evidence.public import public_path
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.evaluation.agreement import map_metrics
 from sparselrp_cli.evaluation.deeplift import deeplift_shap
 from sparselrp_cli.evaluation.faithfulness import curves
@@ -465,15 +467,17 @@ def report(rows: list[dict[str, Any]]) -> None:
                 print(over_seeds(here, ["composite", "method", "p"], columns))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    parser.add_argument("--quick", action="store_true", help="one seed, few epochs, windows and ways")
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    seeds, epochs, count = (1, 6, 15) if options.quick else (options.seeds, 25, EXPLAINED)
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--quick", action="store_true", help="one seed, few epochs, windows and ways")
+    found.add_argument("--seeds", type=int, default=3)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("insulators", given, torch.device("cpu"))
+    seeds, epochs, count = (1, 6, 15) if given.quick else (given.seeds, 25, EXPLAINED)
     data = Peaks()
     matrices = check_matrices(data)
     print(pd.DataFrame(matrices).round(3).to_string(index=False), flush=True)
@@ -483,11 +487,10 @@ def main() -> None:
         net = train(data, seed, epochs)
         print(f"seed {seed} trained, {time.perf_counter() - began:.0f} s", flush=True)
         networks += [{"seed": seed, **row} for row in tested(net, data, TEST)]
-        rows += [{"seed": seed, **row} for row in explained(net, data, count, quick=options.quick)]
+        rows += [{"seed": seed, **row} for row in explained(net, data, count, quick=given.quick)]
         print(f"seed {seed} explained, {time.perf_counter() - began:.0f} s", flush=True)
-        if options.save:
-            found = [{"matrices": matrices, "networks": networks, "rows": rows}]
-            save("insulators", found, torch.device("cpu"))
+        keeper.keep_so_far({"matrices": matrices, "networks": networks, "rows": rows})
+    keeper.keep({"matrices": matrices, "networks": networks, "rows": rows})
     print(pd.DataFrame(networks).round(3).to_string(index=False))
     report(rows)
 

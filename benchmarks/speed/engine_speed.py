@@ -1,35 +1,32 @@
 """Time and memory of LRP and PLRP as ratios to one gradient x input of the same network, in the same run.
 
-    python benchmarks/engine_speed.py            # what `make bench` runs
-    python benchmarks/engine_speed.py --save --cispliceai ci-spliceai/1 22_20-21M.fa grch37.csv
-    python benchmarks/engine_speed.py --only suhw --batch 1 --repeats 1 --no-memory
+    python -m benchmarks.speed.engine_speed            # what `make bench` runs
+    python -m benchmarks.speed.engine_speed --save --cispliceai ci-spliceai/1 22_20-21M.fa grch37.csv
+    python -m benchmarks.speed.engine_speed --networks suhw --batches 1 --rounds 1 --no-memory
+    python -m benchmarks.speed.engine_speed --device cuda --batches 1 16 256 --out DIR
 
-Medians over interleaved repeats, half as many for CI-SpliceAI. The gradient has frozen parameters: forward,
-and backward to the input. Memory is what a call takes at its peak over what is there before it.
+Medians over interleaved rounds, half as many for CI-SpliceAI. The gradient has frozen parameters: forward,
+and backward to the input. Where the target sees less than the window, the ratios are given twice: to the
+gradient of the whole window, and to that of the part that is seen. Memory is what a call takes at its peak
+over what is there before it: on the CPU for one batch, each in a process of its own; on a GPU for every
+batch. A batch that a GPU has no memory for is left out with a line.
 """
 
 import argparse
-import ctypes
-import gc
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 import torch
-from common import (
-    ENGINES,
-    Subject,
-    explanation,
-    gradient,
-    interleaved,
-    networks,
-    parser,
-    ratios,
-    ready_device,
-    save,
-)
+
+from benchmarks.engines import CROPPED, ENGINES, GRADIENT, explanation, references
+from benchmarks.history import ROOT
+from benchmarks.networks import Subject, networks
+from benchmarks.options import add_cispliceai, timing_parser
+from benchmarks.record import Keeper, Row
+from benchmarks.timing import Call, interleaved, peak_memory, ratios, ready_device
 
 TARGETS = {
     "LRP epsilon": 0.9,
@@ -42,111 +39,129 @@ TARGETS = {
 TRAINED_TARGETS = TARGETS | {"PLRP-lambda epsilon-plus, p=0.25": 0.7}
 """For CI-SpliceAI, whose pruned relevance is sparse."""
 MEMORY_TARGET = 1.2
-GRADIENT, MILLISECONDS = "gradient", "gradient, ms a window"
+MEMORY_BATCH = 8
+"""Of which memory is measured on the CPU."""
 
 
-def speed(subject: Subject, batch: int, repeats: int, device: torch.device) -> dict[str, float]:
-    """Ratios of time for one network and batch."""
+def calls(
+    subject: Subject, batch: int, device: torch.device, engines: Collection[str] = tuple(ENGINES)
+) -> dict[str, Call]:
+    """What is measured of one network and batch: the references, then the engines."""
     x, graph = subject.inputs(batch).to(device), subject.graph(device)
     subject.module.to(device)
-    runs = {GRADIENT: gradient(subject, x)}
-    runs |= {engine: explanation(subject, graph, engine, x) for engine in ENGINES}
-    times = interleaved(runs, repeats, device)
-    return {MILLISECONDS: 1000 * statistics.median(times[GRADIENT]) / batch, **ratios(times, GRADIENT)}
+    return references(subject, x) | {name: explanation(subject, graph, name, x) for name in engines}
 
 
-def _memory(key: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1])
-    return 0
-
-
-def peak(options: argparse.Namespace, index: int, batch: int, engine: str) -> float:
-    """Bytes that one call takes at its peak over what lies there before it; in a process of its own."""
-    device = ready_device(options)
-    subject = networks(options)[index]
-    x = subject.inputs(batch).to(device)
-    subject.module.to(device)
-    run = (
-        gradient(subject, x) if engine == GRADIENT else explanation(subject, subject.graph(device), engine, x)
-    )
-    run()
-    run()
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        run()
-        return float(torch.cuda.max_memory_allocated(device) - before)
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
-    before = _memory("VmRSS")
-    run()
-    return 1024.0 * (_memory("VmHWM") - before)
-
-
-def memory(options: argparse.Namespace, subjects: dict[int, Subject], batch: int) -> list[dict[str, object]]:
-    """Peaks of all engines as ratios to that of the gradient, each in a process of its own."""
-    rows: list[dict[str, object]] = []
-    given = ["--cispliceai", *options.cispliceai] if options.cispliceai else []
-    for index, subject in subjects.items():
-        peaks = {}
-        for engine in (GRADIENT, *ENGINES):
-            command = [sys.executable, __file__, "--device", options.device, *given]
-            command += ["--peak", str(index), str(batch), engine]
-            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            peaks[engine] = float(answer.split()[-1])
-        shares = {engine: peaks[engine] / peaks[GRADIENT] for engine in ENGINES}
-        megabytes = peaks[GRADIENT] / 1e6
-        rows.append({"network": subject.name, "batch": batch, "gradient, MB": megabytes, **shares})
-        print(f"{subject.name}, memory: done", file=sys.stderr)
+def against_each(
+    subject: Subject, batch: int, measured: dict[str, list[float]], unit: str, scale: float
+) -> list[Row]:
+    """A row for each reference: its median, and the engines' ratios to it."""
+    rows = []
+    for reference in (GRADIENT, CROPPED):
+        if reference in measured:
+            figures = ratios(measured, reference)
+            about = {"network": subject.name, "batch": batch, "reference": reference}
+            own = scale * statistics.median(measured[reference])
+            rows.append({**about, unit: own, **{engine: figures[engine] for engine in ENGINES}})
     return rows
 
 
-def table(rows: list[dict[str, object]], targets: dict[str, float], column: str) -> str:
+def measure(subject: Subject, batch: int, rounds: int, device: torch.device) -> tuple[list[Row], list[Row]]:
+    """Time of one network and batch, and on a GPU memory."""
+    runs = calls(subject, batch, device)
+    times = interleaved(runs, rounds, device)
+    time = against_each(subject, batch, times, "reference, ms a window", 1000 / batch)
+    if device.type != "cuda":
+        return time, []
+    peaks = {name: [peak_memory(run, device)] for name, run in runs.items()}
+    return time, against_each(subject, batch, peaks, "reference, MB", 1e-6)
+
+
+def all_batches(
+    subject: Subject, given: argparse.Namespace, device: torch.device
+) -> tuple[list[Row], list[Row]]:
+    """Measure a network at all its batches, and print its times."""
+    trained = subject.given is not None
+    rounds = (given.rounds + 1) // 2 if trained else given.rounds
+    time, memory = [], []
+    for batch in given.batches:
+        if device.type == "cpu" and subject.most_on_cpu and batch > subject.most_on_cpu:
+            continue
+        try:
+            found = measure(subject, batch, rounds, device)
+        except torch.OutOfMemoryError:
+            print(f"{subject.name}, batch {batch}: out of memory")
+            torch.cuda.empty_cache()
+            continue
+        time += found[0]
+        memory += found[1]
+    if time:
+        print(f"\n{subject.name}\n{shown(time, TRAINED_TARGETS if trained else TARGETS)}", flush=True)
+    return time, memory
+
+
+def memory_apart(given: argparse.Namespace, index: int, subject: Subject) -> list[Row]:
+    """Peaks on the CPU, each measured in a process of its own."""
+    peaks = {}
+    folders = ["--cispliceai", *given.cispliceai] if given.cispliceai else []
+    for name in (GRADIENT, *([CROPPED] if subject.seen else []), *ENGINES):
+        command = [sys.executable, "-m", "benchmarks.speed.engine_speed", *folders]
+        command += ["--peak", str(index), str(MEMORY_BATCH), name]
+        answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        peaks[name] = [float(answer.split()[-1])]
+    print(f"{subject.name}, memory: done", file=sys.stderr)
+    return against_each(subject, MEMORY_BATCH, peaks, "reference, MB", 1e-6)
+
+
+def shown(rows: Sequence[Row], targets: dict[str, float]) -> str:
     """One column a row, with what is aimed at."""
-    frame = pd.DataFrame(rows).drop(columns=["network", "batch"]).T
-    frame.columns = [row[column] if column == "network" else f"{column} {row[column]}" for row in rows]
+    frame = pd.DataFrame(rows).drop(columns=["network", "batch", "reference"]).T
+    frame.columns = [
+        f"{'cropped, ' if row['reference'] == CROPPED else ''}batch {row['batch']}" for row in rows
+    ]
     frame.insert(0, "at most", pd.Series(targets))
     return frame.to_string(float_format="%.2f", na_rep="")
 
 
-def times(subject: Subject, options: argparse.Namespace, device: torch.device) -> list[dict[str, object]]:
-    """Measure a network at all its batches, and print that."""
-    trained = subject.given is not None
-    repeats = (options.repeats + 1) // 2 if trained else options.repeats
-    rows: list[dict[str, object]] = [
-        {"network": subject.name, "batch": batch, **speed(subject, batch, repeats, device)}
-        for batch in sorted(set(options.batch) & set(subject.batches))
-    ]
-    if rows:
-        shown = table(rows, TRAINED_TARGETS if trained else TARGETS, "batch")
-        print(f"\n{subject.name}\n{shown}", flush=True)
-    return rows
+def options() -> argparse.ArgumentParser:
+    found = timing_parser(__doc__)
+    add_cispliceai(found)
+    found.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32], metavar="N")
+    found.add_argument(
+        "--networks", nargs="+", default=[""], metavar="TEXT", help="those with one of these in their name"
+    )
+    found.add_argument("--no-memory", action="store_true", help="time alone")
+    found.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    return found
 
 
-def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32], choices=[1, 8, 32])
-    options.add_argument("--only", default="", metavar="TEXT", help="networks with this in their name")
-    options.add_argument("--no-memory", action="store_true")
-    options.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
-    given = options.parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    device = ready_device(given.device)
+    everything = networks(given)
     if given.peak:
-        index, batch, engine = given.peak
-        print(peak(given, int(index), int(batch), engine))
+        index, batch, name = given.peak
+        runs = calls(everything[int(index)], int(batch), device, {name} & set(ENGINES))
+        print(peak_memory(runs[name], device))
         return
-    device = ready_device(given)
-    subjects = {i: s for i, s in enumerate(networks(given)) if given.only.lower() in s.name.lower()}
-    rows = [row for subject in subjects.values() for row in times(subject, given, device)]
-    used = [] if given.no_memory else memory(given, subjects, 8)
-    if used:
-        print("\nPeak memory in batches of 8, as ratios to the gradient's")
-        print(table(used, dict.fromkeys(ENGINES, MEMORY_TARGET), "network"))
-    if given.save:
-        save("engine_speed", {"time": rows, "memory": used}, device)
+    keeper = Keeper.start("engine_speed", given, device)
+    chosen = {
+        index: subject
+        for index, subject in enumerate(everything)
+        if any(text.lower() in subject.name.lower() for text in given.networks)
+    }
+    time: list[Row] = []
+    memory: list[Row] = []
+    for subject in chosen.values():
+        found = all_batches(subject, given, device)
+        time += found[0]
+        memory += found[1]
+    if device.type == "cpu" and not given.no_memory:
+        memory = [row for index, subject in chosen.items() for row in memory_apart(given, index, subject)]
+    for name in dict.fromkeys(row["network"] for row in memory):
+        rows = [row for row in memory if row["network"] == name]
+        print(f"\n{name}, peak memory\n{shown(rows, dict.fromkeys(ENGINES, MEMORY_TARGET))}")
+    keeper.keep({"time": time, "memory": memory})
 
 
 if __name__ == "__main__":
