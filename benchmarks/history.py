@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# Figures and the page aren't code: a run that keeps them doesn't change what the next one measures.
-NOT_CODE = (":!benchmarks/results", ":!benchmarks/RESULTS.md")
+# Figures and prose aren't code: a run that keeps them doesn't change what the next one measures.
+NOT_CODE = (":(exclude)benchmarks/results", ":(exclude)*.md")
 
 
 def git(*arguments: str, root: Path = ROOT) -> str | None:
@@ -33,10 +33,10 @@ def current_commit(root: Path = ROOT) -> tuple[str | None, bool | None]:
 
 def commits_since(commit: str, paths: Sequence[str], root: Path = ROOT) -> int | None:
     """Count the commits after one that changed any of the paths; None where git doesn't know it."""
-    found = git("rev-list", "--count", f"{commit}..HEAD", "--", *paths, root=root)
+    found = git("rev-list", "--count", f"{commit}..HEAD", "--", *paths, *NOT_CODE, root=root)
     return None if found is None else int(found)
 
 
 def uncommitted(paths: Sequence[str], root: Path = ROOT) -> bool:
     """Whether files under the paths differ from what is committed."""
-    return bool(git("status", "--porcelain", "--", *paths, root=root))
+    return bool(git("status", "--porcelain", "--", *paths, *NOT_CODE, root=root))

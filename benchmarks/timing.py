@@ -12,6 +12,9 @@ import torch
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
 
 Call = Callable[[], object]
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+"""What seconds on the CPU are: those that pass, or those that this process computes, all threads together.
+Where other programs take the cores, the latter with one thread is what can still be compared."""
 
 
 def ready_device(name: str) -> torch.device:
@@ -21,12 +24,12 @@ def ready_device(name: str) -> torch.device:
     return device
 
 
-def timed(run: Call, device: torch.device) -> float:
+def timed(run: Call, device: torch.device, clock: str = "wall") -> float:
     """Seconds of one call; on a GPU between two events on its stream, once what was queued before is done."""
     if device.type != "cuda":
-        began = time.perf_counter()
+        began = CLOCKS[clock]()
         run()
-        return time.perf_counter() - began
+        return CLOCKS[clock]() - began
     first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize(device)
     first.record(torch.cuda.current_stream(device))
@@ -36,7 +39,9 @@ def timed(run: Call, device: torch.device) -> float:
     return first.elapsed_time(last) / 1000
 
 
-def interleaved(runs: Mapping[str, Call], rounds: int, device: torch.device) -> dict[str, list[float]]:
+def interleaved(
+    runs: Mapping[str, Call], rounds: int, device: torch.device, clock: str = "wall"
+) -> dict[str, list[float]]:
     """Seconds of each, measured in turns after a round that warms up.
 
     In turns, so that what else the machine does falls on all of them alike.
@@ -44,7 +49,7 @@ def interleaved(runs: Mapping[str, Call], rounds: int, device: torch.device) -> 
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
-            seconds = timed(run, device)
+            seconds = timed(run, device, clock)
             if number:
                 times[name].append(seconds)
     return times

@@ -1,43 +1,72 @@
-"""Draw the figures of the README from benchmarks/results/*.json.
+"""Draw the plots of README and RESULTS.md from the figures kept in benchmarks/results/.
 
-pip install matplotlib
-python benchmarks/plot.py
+python -m benchmarks.evidence.plot
 """
 
-import json
+import argparse
+from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
-from common import ENGINES, RESULTS, ROOT
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.evidence.tables import by_p, kept
+from benchmarks.record import RESULTS, Row, load
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
-COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
+COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#D55E00", "#999999", "#CC79A7")
+MARKERS = "osD^vPX"
+PANELS = {"mass_in_sites": "mass in mask", "auprc": "AUPRC", "zero_share": "zeros"}
+BATCH = 8
 
 
-def speed(axes: plt.Axes) -> None:
-    """Ratios to the gradient, batch 8, by network and engine."""
-    measured = json.loads((RESULTS / "engine_speed_cpu.json").read_text())["rows"]["time"]
-    rows = [r for r in measured if r["batch"] == 8]
-    places = np.arange(len(rows))
-    width = 0.8 / len(ENGINES)
-    for i, (engine, colour) in enumerate(zip(ENGINES, COLOURS, strict=True)):
-        offset = (i - (len(ENGINES) - 1) / 2) * width
-        axes.bar(places + offset, [r[engine] for r in rows], width, color=colour, label=engine)
+def draw() -> None:
+    """Draw all of them."""
+    draw_speed()
+    draw_proportions()
+
+
+def draw_speed() -> None:
+    """Engines against the gradient, and growth with the window."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 1.2))
+    speed(left)
+    growth(right)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(RESULTS / "speed.png", dpi=110)
+
+
+def speed(axes: Axes) -> None:
+    """Ratios to the gradient by network and engine; the gradient is that of what the target sees."""
+    fair: dict[str, Row] = {
+        row["network"]: row for row in kept("engine_speed", "time") if row["batch"] == BATCH
+    }
+    engines = [name for name in next(iter(fair.values())) if "LRP" in name]
+    places = np.arange(len(fair))
+    width = 0.8 / len(engines)
+    for i, engine in enumerate(engines):
+        offset = (i - (len(engines) - 1) / 2) * width
+        axes.bar(
+            places + offset, [row[engine] for row in fair.values()], width, color=COLOURS[i], label=engine
+        )
     axes.axhline(1, color="black", linewidth=1)
-    axes.annotate("one gradient x input", (len(rows) - 0.5, 1.02), ha="right", fontsize=8)
-    labels = [r["network"].replace(" 4x", "\n4x").replace(", trained", "\ntrained") for r in rows]
+    axes.annotate("one gradient x input", (len(fair) - 0.5, 1.02), ha="right", fontsize=8)
+    labels = [name.replace(" 4x", "\n4x").replace(", ", "\n") for name in fair]
     axes.set_xticks(places, labels, fontsize=8)
     axes.set_ylabel("time, as a ratio to the gradient's")
-    axes.set_title("Batches of 8 windows, two CPU cores", loc="left", fontsize=10)
+    cores = load(RESULTS / "engine_speed_cpu.json").origin.threads
+    axes.set_title(f"Batches of {BATCH} windows, CPU, {cores} threads", loc="left", fontsize=10)
     axes.legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1, 0.98))
 
 
-def growth(axes: plt.Axes) -> None:
+def growth(axes: Axes) -> None:
     """Milliseconds by window length."""
-    rows = json.loads((RESULTS / "growth_cpu.json").read_text())["rows"]["window length, bp"]
-    sizes = [r["size"] for r in rows]
-    for name, colour in (("gradient", "black"), ("PLRP", COLOURS[4])):
-        axes.plot(sizes, [1000 * r[name] / 4 for r in rows], "o-", color=colour, label=name)
+    rows = kept("growth", "window length, bp")
+    sizes = [row["size"] for row in rows]
+    for name, colour in (("gradient", "black"), ("PLRP", COLOURS[5])):
+        axes.plot(sizes, [1000 * row[name] / 4 for row in rows], "o-", color=colour, label=name)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_xticks(sizes, [str(n) for n in sizes], fontsize=8)
@@ -49,15 +78,44 @@ def growth(axes: plt.Axes) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-def main() -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(3, 1.2), layout="constrained")
-    speed(left)
-    growth(right)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    path = RESULTS / "speed.png"
-    figure.savefig(path, dpi=110)
-    print(f"drawn to {path.relative_to(ROOT)}")
+def draw_proportions() -> None:
+    """Metrics against p: synthetic, su(Hw), images."""
+    figure = Figure(figsize=(11, 8.2), layout="constrained")
+    axes = figure.subplots(3, 4)
+    for row, (label, data, last) in enumerate(by_p()):
+        columns = {**PANELS, last: last.replace("_", " ")}
+        for axis, (column, title) in zip(axes[row], columns.items(), strict=True):
+            panel(axis, data, column)
+            axis.set_title(f"{label}: {title}", fontsize=9)
+    axes[0][0].legend(fontsize=8, frameon=False)
+    for axis in axes[2]:
+        axis.set_xlabel("p")
+    figure.savefig(RESULTS / "proportions.png", dpi=100)
+
+
+def panel(axis: Axes, data: pd.DataFrame, column: str) -> None:
+    """One metric of one data set: the mean of each method, and a standard deviation around it."""
+    for place, method in enumerate(("PLRP-lambda", "PLRP-M", "PLRP-lambda, then LRP")):
+        part = data[data["method"].isin([method, "LRP"])]
+        part = part.assign(p=pd.to_numeric(part["p"], errors="coerce")).dropna(subset=["p"])
+        if method not in set(part["method"]):
+            continue
+        grouped = part.groupby("p")[column]
+        mean, sd = grouped.mean(), grouped.std(ddof=0)
+        axis.plot(mean.index, mean, marker=MARKERS[place], ms=4, lw=1.2, color=f"C{place}", label=method)
+        axis.fill_between(mean.index, mean - sd, mean + sd, color=f"C{place}", alpha=0.15, lw=0)
+    axis.grid(lw=0.4, color="0.9")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=8)
+
+
+def options() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options().parse_args(arguments)
+    draw()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from benchmarks.history import ROOT
 from benchmarks.networks import Subject, networks
 from benchmarks.options import add_cispliceai, timing_parser
 from benchmarks.record import Keeper, Row
-from benchmarks.timing import Call, interleaved, peak_memory, ratios, ready_device
+from benchmarks.timing import CLOCKS, Call, interleaved, peak_memory, ratios, ready_device
 
 TARGETS = {
     "LRP epsilon": 0.9,
@@ -39,6 +39,7 @@ TARGETS = {
 TRAINED_TARGETS = TARGETS | {"PLRP-lambda epsilon-plus, p=0.25": 0.7}
 """For CI-SpliceAI, whose pruned relevance is sparse."""
 MEMORY_TARGET = 1.2
+ABOUT = ["network", "batch", "clock", "rounds", "reference"]
 MEMORY_BATCH = 8
 """Of which memory is measured on the CPU."""
 
@@ -52,29 +53,30 @@ def calls(
     return references(subject, x) | {name: explanation(subject, graph, name, x) for name in engines}
 
 
-def against_each(
-    subject: Subject, batch: int, measured: dict[str, list[float]], unit: str, scale: float
-) -> list[Row]:
+def against_each(about: Row, measured: dict[str, list[float]], unit: str, scale: float) -> list[Row]:
     """A row for each reference: its median, and the engines' ratios to it."""
     rows = []
     for reference in (GRADIENT, CROPPED):
         if reference in measured:
             figures = ratios(measured, reference)
-            about = {"network": subject.name, "batch": batch, "reference": reference}
-            own = scale * statistics.median(measured[reference])
-            rows.append({**about, unit: own, **{engine: figures[engine] for engine in ENGINES}})
+            own = {"reference": reference, unit: scale * statistics.median(measured[reference])}
+            rows.append({**about, **own, **{engine: figures[engine] for engine in ENGINES}})
     return rows
 
 
-def measure(subject: Subject, batch: int, rounds: int, device: torch.device) -> tuple[list[Row], list[Row]]:
+def measure(
+    subject: Subject, batch: int, rounds: int, clock: str, device: torch.device
+) -> tuple[list[Row], list[Row]]:
     """Time of one network and batch, and on a GPU memory."""
     runs = calls(subject, batch, device)
-    times = interleaved(runs, rounds, device)
-    time = against_each(subject, batch, times, "reference, ms a window", 1000 / batch)
+    times = interleaved(runs, rounds, device, clock)
+    about = {"network": subject.name, "batch": batch}
+    timing = {**about, "clock": clock, "rounds": rounds}
+    time = against_each(timing, times, "reference, ms a window", 1000 / batch)
     if device.type != "cuda":
         return time, []
     peaks = {name: [peak_memory(run, device)] for name, run in runs.items()}
-    return time, against_each(subject, batch, peaks, "reference, MB", 1e-6)
+    return time, against_each(about, peaks, "reference, MB", 1e-6)
 
 
 def all_batches(
@@ -83,12 +85,13 @@ def all_batches(
     """Measure a network at all its batches, and print its times."""
     trained = subject.given is not None
     rounds = (given.rounds + 1) // 2 if trained else given.rounds
+    clock = "events" if device.type == "cuda" else given.clock
     time, memory = [], []
     for batch in given.batches:
         if device.type == "cpu" and subject.most_on_cpu and batch > subject.most_on_cpu:
             continue
         try:
-            found = measure(subject, batch, rounds, device)
+            found = measure(subject, batch, rounds, clock, device)
         except torch.OutOfMemoryError:
             print(f"{subject.name}, batch {batch}: out of memory")
             torch.cuda.empty_cache()
@@ -110,12 +113,13 @@ def memory_apart(given: argparse.Namespace, index: int, subject: Subject) -> lis
         answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         peaks[name] = [float(answer.split()[-1])]
     print(f"{subject.name}, memory: done", file=sys.stderr)
-    return against_each(subject, MEMORY_BATCH, peaks, "reference, MB", 1e-6)
+    about = {"network": subject.name, "batch": MEMORY_BATCH}
+    return against_each(about, peaks, "reference, MB", 1e-6)
 
 
 def shown(rows: Sequence[Row], targets: dict[str, float]) -> str:
     """One column a row, with what is aimed at."""
-    frame = pd.DataFrame(rows).drop(columns=["network", "batch", "reference"]).T
+    frame = pd.DataFrame(rows).drop(columns=ABOUT, errors="ignore").T
     frame.columns = [
         f"{'cropped, ' if row['reference'] == CROPPED else ''}batch {row['batch']}" for row in rows
     ]
@@ -130,6 +134,7 @@ def options() -> argparse.ArgumentParser:
     found.add_argument(
         "--networks", nargs="+", default=[""], metavar="TEXT", help="those with one of these in their name"
     )
+    found.add_argument("--clock", choices=list(CLOCKS), default="wall", help="on the CPU; cpu: see timing.py")
     found.add_argument("--no-memory", action="store_true", help="time alone")
     found.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     return found
