@@ -1,6 +1,7 @@
 """The networks that are timed, what of each is explained, and their windows."""
 
 import argparse
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +80,9 @@ class Subject:
         return one_hot(random_bases(batch, self.window))
 
     def graph(self, device: torch.device) -> CanonicalGraph:
-        """The captured network."""
-        graph, _ = undo_ends(capture(self.module, self.inputs(1).repeat(2, 1, 1)))
+        """The captured network, on a device; captured on the CPU, wherever the module is by now."""
+        module = copy.deepcopy(self.module).cpu()
+        graph, _ = undo_ends(capture(module, self.inputs(1).repeat(2, 1, 1)))
         return graph.to(device, torch.float32)
 
 
@@ -136,8 +138,14 @@ def donor(position: int) -> Target:
 
 def trained_networks(given: argparse.Namespace) -> list[Subject]:
     """The shipped model, and CI-SpliceAI where it is given."""
-    suhw = load_model(ModelRequest(str(ROOT / "models" / "suhw-dm3"))).module
-    return frozen([Subject("suhw-dm3 4x600", suhw, 600, SCALAR), *cispliceai(given.cispliceai)])
+    return [suhw(), *frozen(cispliceai(given.cispliceai))]
+
+
+def suhw() -> Subject:
+    """The shipped model."""
+    module = load_model(ModelRequest(str(ROOT / "models" / "suhw-dm3"))).module
+    (subject,) = frozen([Subject("suhw-dm3 4x600", module, 600, SCALAR)])
+    return subject
 
 
 def cispliceai(given: list[str] | None) -> list[Subject]:

@@ -164,18 +164,25 @@ class Keeper:
         folder = given.out or (RESULTS if given.save else None)
         return cls(experiment, Origin.of(device), folder)
 
+    @property
+    def aside(self) -> Path | None:
+        """Where what isn't whole is kept: in the folder of --out, or in the cache."""
+        if self.folder is None or self.folder == RESULTS:
+            return self.folder and UNFINISHED
+        return self.folder / "unfinished"
+
     def keep(self, tables: Tables) -> None:
         """Keep the figures of the whole run."""
-        if self.folder is None:
+        if self.folder is None or self.aside is None:
             return
         record = Record(self.experiment, self.origin, tables)
         print(f"kept in {save(record, self.folder)}")
-        (UNFINISHED / record.file_name).unlink(missing_ok=True)
+        (self.aside / record.file_name).unlink(missing_ok=True)
 
     def keep_so_far(self, tables: Tables) -> None:
         """Keep what a long run has until now aside, so that no half run passes for a whole one."""
-        if self.folder is not None:
-            save(Record(self.experiment, self.origin, tables), UNFINISHED)
+        if self.aside is not None:
+            save(Record(self.experiment, self.origin, tables), self.aside)
 
 
 def package_version(name: str) -> str | None:

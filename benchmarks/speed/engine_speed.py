@@ -20,6 +20,7 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from benchmarks.engines import CROPPED, ENGINES, GRADIENT, explanation, references
 from benchmarks.history import ROOT
@@ -27,6 +28,7 @@ from benchmarks.networks import Subject, networks
 from benchmarks.options import add_cispliceai, timing_parser
 from benchmarks.record import Keeper, Row
 from benchmarks.timing import CLOCKS, Call, interleaved, peak_memory, ratios, ready_device
+from sparselrp_cli.graph.canonical import CanonicalGraph
 
 TARGETS = {
     "LRP epsilon": 0.9,
@@ -45,11 +47,9 @@ MEMORY_BATCH = 8
 
 
 def calls(
-    subject: Subject, batch: int, device: torch.device, engines: Collection[str] = tuple(ENGINES)
+    subject: Subject, graph: CanonicalGraph, x: Tensor, engines: Collection[str] = tuple(ENGINES)
 ) -> dict[str, Call]:
-    """What is measured of one network and batch: the references, then the engines."""
-    x, graph = subject.inputs(batch).to(device), subject.graph(device)
-    subject.module.to(device)
+    """What is measured of a network on windows (N, 4, L): the references, then the engines."""
     return references(subject, x) | {name: explanation(subject, graph, name, x) for name in engines}
 
 
@@ -65,10 +65,11 @@ def against_each(about: Row, measured: dict[str, list[float]], unit: str, scale:
 
 
 def measure(
-    subject: Subject, batch: int, rounds: int, clock: str, device: torch.device
+    subject: Subject, graph: CanonicalGraph, x: Tensor, rounds: int, clock: str
 ) -> tuple[list[Row], list[Row]]:
-    """Time of one network and batch, and on a GPU memory."""
-    runs = calls(subject, batch, device)
+    """Time of a network on windows (N, 4, L), and on a GPU memory."""
+    device, batch = x.device, len(x)
+    runs = calls(subject, graph, x)
     times = interleaved(runs, rounds, device, clock)
     about = {"network": subject.name, "batch": batch}
     timing = {**about, "clock": clock, "rounds": rounds}
@@ -86,12 +87,14 @@ def all_batches(
     trained = subject.given is not None
     rounds = (given.rounds + 1) // 2 if trained else given.rounds
     clock = "events" if device.type == "cuda" else given.clock
+    graph = subject.graph(device)
+    subject.module.to(device)
     time, memory = [], []
     for batch in given.batches:
         if device.type == "cpu" and subject.most_on_cpu and batch > subject.most_on_cpu:
             continue
         try:
-            found = measure(subject, batch, rounds, clock, device)
+            found = measure(subject, graph, subject.inputs(batch).to(device), rounds, clock)
         except torch.OutOfMemoryError:
             print(f"{subject.name}, batch {batch}: out of memory")
             torch.cuda.empty_cache()
@@ -101,6 +104,13 @@ def all_batches(
     if time:
         print(f"\n{subject.name}\n{shown(time, TRAINED_TARGETS if trained else TARGETS)}", flush=True)
     return time, memory
+
+
+def peak_of(subject: Subject, batch: int, name: str, device: torch.device) -> float:
+    """Bytes that one reference or engine takes."""
+    graph, x = subject.graph(device), subject.inputs(batch).to(device)
+    subject.module.to(device)
+    return peak_memory(calls(subject, graph, x, {name} & set(ENGINES))[name], device)
 
 
 def memory_apart(given: argparse.Namespace, index: int, subject: Subject) -> list[Row]:
@@ -146,8 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     everything = networks(given)
     if given.peak:
         index, batch, name = given.peak
-        runs = calls(everything[int(index)], int(batch), device, {name} & set(ENGINES))
-        print(peak_memory(runs[name], device))
+        print(peak_of(everything[int(index)], int(batch), name, device))
         return
     keeper = Keeper.start("engine_speed", given, device)
     chosen = {
@@ -161,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = all_batches(subject, given, device)
         time += found[0]
         memory += found[1]
+        keeper.keep_so_far({"time": time, "memory": memory})
     if device.type == "cpu" and not given.no_memory:
         memory = [row for index, subject in chosen.items() for row in memory_apart(given, index, subject)]
     for name in dict.fromkeys(row["network"] for row in memory):
