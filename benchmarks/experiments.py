@@ -6,6 +6,7 @@ Where a commit changes one of these rooms or files, the figures are older than t
 from dataclasses import dataclass
 
 METHODS, PUBLIC = "benchmarks/evidence/methods.py", "benchmarks/evidence/public.py"
+INSULATORS = "benchmarks/evidence/insulator_peaks.py"
 SEQLETS, JUNCTIONS = "benchmarks/evidence/seqlets.py", "benchmarks/junctions.py"
 TIMING, SUHW = "benchmarks/timing.py", "models/suhw-dm3"
 ENGINES = (TIMING, "benchmarks/engines.py", "benchmarks/networks.py", JUNCTIONS, SUHW)
@@ -84,7 +85,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         "insulators", "BEAF-32 and CTCF, real peaks, residual networks", "evidence.insulators", "20 min",
-        (*ENGINE, "motifs", "evaluation"), (METHODS, PUBLIC, SUHW, "data/make_data.py", JASPAR),
+        (*ENGINE, "motifs", "evaluation"), (INSULATORS, METHODS, PUBLIC, SUHW, "data/make_data.py", JASPAR),
     ),
     Experiment(
         "splice_sites", "splice sites, CI-SpliceAI and MMSplice", "evidence.splice_sites", "half an hour",

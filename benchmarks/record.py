@@ -135,6 +135,8 @@ def load(path: Path) -> Record:
     if found["noted"] not in get_args(Noted):
         raise RecordError(f"{path}: the commit was noted '{found['noted']}', which isn't known")
     experiment, tables = found["experiment"], found["tables"]
+    if not isinstance(tables, dict) or not all(isinstance(rows, list) for rows in tables.values()):
+        raise RecordError(f"{path}: 'tables' isn't lists of rows by name; run the experiment again")
     origin = Origin(**{field.name: found[field.name] for field in fields(Origin)})
     record = Record(experiment, origin, tables)
     if path.name != record.file_name:

@@ -82,6 +82,8 @@ def changed(**fields: object) -> str:
         (changed(date="2026-11-26"), "the header doesn't fit (date)"),
         (json.dumps({"format": FORMAT}), "the header doesn't fit (commit, device, dirty,"),
         (changed(noted="by hearsay"), "the commit was noted 'by hearsay'"),
+        (changed(tables=[]), "'tables' isn't lists of rows by name"),
+        (changed(tables={"rows": 3}), "'tables' isn't lists of rows by name"),
         (changed(device="h100"), "these are figures of example_h100.json"),
     ],
 )
