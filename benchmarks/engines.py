@@ -32,7 +32,7 @@ def references(subject: Subject, x: Tensor) -> dict[str, Callable[[], object]]:
     LRP crops what a target can't depend on. Against autograd on the whole window that looks like speed;
     autograd on the cropped window is the fair reference.
     """
-    found = {GRADIENT: gradient(subject.module, subject.target, x)}
+    found: dict[str, Callable[[], object]] = {GRADIENT: gradient(subject.module, subject.target, x)}
     if subject.seen:
         cropped = x[:, :, subject.seen.start : subject.seen.end].contiguous()
         found[CROPPED] = gradient(subject.module, subject.seen.target, cropped)

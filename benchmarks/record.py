@@ -76,8 +76,12 @@ class Origin:
 
         commit, dirty = current_commit()
         gpu = None if device.type == "cpu" else torch.cuda.get_device_name(device)
-        versions = {"python": platform.python_version(), "sparselrp": __version__}
-        versions |= {name: package_version(name) for name in PACKAGES}
+        versions: dict[str, str | None] = {name: package_version(name) for name in PACKAGES}
+        versions |= {
+            "python": platform.python_version(),
+            "sparselrp": __version__,
+            "cuda": torch.version.cuda,
+        }
         return cls(
             commit=commit,
             dirty=dirty,
@@ -86,7 +90,7 @@ class Origin:
             machine=gpu or processor(),
             threads=torch.get_num_threads(),
             wait_policy=os.environ.get("OMP_WAIT_POLICY"),
-            versions=versions | {"cuda": torch.version.cuda},
+            versions=versions,
         )
 
 
