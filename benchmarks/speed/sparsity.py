@@ -1,6 +1,6 @@
 """How sparse the relevance of trained networks is layer by layer, and from which density gathering pays.
 
-    python benchmarks/sparsity.py --save --cispliceai ci-spliceai/1 22_20-21M.fa grch37.csv
+    python -m benchmarks.speed.sparsity --save --cispliceai ci-spliceai/1 22_20-21M.fa grch37.csv
 
 First: the share of neurons kept, by pruned layer (from the output down) and proportion, and the share of
 positions that carry any relevance. Then: the step through a convolution at some positions of its output, as a
@@ -9,12 +9,16 @@ ratio to the whole one, by their share; `relevance.active.DENSE_ABOVE` is where 
 
 import argparse
 import statistics
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import torch
-from common import interleaved, networks, parser, ratios, save
 
+from benchmarks.networks import Subject, trained_networks
+from benchmarks.options import add_cispliceai, timing_parser
+from benchmarks.record import Keeper
+from benchmarks.timing import interleaved, ratios
 from sparselrp_cli.graph.operations import Convolution
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
@@ -31,10 +35,10 @@ CONVOLUTIONS = {  # channels in and out, width, dilation, positions
 DENSITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
-def kept(options: argparse.Namespace) -> list[dict[str, object]]:
+def kept(subjects: Sequence[Subject]) -> list[dict[str, object]]:
     """Shares of neurons kept in trained networks."""
     rows: list[dict[str, object]] = []
-    for subject in networks(options)[3:]:
+    for subject in subjects:
         graph = subject.graph(torch.device("cpu"))
         for p in PROPORTIONS:
             explainer = Explainer(
@@ -53,7 +57,7 @@ def kept(options: argparse.Namespace) -> list[dict[str, object]]:
     return rows
 
 
-def gathering(repeats: int) -> list[dict[str, object]]:
+def gathering(rounds: int) -> list[dict[str, object]]:
     """Times of a step at some positions, as ratios to that of the whole layer."""
     rows: list[dict[str, object]] = []
     rng = np.random.default_rng(0)
@@ -78,19 +82,25 @@ def gathering(repeats: int) -> list[dict[str, object]]:
             runs[f"{density:g}"] = lambda part=part, x=x, rest=rest: (
                 part.apply(x, part.weight, None), part.transpose(rest, part.weight, x)
             )  # fmt: skip
-        rows.append({"layer": name, **ratios(interleaved(runs, repeats, torch.device("cpu")), "whole")})
+        rows.append({"layer": name, **ratios(interleaved(runs, rounds, torch.device("cpu")), "whole")})
     return rows
 
 
-def main() -> None:
-    given = parser(__doc__).parse_args()
+def options() -> argparse.ArgumentParser:
+    found = timing_parser(__doc__)
+    add_cispliceai(found)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("sparsity", given, torch.device("cpu"))
     with torch.inference_mode():
-        found = {"kept": kept(given), "gathering": gathering(given.repeats)}
+        found = {"kept": kept(trained_networks(given)), "gathering": gathering(given.rounds)}
     print(pd.DataFrame(found["kept"]).drop(columns="layers").to_string(index=False, float_format="%.4f"))
     print("\nA step at some positions, as a ratio to the whole layer, by their share")
     print(pd.DataFrame(found["gathering"]).to_string(index=False, float_format="%.2f"))
-    if given.save:
-        save("sparsity", found, torch.device("cpu"))
+    keeper.keep(found)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     pip install torch==2.13.0 captum==0.9.0 tangermeme==1.6.0
     pip install zennit==0.5.1 --no-deps       # leaves out torchvision, which isn't needed here
-    python benchmarks/peers.py --save
+    python -m benchmarks.speed.peers --save
 
 As ratios to one gradient x input of the same network, for one window. The sum of relevance stands beside
 what it should be: for LRP the logit, of which rules leave a part to biases, so that only a sum of another
@@ -17,25 +17,19 @@ import statistics
 import sys
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
 import pandas as pd
 import torch
-from common import (
-    OneOutput,
-    Subject,
-    explanation,
-    gradient,
-    networks,
-    parser,
-    ready_device,
-    save,
-    timed,
-)
 from torch import Tensor, nn
 
+from benchmarks.engines import explanation, gradient
+from benchmarks.networks import OneOutput, Subject, random_networks
+from benchmarks.options import timing_parser
+from benchmarks.record import Keeper
+from benchmarks.timing import ready_device, timed
 from sparselrp_cli.model.architectures import BPNet
 
 REFERENCES = 20
@@ -157,17 +151,17 @@ def expected(subject: Subject, x: Tensor, contender: str) -> tuple[float, float]
     return difference, 0.02 * abs(difference) + 1e-4
 
 
-def compare(subject: Subject, repeats: int, device: torch.device) -> list[dict[str, object]]:
+def compare(subject: Subject, rounds: int, device: torch.device) -> list[dict[str, object]]:
     """Ratio of time and sum of relevance of every contender."""
     x = subject.inputs(1).to(device)
     subject.module.to(device)
-    reference = gradient(subject, x)
+    reference = gradient(subject.module, subject.target, x)
     rows: list[dict[str, object]] = []
     for name, make in CONTENDERS.items():
         try:
             run = make(subject, x)
             total = float(run().sum())
-            pairs = [(timed(run, x.device), timed(reference, x.device)) for _ in range(repeats)]
+            pairs = [(timed(run, x.device), timed(reference, x.device)) for _ in range(rounds)]
         except ImportError as error:
             print(f"{name}: left out, {error}")
             continue
@@ -188,24 +182,27 @@ def compare(subject: Subject, repeats: int, device: torch.device) -> list[dict[s
     return rows
 
 
-def subjects(options: argparse.Namespace) -> list[Subject]:
+def subjects() -> list[Subject]:
     """Basset-like and BPNet-like networks, the latter as written and with ReLUs as modules."""
-    basset, bpnet = networks(options)[:2]
+    basset, bpnet = random_networks()[:2]
     if not isinstance(bpnet.module, OneOutput):
         raise TypeError("the second network isn't BPNet's counts")
     modular = BPNetOfModules(bpnet.module.network).eval()
     return [basset, bpnet, replace(bpnet, name=f"{bpnet.name}, ReLU modules", module=modular)]
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
+    return timing_parser(__doc__, rounds=5)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
     warnings.filterwarnings("ignore")
-    given = parser(__doc__, repeats=5).parse_args()
-    given.cispliceai = None  # it isn't compared
-    device = ready_device(given)
-    rows = [row for subject in subjects(given) for row in compare(subject, given.repeats, device)]
+    device = ready_device(given.device)
+    keeper = Keeper.start("peers", given, device)
+    rows = [row for subject in subjects() for row in compare(subject, given.rounds, device)]
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
-    if given.save:
-        save("peers", rows, device)
+    keeper.keep({"rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Another factor and a deep residual network: LRP against PLRP on real peaks of fly insulator proteins.
 
-    python benchmarks/insulators.py --save     15 minutes on two cores; --quick takes two
+    python -m benchmarks.evidence.insulators --save     15 minutes on two cores; --quick takes two
 
 Peaks of BEAF-32 and CTCF on chr2R of dm3 (Bushey et al. 2009); `public.py` fetches them and the genome.
 First, whether matches of their JASPAR matrices tell peaks from random windows, in place and with the windows
@@ -19,9 +19,8 @@ tells them from background worse than the matrix alone does, and its logit is hi
 
 import argparse
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -33,164 +32,47 @@ if __name__ == "__main__":
 import numpy as np
 import pandas as pd
 import torch
-from Bio import SeqIO
-from common import ROOT, save
-from methods import COMPOSITES, Method
-from public import public_path
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from benchmarks.evidence.insulator_peaks import (
+    FACTORS,
+    SHIFT,
+    TEST,
+    TRAINING,
+    VALIDATION,
+    WINDOW,
+    Peaks,
+    check_matrices,
+    log_odds,
+    separation,
+)
+from benchmarks.evidence.methods import COMPOSITES, Method
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.evaluation.agreement import map_metrics
 from sparselrp_cli.evaluation.deeplift import deeplift_shap
 from sparselrp_cli.evaluation.faithfulness import curves
-from sparselrp_cli.evaluation.metrics import auroc, relevance_mass_accuracy
+from sparselrp_cli.evaluation.metrics import relevance_mass_accuracy
 from sparselrp_cli.evaluation.mutagenesis import mutagenesis
-from sparselrp_cli.evaluation.sites import matrix_hits, matrix_scores
+from sparselrp_cli.evaluation.sites import matrix_hits
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel
-from sparselrp_cli.motifs.database import read_database
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.scoring import Scorer
 from sparselrp_cli.sequences.one_hot import encode
 from sparselrp_cli.sequences.shuffling import shuffle_dinucleotides
 
-# The windows and their backgrounds are those of the shipped model.
-sys.path[:0] = [str(ROOT / "models" / "suhw-dm3"), str(ROOT / "data")]
-
-from make_data import merged, read_peaks  # noqa: E402
-from train import SHIFT, TEST, TRAINING, VALIDATION, WINDOW, Chromosome  # noqa: E402
-
 PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 CHANNELS, STEM, POOL, DILATIONS = 32, 19, 4, (1, 2, 4, 8, 16)
 BATCH, RATE, POSITIVE_WEIGHT = 64, 2e-3, 4.0
 EXPLAINED, MUTATED, DRAWS = 60, 15, 2
-PSEUDOCOUNT = 1e-3
 # The matrix of BEAF-32 is 8 bp long, and it binds groups of half sites: what is this near is counted too.
 FLANK = 10
 FAITHFUL = ["deletion_drop", "insertion_rise"]
-
-
-@dataclass(frozen=True)
-class Factor:
-    """An insulator protein.
-
-    Attributes
-    ----------
-    files : str
-        How its files of peaks begin.
-    cells : tuple of str
-        In which its peaks are positives; those of the other cells are only kept out of the background.
-    motif : str
-        Name in JASPAR.
-    bits : float
-        What a match scores at least: 6 or 7 % of random windows of 600 bp hold one.
-    """
-
-    name: str
-    files: str
-    cells: tuple[str, ...]
-    motif: str
-    bits: float
-
-    def peaks(self, cells: tuple[str, ...]) -> list[tuple[int, int]]:
-        """Peaks of either kind of cells, overlapping ones joined."""
-        paths = [public_path(f"{self.files}_{cell}_Bushey_2009.bed") for cell in cells]
-        return merged([peak for path in paths for peak in read_peaks(path)])
-
-
-# CTCF's matrix tells the peaks of Mbn2 cells from random windows less well (AUROC 0.65, in Kc cells 0.72).
-FACTORS = (
-    Factor("BEAF-32", "BEAF", ("Kc", "Mbn2"), "MA0529.3", 10.0),
-    Factor("CTCF", "CTCF", ("Kc",), "MA0531.2", 11.0),
-)
-
-
-class Peaks:
-    """The chromosome, and which of its bases are centres of positive windows, for each factor."""
-
-    def __init__(self) -> None:
-        everything = [(factor, factor.peaks(("Kc", "Mbn2"))) for factor in FACTORS]
-        sequence = str(SeqIO.read(public_path("chr2R.fa"), "fasta").seq)
-        self.chromosome = Chromosome(sequence, merged([peak for _, peaks in everything for peak in peaks]))
-        self.peaks = [factor.peaks(factor.cells) for factor in FACTORS]
-        self.inside = np.zeros((len(FACTORS), len(sequence)), bool)
-        self.near = np.zeros_like(self.inside)
-        for task, (_, peaks) in enumerate(everything):
-            for start, end in self.peaks[task]:
-                middle = (start + end) // 2
-                self.inside[task, min(start, middle - SHIFT) : max(end, middle + SHIFT + 1)] = True
-            for start, end in peaks:
-                self.near[task, max(start - WINDOW // 2, 0) : end + WINDOW // 2] = True
-
-    def centres(self, task: int, part: tuple[int, int]) -> np.ndarray:
-        """Midpoints of a factor's peaks of a part."""
-        return np.array([(s + e) // 2 for s, e in self.peaks[task] if part[0] <= s < part[1]])
-
-    def labels(self, centres: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Labels (N, factors) of windows, and whether they are known: not at the edge of a peak."""
-        inside, near = self.inside[:, centres].T, self.near[:, centres].T
-        return torch.from_numpy(inside).float(), torch.from_numpy(inside | ~near).float()
-
-    def one_hot(self, centres: np.ndarray) -> np.ndarray:
-        """Windows (N, 4, L)."""
-        return self.chromosome.windows(centres).numpy().astype(np.uint8)
-
-
-def log_odds(name: str) -> dict[str, np.ndarray]:
-    """A matrix of JASPAR in bits against a uniform background, by base."""
-    database = read_database(str(ROOT / "data" / "jaspar2026-insects.meme"))
-    found = next(motif.frequencies for motif in database if motif.name == name)
-    bits = np.log2((found + PSEUDOCOUNT) / (1 + 4 * PSEUDOCOUNT) / 0.25)
-    return dict(zip("ACGT", bits.T, strict=True))
-
-
-def check_matrices(data: Peaks) -> list[dict[str, Any]]:
-    """How well the best match of each matrix tells each factor's peaks from random windows."""
-    random = data.one_hot(data.chromosome.background((0, TEST[1]), 3000, np.random.default_rng(0)))
-    rows = []
-    for task, factor in enumerate(FACTORS):
-        centres = data.centres(task, (0, TEST[1]))
-        for other in FACTORS:
-            matrix = log_odds(other.motif)
-            background = best(random, matrix)
-            row = {"peaks": factor.name, "n": len(centres), "matrix": f"{other.motif} {other.name}"}
-            for moved in (0, 250, 500, 1000):
-                found = best(data.one_hot(centres + moved), matrix)
-                row[f"auroc, moved {moved}" if moved else "auroc"] = separation(found, background)
-            found = best(data.one_hot(centres), matrix)
-            for name, values in (("peaks", found), ("random", background)):
-                row[f"{name} with a match"] = float((values > other.bits).mean())
-            rows.append({**row, **on_test_part(data, task, matrix)})
-    return rows
-
-
-def on_test_part(data: Peaks, task: int, matrix: dict[str, np.ndarray]) -> dict[str, float]:
-    """What the best match reaches where the networks are tested: AUROC against both backgrounds."""
-    rng, centres, chromosome = np.random.default_rng(1), data.centres(task, TEST), data.chromosome
-    found = best(data.one_hot(centres), matrix)
-    backgrounds = {
-        "random": chromosome.background(TEST, 1500, rng),
-        "GC": chromosome.matched(TEST, centres, 10, rng),
-    }
-    return {
-        f"test auroc, {name}": separation(found, best(data.one_hot(chosen), matrix))
-        for name, chosen in backgrounds.items()
-    }
-
-
-def best(one_hot: np.ndarray, matrix: dict[str, np.ndarray]) -> np.ndarray:
-    """Score of the best match in each window."""
-    parts = np.array_split(one_hot, -(-len(one_hot) // 200))
-    return np.concatenate([matrix_scores(part, matrix).max(axis=(0, 2)) for part in parts])
-
-
-def separation(positive: np.ndarray, negative: np.ndarray) -> float:
-    """AUROC of scores."""
-    labels = np.repeat([True, False], [len(positive), len(negative)])
-    return auroc(np.concatenate([positive, negative]), labels)
 
 
 class Block(nn.Module):
@@ -465,15 +347,17 @@ def report(rows: list[dict[str, Any]]) -> None:
                 print(over_seeds(here, ["composite", "method", "p"], columns))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    parser.add_argument("--quick", action="store_true", help="one seed, few epochs, windows and ways")
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    seeds, epochs, count = (1, 6, 15) if options.quick else (options.seeds, 25, EXPLAINED)
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--quick", action="store_true", help="one seed, few epochs, windows and ways")
+    found.add_argument("--seeds", type=int, default=3)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("insulators", given, torch.device("cpu"))
+    seeds, epochs, count = (1, 6, 15) if given.quick else (given.seeds, 25, EXPLAINED)
     data = Peaks()
     matrices = check_matrices(data)
     print(pd.DataFrame(matrices).round(3).to_string(index=False), flush=True)
@@ -483,11 +367,10 @@ def main() -> None:
         net = train(data, seed, epochs)
         print(f"seed {seed} trained, {time.perf_counter() - began:.0f} s", flush=True)
         networks += [{"seed": seed, **row} for row in tested(net, data, TEST)]
-        rows += [{"seed": seed, **row} for row in explained(net, data, count, quick=options.quick)]
+        rows += [{"seed": seed, **row} for row in explained(net, data, count, quick=given.quick)]
         print(f"seed {seed} explained, {time.perf_counter() - began:.0f} s", flush=True)
-        if options.save:
-            found = [{"matrices": matrices, "networks": networks, "rows": rows}]
-            save("insulators", found, torch.device("cpu"))
+        keeper.keep_so_far({"matrices": matrices, "networks": networks, "rows": rows})
+    keeper.keep({"matrices": matrices, "networks": networks, "rows": rows})
     print(pd.DataFrame(networks).round(3).to_string(index=False))
     report(rows)
 

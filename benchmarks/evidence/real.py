@@ -1,8 +1,8 @@
 """Real genomics: which p and composite on held-out su(Hw) peaks, beside baselines, and what weak sites lose.
 
-    python benchmarks/real.py --save     10 minutes on two cores; --quick takes a minute
+    python -m benchmarks.evidence.real --save     10 minutes on two cores; --quick takes a minute
 
-First, `sparselrp evaluate` over archives of every method of benchmarks/methods.py,
+First, `sparselrp evaluate` over archives of every method of evidence/methods.py,
 with gradient x input, mutagenesis and, if tangermeme is installed, DeepLIFT/SHAP, against matches of MA0533.1
 over 10 bits and by deletion and insertion. Then, for windows with a second match of 8 bits or more, how often
 its relevance is small or gone.
@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
@@ -22,9 +23,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
-from common import ROOT, save
-from methods import COMPARED, PROPORTIONS, refined
 
+from benchmarks.evidence.methods import COMPARED, PROPORTIONS, refined
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper, Tables
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.evaluation.sites import matrix_scores, read_matrix
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -126,23 +129,32 @@ def weak_sites(paths: list[Path]) -> list[dict[str, Any]]:
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    parser.add_argument("--quick", action="store_true", help="fewer ways and windows")
-    arguments = parser.parse_args()
+def tables(found: dict[str, Any]) -> Tables:
+    """Lay out what `sparselrp evaluate` found, its parts as tables of their own; empty ones are left out."""
+    kept = {}
+    for part in ("all windows", "some windows"):
+        kept |= {f"{part}, {kind}": rows for kind, rows in found[part].items() if rows}
+    return {**kept, "randomised": found["randomised"], "weak sites": found["weak sites"]}
+
+
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--quick", action="store_true", help="fewer ways and windows")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("real", given, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as name, redirect_stdout(StringIO()):
         folder = Path(name)
-        paths = archives(folder, arguments.quick)
-        found = {**evaluated(paths, folder, arguments.quick), "weak sites": weak_sites(paths)}
+        paths = archives(folder, given.quick)
+        found = {**evaluated(paths, folder, given.quick), "weak sites": weak_sites(paths)}
     for part in ("all windows", "some windows"):
         print(pd.DataFrame(found[part]["methods"]).round(3).to_string(index=False))
     print(pd.DataFrame(found["weak sites"]).round(3).to_string(index=False))
     print(pd.DataFrame(found["randomised"]).round(3).to_string(index=False))
-    if arguments.save:
-        save("real", found, torch.device("cpu"))
+    keeper.keep(tables(found))
 
 
 if __name__ == "__main__":

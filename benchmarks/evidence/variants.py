@@ -1,6 +1,6 @@
 """What changing the core of a su(Hw) site does to the shipped model, and what changing a base beside it does.
 
-    python benchmarks/variants.py --save     about a minute
+    python -m benchmarks.evidence.variants --save     about a minute
 
 In every held-out peak with a match of MA0533.1 over 15 bits, three variants: the most informative base of
 the best match changed, the match's core (its 12 most informative consecutive bases) deleted, and, as a
@@ -9,13 +9,16 @@ control, a base 60 bp left of the match changed. `sparselrp variants` explains b
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from common import ROOT, save
 
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.evaluation.sites import matrix_scores, read_matrix
 from sparselrp_cli.sequences.genome import Genome
@@ -27,20 +30,21 @@ OTHER = {"A": "C", "C": "A", "G": "T", "T": "G"}
 CORE, BESIDE, MIN_BITS, REACH = 12, 60, 15.0, 250
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    arguments = parser.parse_args()
+def options() -> argparse.ArgumentParser:
+    return parser(__doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("variants", given, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         vcf = Path(folder) / "sites.vcf"
         vcf.write_text(variants())
         rows = []
         for p in (0, 0.02, 0.25):
             prefix = Path(folder) / f"p{p}"
-            given = [str(vcf), str(GENOME), "-m", str(ROOT / "models" / "suhw-dm3"), "-p", str(p)]
-            assert run(["variants", *given, "-o", str(prefix), "-q"]) == 0
+            asked = [str(vcf), str(GENOME), "-m", str(ROOT / "models" / "suhw-dm3"), "-p", str(p)]
+            assert run(["variants", *asked, "-o", str(prefix), "-q"]) == 0
             table = pd.read_csv(f"{prefix}.variants.tsv", sep="\t")
             table["kind"] = table["id"].str.split("_").str[0]
             for kind, part in table.groupby("kind", sort=False):
@@ -57,8 +61,7 @@ def main() -> None:
                     }
                 )
     print(pd.DataFrame(rows).to_string(index=False))
-    if arguments.save:
-        save("variants", rows, torch.device("cpu"))
+    keeper.keep({"rows": rows})
 
 
 def variants() -> str:

@@ -1,7 +1,7 @@
 """Resident memory and disk over a run of a million windows, sampled from outside.
 
-    python benchmarks/memory.py --save
-    python benchmarks/memory.py --windows 20000
+    python -m benchmarks.speed.memory --save
+    python -m benchmarks.speed.memory --windows 20000
 
 A random genome of 24 chromosomes, 480 Mb; regions sorted, some of them twice. A
 tiny model on windows of 2,114 bp (one convolution of 4 filters, maximum, linear) explains a target or more,
@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import save
+
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 
 CHROMS, LENGTH = 24, 20_000_000
 WINDOW = 2114
@@ -108,14 +111,18 @@ def summarise(samples: list[tuple[float, str, int]]) -> dict[str, dict[str, floa
     return found
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--windows", type=int, default=1_000_000)
+    found.add_argument("--targets", type=int, default=1, choices=(1, 2))
+    found.add_argument("--folder", help="where to write (tens of GB for a million)")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--windows", type=int, default=1_000_000)
-    parser.add_argument("--targets", type=int, default=1, choices=(1, 2))
-    parser.add_argument("--folder", help="where to write (tens of GB for a million)")
-    parser.add_argument("--save", action="store_true")
-    given = parser.parse_args()
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("memory", given, torch.device("cpu"))
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
         fasta, bed, model = inputs(folder, given.windows)
@@ -130,15 +137,14 @@ def main() -> None:
     for phase_name, figures in phases.items():
         print(phase_name, figures)
     print("MiB on disk:", files)
-    if given.save:
-        document = {
-            "windows": given.windows,
-            "targets": given.targets,
-            "window_bp": WINDOW,
-            "phases": phases,
-            "mib_on_disk": files,
+    run = {"windows": given.windows, "targets": given.targets, "window_bp": WINDOW}
+    keeper.keep(
+        {
+            "run": [run],
+            "phases": [{"phase": phase_name, **figures} for phase_name, figures in phases.items()],
+            "files": [{"file": file, "mib": mib} for file, mib in files.items()],
         }
-        save("memory", document, torch.device("cpu"))
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Time of the whole command over 10,000 windows, as a ratio to the engine alone on as many.
 
-    python benchmarks/whole_command.py --save
-    python benchmarks/whole_command.py --windows 50 --models suhw-dm3
+    python -m benchmarks.speed.whole_command --save
+    python -m benchmarks.speed.whole_command --windows 50 --models suhw-dm3
 
 A random genome of 20 Mb and random regions (fixed seed); default formats. The engine is timed before and
 after the command, on random windows, in processes with the same batch, device, threads and OMP_WAIT_POLICY;
@@ -16,13 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from common import ROOT, one_hot, parser, random_bases, ready_device, save, timed
 
+from benchmarks.history import ROOT
+from benchmarks.networks import one_hot, random_bases
+from benchmarks.options import timing_parser
+from benchmarks.record import Keeper
+from benchmarks.timing import ready_device, timed
 from sparselrp_cli.graph.loaded import capture_model, output_names
 from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.architectures import BPNet
@@ -99,55 +104,60 @@ def command_seconds(
     return time.perf_counter() - began
 
 
-def apart(options: argparse.Namespace, model: Path, target: str | None) -> dict[str, float]:
+def apart(given: argparse.Namespace, model: Path, target: str | None) -> dict[str, float]:
     """Time the engine in a process of its own, as the command is."""
-    command = [sys.executable, __file__, "--device", options.device, "--windows", str(options.windows)]
-    command += ["--batch", str(options.batch), "--engine", str(model), target or ""]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    command = [sys.executable, "-m", "benchmarks.speed.whole_command", "--device", given.device]
+    command += ["--windows", str(given.windows), "--batch", str(given.batch)]
+    command += ["--engine", str(model), target or ""]
+    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(answer.splitlines()[-1])
 
 
 def compare(
-    which: str, options: argparse.Namespace, files: tuple[Path, Path], folder: Path
+    which: str, given: argparse.Namespace, files: tuple[Path, Path], folder: Path
 ) -> dict[str, object]:
     """Time the command with one model, and the engine before and after."""
     target = "counts" if which == "bpnet" else None
     model = folder / "bpnet" if which == "bpnet" else ROOT / "models" / "suhw-dm3"
-    before = apart(options, model, target)
-    command = command_seconds(model, target, options.batch, options.device, files, folder / "run")
-    after = apart(options, model, target)
+    before = apart(given, model, target)
+    command = command_seconds(model, target, given.batch, given.device, files, folder / "run")
+    after = apart(given, model, target)
     engine = statistics.mean([before["engine"], after["engine"]])
     return {
-        "model": which, "windows": options.windows, "batch": options.batch, "command, s": command,
+        "model": which, "windows": given.windows, "batch": given.batch, "command, s": command,
         "engine, s": engine, "ratio": command / engine, "loading, s": after["loading"],
         "engine before / after": before["engine"] / after["engine"],
     }  # fmt: skip
 
 
-def main() -> None:
-    options = parser(__doc__, repeats=1)
-    options.add_argument("--windows", type=int, default=10_000)
-    options.add_argument("--batch", type=int, default=32)
-    options.add_argument("--models", nargs="+", choices=["suhw-dm3", "bpnet"], default=["suhw-dm3", "bpnet"])
-    options.add_argument("--engine", nargs=2, help=argparse.SUPPRESS)
-    given = options.parse_args()
+def options() -> argparse.ArgumentParser:
+    found = timing_parser(__doc__, rounds=1)
+    found.add_argument("--windows", type=int, default=10_000)
+    found.add_argument("--batch", type=int, default=32)
+    found.add_argument("--models", nargs="+", choices=["suhw-dm3", "bpnet"], default=["suhw-dm3", "bpnet"])
+    found.add_argument("--engine", nargs=2, help=argparse.SUPPRESS)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
     if given.engine:
         model, target = given.engine
-        device = ready_device(given)
+        device = ready_device(given.device)
         print(json.dumps(engine_seconds(Path(model), target or None, given.windows, given.batch, device)))
         return
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command has it, for the engine too
+    keeper = Keeper.start("whole_command", given, ready_device(given.device))
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = inputs(folder, given.windows)
         bpnet_folder(folder)
         for which in given.models:
-            for _ in range(given.repeats):
+            for _ in range(given.rounds):
                 rows.append(compare(which, given, files, folder))
                 print(pd.DataFrame(rows[-1:]).to_string(index=False, float_format="%.2f"), flush=True)
-    if given.save:
-        save("whole_command", rows, ready_device(given))
+    keeper.keep({"rows": rows})
 
 
 if __name__ == "__main__":

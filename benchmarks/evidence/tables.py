@@ -1,21 +1,13 @@
-"""Fill the tables of RESULTS.md and draw its plots from the figures kept in benchmarks/results/.
+"""The tables of RESULTS.md, made from the figures kept in benchmarks/results/."""
 
-python benchmarks/page.py     seconds; what the other scripts saved is what the page says
-"""
-
-import json
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
-PAGE = HERE / "RESULTS.md"
+from benchmarks.record import RESULTS, Row, load
+
 METRICS = {
     "mass_in_sites": "mass in mask",
     "auroc": "AUROC",
@@ -23,7 +15,6 @@ METRICS = {
     "gini": "Gini",
     "zero_share": "zeros",
 }
-MARKERS = "osD^vPX"
 DIFFERENCES = (
     *(f"PLRP-lambda epsilon-plus p={p}" for p in (0.02, 0.05, 0.25, 0.9)),
     "PLRP-lambda, then LRP p=0.25",
@@ -33,45 +24,9 @@ DIFFERENCES = (
 SUMMARY = ("0.02", "0.05", "0.1", "0.25", "0.5", "0.9")
 
 
-def main() -> None:
-    tables: dict[str, Callable[[], str]] = {
-        "summary": summary,
-        "synthetic-networks": synthetic_networks,
-        "synthetic-composites": synthetic_composites,
-        "synthetic-proportions": synthetic_proportions,
-        "synthetic-compromises": synthetic_compromises,
-        "real": real,
-        "real-differences": real_differences,
-        "weak-sites": weak_sites,
-        "randomisation": randomisation,
-        "variants": variants,
-        "insulators-data": insulators_data,
-        "insulators": insulators,
-        "insulators-few": insulators_few,
-        "splice-shares": splice_shares,
-        "splice-curves": splice_curves,
-        "images": images,
-        "images-compromises": images_compromises,
-        "neurons": neurons,
-        "handover": handover,
-        "remedies": remedies,
-        "seqlets": seqlets,
-    }
-    text = PAGE.read_text()
-    for name, table in tables.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text, count = re.subn(
-            pattern, lambda found, t=table: f"{found[1]}{t()}\n{found[2]}", text, flags=re.DOTALL
-        )
-        if count != 1:
-            raise SystemExit(f"RESULTS.md has {count} places for the table '{name}'")
-    PAGE.write_text(text)
-    plot_proportions()
-    print(f"wrote {PAGE.name} and {len(tables)} tables")
-
-
-def rows_of(name: str) -> Any:
-    return json.loads((RESULTS / f"{name}_cpu.json").read_text())["rows"]
+def kept(experiment: str, table: str = "rows") -> Sequence[Row]:
+    """Rows of a table as measured on the CPU."""
+    return load(RESULTS / f"{experiment}_cpu.json").tables[table]
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -95,7 +50,7 @@ def spread(values: pd.Series) -> str:
 
 
 def synthetic() -> pd.DataFrame:
-    return _with_p(rows_of("synthetic")[0]["rows"])
+    return _with_p(kept("synthetic"))
 
 
 def _with_p(rows: Any) -> pd.DataFrame:
@@ -132,7 +87,7 @@ def _data_sets() -> list[tuple[str, pd.DataFrame, str]]:
         ("planted motifs", _epsilon_plus(synthetic()), "deletion_drop"),
         ("su(Hw)", _real_by_p(), "deletion_drop"),
     ]
-    insulated = _with_p([row for row in _insulators() if row["windows"] == "all" and "p" in row])
+    insulated = _with_p([row for row in kept("insulators") if row["windows"] == "all" and "p" in row])
     for factor, part in _epsilon_plus(insulated).groupby("factor", sort=False):
         found.append((f"{factor}, residual network", part, "deletion_drop"))
     for kind, part in _splice_by_p().groupby("kind", sort=False):
@@ -147,7 +102,7 @@ def _epsilon_plus(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def synthetic_networks() -> str:
-    table = pd.DataFrame(rows_of("synthetic")[0]["networks"])
+    table = pd.DataFrame(kept("synthetic", "networks"))
     grouped = table.groupby(["task", "background", "network"], sort=False)["auroc of the labels"]
     rows = [[*key, len(values), values.min(), values.max()] for key, values in grouped]
     return markdown(["task", "background", "network", "seeds", "AUROC of the labels, least", "most"], rows)
@@ -199,9 +154,8 @@ def synthetic_compromises() -> str:
 
 
 def real() -> str:
-    found = rows_of("real")
-    everything = {row["method"]: row for row in found["all windows"]["methods"]}
-    some = {row["method"]: row for row in found["some windows"]["methods"]}
+    everything = {row["method"]: row for row in kept("real", "all windows, methods")}
+    some = {row["method"]: row for row in kept("real", "some windows, methods")}
     rows = []
     for name, row in some.items():
         metrics = everything.get(name, row)
@@ -217,17 +171,16 @@ def real() -> str:
     return markdown(header, rows)
 
 
-def number(row: dict[str, Any], column: str) -> float:
+def number(row: Row, column: str) -> float:
     value = row.get(column)
     return float("nan") if value is None else float(value)
 
 
 def real_differences() -> str:
-    found = rows_of("real")
     wanted = ("mass_in_sites", "auroc", "auprc", "gini", "deletion_drop", "insertion_rise")
     rows = []
     for part in ("all windows", "some windows"):
-        for line in found[part]["differences"]:
+        for line in kept("real", f"{part}, differences"):
             model_needed = line["metric"] in ("deletion_drop", "insertion_rise")
             chosen = line["method"] in DIFFERENCES
             if chosen and line["metric"] in wanted and model_needed == (part == "some windows"):
@@ -242,28 +195,24 @@ def real_differences() -> str:
 
 
 def weak_sites() -> str:
-    rows = rows_of("real")["weak sites"]
+    rows = kept("real", "weak sites")
     return markdown(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def randomisation() -> str:
-    rows = rows_of("real")["randomised"]
+    rows = kept("real", "randomised")
     columns = ["method", "layers_shuffled", "correlation", "sd_over_draws", "correlation_of_magnitudes"]
     header = ["method", "layers shuffled, from the last", "correlation", "sd over draws", "of magnitudes"]
     return markdown(header, [[row[column] for column in columns] for row in rows])
 
 
 def variants() -> str:
-    rows = rows_of("variants")
+    rows = kept("variants")
     return markdown(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _insulators() -> Any:
-    return rows_of("insulators")[0]["rows"]
-
-
 def _insulator_rows(which: str) -> str:
-    table = pd.DataFrame([row for row in _insulators() if row["windows"] == which])
+    table = pd.DataFrame([row for row in kept("insulators") if row["windows"] == which])
     table = table.assign(composite=table["composite"].fillna("-"), p=table["p"].fillna("-"))
     table["p"] = table["p"].map(lambda p: p if isinstance(p, str) else f"{p:g}")
     near = {"mass_in_sites": "mass in mask", "mass_near_sites": "mass within 10 bp"}
@@ -273,12 +222,10 @@ def _insulator_rows(which: str) -> str:
 
 def insulators_data() -> str:
     """The matrices against each factor's peaks, and the networks."""
-    found = rows_of("insulators")[0]
+    matrices = kept("insulators", "matrices")
     rows = []
-    for factor, part in pd.DataFrame(found["networks"]).groupby("factor", sort=False):
-        matrix = next(
-            m for m in found["matrices"] if m["peaks"] == factor and m["matrix"].endswith(str(factor))
-        )
+    for factor, part in pd.DataFrame(kept("insulators", "networks")).groupby("factor", sort=False):
+        matrix = next(m for m in matrices if m["peaks"] == factor and m["matrix"].endswith(str(factor)))
         columns = ("auroc, random", "auroc, GC", "auroc, other factor")
         rows.append(
             [factor, matrix["n"], matrix["auroc"], part["peaks"].iloc[0], *(spread(part[c]) for c in columns)]
@@ -298,48 +245,51 @@ def insulators_few() -> str:
 
 def _splice_by_p() -> pd.DataFrame:
     """CI-SpliceAI under epsilon-plus, in the words of the other data sets."""
+    drops = {_site(row): row["deletion drop"] for row in kept("splice_sites", "curves")}
     rows = []
-    for task in rows_of("splice_sites"):
-        if not task["network"].startswith("CI-SpliceAI"):
-            continue
-        drops = {row["method"]: row["deletion drop"] for row in task["curves"]}
-        for row in task["methods"]:
-            match = re.fullmatch(r"(LRP|PLRP) epsilon-plus(?: p=([\d.]+))?", row["method"])
-            if match:
-                drop = drops.get(row["method"], float("nan"))
-                method = "LRP" if match[2] is None else "PLRP-lambda"
-                about = {"kind": task["kind"], "method": method, "p": match[2] or "0"}
-                rows.append({**about, "mass_in_sites": row["within 10"], "deletion drop": drop})
+    for row in kept("splice_sites", "methods"):
+        match = re.fullmatch(r"(LRP|PLRP) epsilon-plus(?: p=([\d.]+))?", row["method"])
+        if match and row["network"].startswith("CI-SpliceAI"):
+            drop = drops.get(_site(row), float("nan"))
+            method = "LRP" if match[2] is None else "PLRP-lambda"
+            about = {"kind": row["kind"], "method": method, "p": match[2] or "0"}
+            rows.append({**about, "mass_in_sites": row["within 10"], "deletion drop": drop})
     return pd.DataFrame(rows)
 
 
+def _site(row: Row) -> tuple[str, str, str]:
+    return row["network"], row["kind"], row["method"]
+
+
 def splice_shares() -> str:
+    explained = {(t["network"], t["kind"]): t["sites"]["explained"] for t in kept("splice_sites", "tasks")}
     rows = []
-    for task in rows_of("splice_sites"):
-        for row in task["methods"]:
-            low, high = row["within 10, quartiles"]
-            change = row["within 10, difference"]
-            rows.append(
-                [
-                    task["network"], task["kind"], task["sites"]["explained"], row["method"], row["within 2"],
-                    f"{row['within 10']:.2f} ({low:.2f} to {high:.2f})", row["within 50"],
-                    f"{change['mean']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})",
-                    number(row, "sum / score"), number(row, "kept"),
-                ]
-            )  # fmt: skip
+    for row in kept("splice_sites", "methods"):
+        low, high = row["within 10, quartiles"]
+        change = row["within 10, difference"]
+        task = (row["network"], row["kind"])
+        rows.append(
+            [
+                *task, explained[task], row["method"], row["within 2"],
+                f"{row['within 10']:.2f} ({low:.2f} to {high:.2f})", row["within 50"],
+                f"{change['mean']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})",
+                number(row, "sum / score"), number(row, "kept"),
+            ]
+        )  # fmt: skip
     header = ["network", "sites", "n", "method", "within 2 bp", "within 10 bp (quartiles)", "within 50 bp"]
     return markdown([*header, "within 10, less LRP epsilon-plus", "sum / score", "kept"], rows)
 
 
 def splice_curves() -> str:
+    drawn = {(t["network"], t["kind"]): t["curve sites"] for t in kept("splice_sites", "tasks")}
     rows = []
-    for task in rows_of("splice_sites"):
-        for row in task["curves"]:
-            cells = []
-            for name in ("deletion drop", "insertion rise"):
-                change = row[f"{name}, difference"]
-                cells += [row[name], f"{change['mean']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"]
-            rows.append([task["network"], task["kind"], task["curve sites"], row["method"], *cells])
+    for row in kept("splice_sites", "curves"):
+        cells = []
+        for name in ("deletion drop", "insertion rise"):
+            change = row[f"{name}, difference"]
+            cells += [row[name], f"{change['mean']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})"]
+        task = (row["network"], row["kind"])
+        rows.append([*task, drawn[task], row["method"], *cells])
     header = ["network", "sites", "n", "method", "deletion drop", "less LRP epsilon-plus"]
     return markdown([*header, "insertion rise", "less LRP epsilon-plus"], rows)
 
@@ -348,7 +298,7 @@ IMAGES = {**METRICS, "flipping_drop": "flipping drop"}
 
 
 def _images() -> pd.DataFrame:
-    return _with_p(rows_of("images")[0]["rows"])
+    return _with_p(kept("images"))
 
 
 def images() -> str:
@@ -362,7 +312,7 @@ def images_compromises() -> str:
 
 
 def neurons() -> str:
-    table = pd.DataFrame(rows_of("images")[0]["neurons"])
+    table = pd.DataFrame(kept("images", "neurons"))
     columns = ["kept", "overlap, one class", "overlap, two classes", "overlap, by chance"]
     grouped = table.groupby(["network", "p", "layer from the output"], sort=False)[columns].mean()
     rows = [[*key, *(float(row[c]) for c in columns)] for key, row in grouped.iterrows()]  # type: ignore[misc]
@@ -370,7 +320,7 @@ def neurons() -> str:
 
 
 def handover() -> str:
-    rows = sorted(rows_of("handover"), key=lambda row: (row["input"], row["p"]))
+    rows = sorted(kept("handover"), key=lambda row: (row["input"], row["p"]))
     header = ["input", "p", "zeros", "patterns", "of su(Hw)", "seqlets", "of su(Hw)", "Fi-NeMo hits"]
     keys = ("input", "p", "zero share", "patterns", "right patterns", "seqlets", "right seqlets", "hits")
     return markdown(header, [[row[key] for key in keys] for row in rows])
@@ -378,80 +328,30 @@ def handover() -> str:
 
 def remedies() -> str:
     rows = []
-    for row in rows_of("remedies"):
+    for row in kept("remedies"):
         failed = "stops" if row["failed"] else "runs"
         keys = ("patterns", "right patterns", "motifs", "seqlets", "right seqlets")
         rows.append(
             [row["maps"], row["zero share"], row["remedy"], failed, *(row.get(key, "-") for key in keys)]
         )
-    header = [
-        "maps",
-        "zeros",
-        "what is handed over",
-        "TF-MoDISco",
-        "patterns",
-        "right",
-        "of 3 motifs",
-        "seqlets",
-    ]
-    return markdown([*header, "right"], rows)
+    header = ["maps", "zeros", "what is handed over", "TF-MoDISco", "patterns", "right", "of 3 motifs"]
+    return markdown([*header, "seqlets", "right"], rows)
 
 
 def seqlets() -> str:
     names = ("precision", "recall", "base_precision", "base_recall", "recall_at_95", "recall_at_90")
     rows = []
-    for row in rows_of("seqlets"):
+    for row in kept("seqlets"):
         figures = [number(row, name) for name in names]
         rows.append([row["case"], row["method"], row.get("seqlets", row.get("error")), *figures])
     header = ["maps", "method", "seqlets", "precision", "recall", "of bases", "of bases"]
     return markdown([*header, "recall at 95 % precision", "at 90 %"], rows)
 
 
-def plot_proportions() -> None:
-    """Draw metrics against p: synthetic, su(Hw), images."""
-    figure = Figure(figsize=(11, 8.2), layout="constrained")
-    axes = figure.subplots(3, 4)
-    table = synthetic()
-    table = table[table["composite"] == "epsilon-plus"]
-    panels = {"mass_in_sites": "mass in mask", "auprc": "AUPRC", "zero_share": "zeros"}
-    for row, (data, last, label) in enumerate(
-        (
-            (table, "deletion_drop", "synthetic"),
-            (_real_by_p(), "deletion_drop", "su(Hw)"),
-            (_images_by_p(), "flipping_drop", "images"),
-        )
-    ):
-        for axis, (column, title) in zip(
-            axes[row], {**panels, last: last.replace("_", " ")}.items(), strict=True
-        ):
-            _by_p(axis, data, column)
-            axis.set_title(f"{label}: {title}", fontsize=9)
-    axes[0][0].legend(fontsize=8, frameon=False)
-    for axis in axes[2]:
-        axis.set_xlabel("p")
-    figure.savefig(RESULTS / "proportions.png", dpi=100)
-
-
-def _by_p(axis: Axes, data: pd.DataFrame, column: str) -> None:
-    for place, method in enumerate(("PLRP-lambda", "PLRP-M", "PLRP-lambda, then LRP")):
-        part = data[data["method"].isin([method, "LRP"])]
-        part = part.assign(p=pd.to_numeric(part["p"], errors="coerce")).dropna(subset=["p"])
-        if method not in set(part["method"]):
-            continue
-        grouped = part.groupby("p")[column]
-        mean, sd = grouped.mean(), grouped.std(ddof=0)
-        axis.plot(mean.index, mean, marker=MARKERS[place], ms=4, lw=1.2, color=f"C{place}", label=method)
-        axis.fill_between(mean.index, mean - sd, mean + sd, color=f"C{place}", alpha=0.15, lw=0)
-    axis.grid(lw=0.4, color="0.9")
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(labelsize=8)
-
-
 def _real_by_p() -> pd.DataFrame:
-    found = rows_of("real")
-    some = {row["method"]: row for row in found["some windows"]["methods"]}
+    some = {row["method"]: row for row in kept("real", "some windows, methods")}
     rows = []
-    for row in found["all windows"]["methods"]:
+    for row in kept("real", "all windows, methods"):
         match = re.fullmatch(r"(P?LRP(?:-lambda|-M)?) epsilon-plus(?: p=(.*))?", row["method"])
         if match:
             faithful = some[row["method"]]["deletion_drop"]
@@ -463,5 +363,36 @@ def _images_by_p() -> pd.DataFrame:
     return _epsilon_plus(_images())
 
 
-if __name__ == "__main__":
-    main()
+def by_p() -> list[tuple[str, pd.DataFrame, str]]:
+    """Name, rows under epsilon-plus, and column of faithfulness, of what is drawn against p."""
+    return [
+        ("synthetic", _epsilon_plus(synthetic()), "deletion_drop"),
+        ("su(Hw)", _real_by_p(), "deletion_drop"),
+        ("images", _images_by_p(), "flipping_drop"),
+    ]
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "summary": summary,
+    "synthetic-networks": synthetic_networks,
+    "synthetic-composites": synthetic_composites,
+    "synthetic-proportions": synthetic_proportions,
+    "synthetic-compromises": synthetic_compromises,
+    "real": real,
+    "real-differences": real_differences,
+    "weak-sites": weak_sites,
+    "randomisation": randomisation,
+    "variants": variants,
+    "insulators-data": insulators_data,
+    "insulators": insulators,
+    "insulators-few": insulators_few,
+    "splice-shares": splice_shares,
+    "splice-curves": splice_curves,
+    "images": images,
+    "images-compromises": images_compromises,
+    "neurons": neurons,
+    "handover": handover,
+    "remedies": remedies,
+    "seqlets": seqlets,
+}
+"""Each table of the page, by the name that stands before it there."""

@@ -1,6 +1,6 @@
 """Seqlets against known sites: ours beside tangermeme's and TF-MoDISco's, by precision and recall.
 
-    python benchmarks/seqlets.py --save     40 s; with tangermeme if it is installed
+    python -m benchmarks.evidence.seqlets --save     40 s; with tangermeme if it is installed
 
 Real: the 221 held-out peaks; sites are matches of the su(Hw) matrix above 10 bits on either strand.
 Planted: sites of three motifs on noise, whose smallest contributions are set to zero. A seqlet is right if it
@@ -14,15 +14,17 @@ over its thresholds.
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import ROOT, save
 
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.evaluation.sites import matrix_hits, read_matrix
 from sparselrp_cli.motifs.database import read_database
@@ -218,12 +220,13 @@ def recall_at(rankings: list[Spans], sites: np.ndarray, precision: float) -> flo
     return best / max(int(number.max()), 1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    arguments = parser.parse_args()
+def options() -> argparse.ArgumentParser:
+    return parser(__doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("seqlets", given, torch.device("cpu"))
     methods: dict[str, Callable[[Case], Spans]] = {
         "sparselrp, shuffled windows": lambda case: ours(case, "background"),
         "sparselrp, permuted": lambda case: ours(case, "permuted"),
@@ -259,8 +262,7 @@ def main() -> None:
                         "  ".join(f"{k}={v:.3f}" if isinstance(v, float) else str(v) for k, v in row.items()),
                         flush=True,
                     )
-    if arguments.save:
-        save("seqlets", rows, torch.device("cpu"))
+    keeper.keep({"rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
 """Time of the selection alone: which neurons stay, and their scale, for one layer of random relevance.
 
-    python benchmarks/selection.py --save
+    python -m benchmarks.speed.selection --save
 
 As ratios to `torch.sort` of the same relevance. The relevance is that of a rectified layer: half of it zero.
 """
 
+import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import torch
-from common import interleaved, parser, ratios, ready_device, save
 from torch import Tensor
 
+from benchmarks.options import timing_parser
+from benchmarks.record import Keeper
+from benchmarks.timing import interleaved, ratios, ready_device
 from sparselrp_cli.relevance.pruning import Pruning, kept, survivors_scale
 
 LAYERS = {"Basset-like 300x1000": 300_000, "BPNet-like 64x2114": 135_296, "CI-SpliceAI 32x10001": 320_032}
@@ -35,9 +38,14 @@ CONTENDERS: dict[str, Callable[[Tensor, Tensor], object]] = {
 }
 
 
-def main() -> None:
-    given = parser(__doc__).parse_args()
-    device = ready_device(given)
+def options() -> argparse.ArgumentParser:
+    return timing_parser(__doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    device = ready_device(given.device)
+    keeper = Keeper.start("selection", given, device)
     rows = []
     for layer, neurons in LAYERS.items():
         for batch in (1, 8):
@@ -45,13 +53,12 @@ def main() -> None:
             a = torch.randn(batch, neurons, generator=generator).relu().to(device)
             c = torch.randn(batch, neurons, generator=generator).to(device)
             runs = {name: lambda run=run, a=a, c=c: run(a, c) for name, run in CONTENDERS.items()}
-            times = interleaved(runs, given.repeats, device)
+            times = interleaved(runs, given.rounds, device)
             sort = 1000 * statistics.median(times["torch.sort"]) / batch
             row = {"layer": layer, "batch": batch, "torch.sort, ms a sample": sort}
             rows.append({**row, **ratios(times, "torch.sort")})
     print(pd.DataFrame(rows).set_index(["layer", "batch"]).T.to_string(float_format="%.3f"))
-    if given.save:
-        save("selection", rows, device)
+    keeper.keep({"rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much relevance falls on real splice sites, and whether it is what the networks use: by method.
 
-    python benchmarks/splice_sites.py --save     half an hour on two shared cores; --quick takes two minutes
+    python -m benchmarks.evidence.splice_sites --save     half an hour; --quick takes two minutes
 
 CI-SpliceAI's first network (windows of 10,001 bp) and MMSplice's donor and acceptor (18 and 53 bp), at real
 sites of hg19 chr22:20-21 Mb that the network finds: exon ends before GT, or after AG. `public.py` fetches the
@@ -14,7 +14,6 @@ or the only logit (MMSplice).
 """
 
 import argparse
-import csv
 import os
 import sys
 import tempfile
@@ -34,10 +33,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from Bio import SeqIO
-from Bio.Seq import reverse_complement
-from methods import refined
-from public import public_path
 
+from benchmarks.evidence.methods import refined
+from benchmarks.evidence.public import public_path
+from benchmarks.junctions import sites, windows
+from benchmarks.options import parser
+from benchmarks.record import Keeper, Row, Tables
 from sparselrp_cli.evaluation.faithfulness import Curves, curves
 from sparselrp_cli.evaluation.intervals import interval
 from sparselrp_cli.graph.canonical import CanonicalGraph
@@ -140,42 +141,6 @@ TASKS = (
     Task("MMSplice", "donor", "Donor.h5", None, 4, _SHORT, 100, 100, 5),
     Task("MMSplice", "acceptor", "Acceptor.h5", None, 50, _SHORT, 100, 100, 5),
 )
-
-
-def sites(sequence: str, first_base: int, table: Path, chrom: str, kind: str) -> list[tuple[int, str]]:
-    """Find positions in the sequence (of the exon's last or first base) and strands of GT and AG sites.
-
-    The table gives for each gene the bases before and after its introns, 1-based, in ascending order.
-    """
-    found = set()
-    with table.open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            before_intron = (kind == "donor") == (row["strand"] == "+")
-            column = row["jn_start"] if before_intron else row["jn_end"]
-            for number in column.split(",") if row["chr"] == chrom else ():
-                position = int(number) - 1 - first_base
-                inside = position + 1 if before_intron else position - 2
-                letters = sequence[max(inside, 0) : inside + 2] if 0 <= position < len(sequence) else ""
-                letters = letters if row["strand"] == "+" else reverse_complement(letters)
-                if letters == ("GT" if kind == "donor" else "AG"):
-                    found.add((position, row["strand"]))
-    return sorted(found)
-
-
-def windows(
-    model: LoadedModel, sequence: str, places: list[tuple[int, str]], site: int
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield one-hot windows (1, 4, L) in the sense of transcription, the site at offset `site`."""
-    for position, strand in places:
-        left = site if strand == "+" else model.window - 1 - site
-        start = position - left
-        if start < 0 or start + model.window > len(sequence):
-            continue
-        piece = sequence[start : start + model.window]
-        piece = piece if strand == "+" else reverse_complement(piece)
-        one_hot = torch.from_numpy(encode(piece.encode())).float()[None]
-        if float(one_hot.sum()) > 0.9 * model.window:
-            yield position, model.layout.to_model(one_hot)
 
 
 @dataclass(frozen=True, eq=False)
@@ -374,24 +339,37 @@ def show(row: dict[str, Any]) -> None:
     print(pd.DataFrame(lines).map(shown).to_string(index=False), flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    parser.add_argument("--quick", action="store_true", help="few sites, and curves of one")
-    arguments = parser.parse_args()
+def tables(found: Sequence[dict[str, Any]]) -> Tables:
+    """Lay out the tasks, and a row for each of their methods and curves."""
+    tasks: list[Row] = []
+    methods: list[Row] = []
+    drawn: list[Row] = []
+    for row in found:
+        about = {"network": row["network"], "kind": row["kind"]}
+        tasks.append({name: value for name, value in row.items() if name not in ("methods", "curves")})
+        methods += [{**about, **method} for method in row["methods"]]
+        drawn += [{**about, **curve} for curve in row["curves"]]
+    return {"tasks": tasks, "methods": methods, "curves": drawn}
+
+
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--quick", action="store_true", help="few sites, and curves of one")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("splice_sites", given, torch.device("cpu"))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for task in TASKS:
-            if arguments.quick:
+            if given.quick:
                 task = replace(task, sites=4, curve_sites=1, draws=1)
             rows.append(run_task(load(task, Path(folder))))
             show(rows[-1])
-    if arguments.save:
-        from common import save  # not above: common reads `sites` and `windows` from here
-
-        save("splice_sites", rows, torch.device("cpu"))
+            keeper.keep_so_far(tables(rows))
+    keeper.keep(tables(rows))
 
 
 if __name__ == "__main__":

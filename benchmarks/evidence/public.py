@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-CACHE = Path(__file__).parent / "cache"
+CACHE = Path(__file__).parents[1] / "cache"
 ANY_WHEEL = (
     "--no-deps", "--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--abi=cp311",
     "--platform=manylinux_2_28_x86_64",

@@ -1,33 +1,35 @@
 """What TF-MoDISco and Fi-NeMo make of our files, for every proportion pruned.
 
-    python benchmarks/handover.py --save               needs the commands `modisco` and `finemo`; 30 minutes
-    python benchmarks/handover.py --remedies --save    what to do about exact zeros; 15 minutes
+    python -m benchmarks.evidence.handover --save               needs `modisco` and `finemo`; 30 minutes
+    python -m benchmarks.evidence.handover --remedies --save    what to do about exact zeros; 15 minutes
 
 The 221 held-out su(Hw) peaks are explained at each p. `modisco motifs` reads the arrays (npz), the same in
 one file (h5), and the archive, whose zeros are exact; Fi-NeMo reads the archive and its windows, and calls
 hits of what TF-MoDISco found. A pattern is su(Hw)'s if Tomtom finds MA0533.1 first among JASPAR's insects
 with q < 0.01.
 
-With --remedies the maps are planted: sites of three motifs on noise (`benchmarks/seqlets.py`), of which the
+With --remedies the maps are planted: sites of three motifs on noise (`evidence/seqlets.py`), of which the
 smallest 95 or 97 % are zero. They reach TF-MoDISco as they are, with noise on the zeros, or as before the
 zeros were made.
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from common import RESULTS, ROOT, save
-from seqlets import PLANTED, planted
 
+from benchmarks.evidence.seqlets import PLANTED, planted
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.motifs.database import match, read_database
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -45,13 +47,6 @@ def explain(prefix: Path, p: float) -> float:
     assert run([*given, "-p", str(p), "-o", str(prefix), "-q", *formats]) == 0
     with ArchiveReader(f"{prefix}.h5") as reader:
         return float(reader.column("zero_share").mean())
-
-
-def kept_rows(measured: str) -> list[dict[str, Any]]:
-    """Read the rows of the input that isn't measured anew."""
-    path = RESULTS / "handover_cpu.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [row for row in rows if row["input"] != measured]
 
 
 def tool(*command: object) -> str | None:
@@ -83,26 +78,31 @@ def patterns(path: Path, database: Any, wanted: tuple[str, ...] = (SUHW,)) -> di
     return found | {"motifs": len(names)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument(
         "--input",
         choices=("all", "arrays", "one file", "archive"),
         default="all",
-        help="measure one, and keep the figures of the others",
+        help="measure one only, which isn't kept: kept figures are of one run",
     )
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    parser.add_argument(
+    found.add_argument(
         "--remedies", action="store_true", help="planted maps with zeros, handed over in six ways"
     )
-    arguments = parser.parse_args()
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = options()
+    given = asked.parse_args(arguments)
+    if given.input != "all" and (given.save or given.out):
+        asked.error("--input measures a part; --save and --out keep whole runs")
+    keeper = Keeper.start("remedies" if given.remedies else "handover", given, torch.device("cpu"))
     database = read_database(str(ROOT / "data" / "jaspar2026-insects.meme"))
-    if arguments.remedies:
-        remedies(database, arguments.save)
+    if given.remedies:
+        remedies(database, keeper)
         return
-    rows = [] if arguments.input == "all" else kept_rows(arguments.input)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for p in PROPORTIONS:
             prefix = Path(folder) / f"p{p:g}"
@@ -112,22 +112,22 @@ def main() -> None:
                 "one file": ("-i", f"{prefix}.modisco.h5"),
                 "archive": ("-i", f"{prefix}.h5"),
             }
-            for name, given in inputs.items():
-                if arguments.input not in ("all", name):
+            for name, files in inputs.items():
+                if given.input not in ("all", name):
                     continue
                 motifs = Path(f"{prefix}.{name}.h5")
-                failed = tool("modisco", "motifs", *given, *MODISCO, "-o", motifs)
+                failed = tool("modisco", "motifs", *files, *MODISCO, "-o", motifs)
                 row: dict[str, Any] = {"p": p, "zero share": zeros, "input": name, "failed": failed}
                 if failed is None:
                     row |= patterns(motifs, database)
                     row["finemo"], row["hits"] = hits(prefix, motifs)
                 rows.append(row)
                 print(row, flush=True)
-                if arguments.save:
-                    save("handover", rows, torch.device("cpu"))
+                keeper.keep_so_far({"rows": rows})
+    keeper.keep({"rows": rows})
 
 
-def remedies(database: Any, keep: bool) -> None:
+def remedies(database: Any, keeper: Keeper) -> None:
     """Hand planted maps with zeros to TF-MoDISco in several ways."""
     matrices = {known.name: known.frequencies for known in database}
     rows: list[dict[str, Any]] = []
@@ -146,8 +146,8 @@ def remedies(database: Any, keep: bool) -> None:
                     row = {"maps": kind, "zero share": share, "remedy": name, "failed": failed}
                     rows.append(row | (patterns(out, database, PLANTED) if failed is None else {}))
                 print(rows[-1], flush=True)
-                if keep:
-                    save("remedies", rows, torch.device("cpu"))
+                keeper.keep_so_far({"rows": rows})
+    keeper.keep({"rows": rows})
 
 
 def ways(dense: np.ndarray, share: float) -> dict[str, np.ndarray]:
