@@ -2,6 +2,7 @@
 # Everything that needs a GPU, in one go of under seven minutes: bash benchmarks/gpu_check.sh [OUT]
 # Where there is no GPU, the parts that need one are skipped by name, and the rest runs on the CPU.
 #   PYTHON=...       the interpreter (default: python3), with torch, triton and the project's dependencies
+#   SPARSELRP_COMMIT=...  what the figures are of, where the code has come without its history
 #   DEEP=FOLDER      an imported deep network to check as well
 #   PARTS="a b"      only these: environment tests agreement speed command
 set -u
@@ -10,7 +11,7 @@ OUT=${1:-gpu-check}
 PYTHON=${PYTHON:-python3}
 PARTS=${PARTS:-environment tests agreement speed command}
 mkdir -p "$OUT"
-export PYTHONPATH=.:benchmarks${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+export PYTHONPATH=.${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 failed=0
 gpu=$("$PYTHON" -c 'import torch; print(torch.cuda.is_available())')
 if [ "$gpu" = True ]; then device=cuda; else device=cpu; fi
@@ -29,10 +30,11 @@ skip() { echo "== $1: skipped, no NVIDIA GPU here"; }
 
 environment() {
   command -v nvidia-smi > /dev/null && nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
-  git log -1 --format='commit %H' 2> /dev/null
-  git status --porcelain 2> /dev/null | sed 's/^/dirty: /' | head -5
   "$PYTHON" - <<'P'
 import importlib.metadata as m, platform, torch
+from benchmarks.history import current_commit
+commit, dirty = current_commit()
+print("commit", commit, "with changes" if dirty else "")
 print("python", platform.python_version(), "torch", torch.__version__, "cuda", torch.version.cuda)
 for name in ("triton", "numpy", "numba", "h5py", "pybigtools", "click"):
     try: print(name, m.version(name))
@@ -67,8 +69,9 @@ if [ "$device" = cuda ]; then
 else
   skip tests
 fi
-part agreement 130 "$PYTHON" benchmarks/robustness/gpu_agreement.py --out "$OUT" --device $device ${DEEP:+--model "$DEEP"} ${AGREEMENT_OPTIONS:-}
-part speed 90 "$PYTHON" benchmarks/gpu_speed.py --out "$OUT" --device $device ${SPEED_OPTIONS:-}
+part agreement 130 "$PYTHON" -m benchmarks.robustness.gpu_agreement --out "$OUT" --device $device ${DEEP:+--model "$DEEP"} ${AGREEMENT_OPTIONS:-}
+part speed 90 "$PYTHON" -m benchmarks.speed.engine_speed --out "$OUT" --device $device --batches 1 16 256 --rounds 3 ${SPEED_OPTIONS:-}
+part speed-profile 30 "$PYTHON" -m benchmarks.speed.gpu_profile --device $device
 part command 60 bash -c command_line
 rm -f "$OUT"/run*.h5 "$OUT"/run*.bw "$OUT"/tiles.bed "$OUT"/run*.tsv "$OUT"/run*.json
 exit $failed

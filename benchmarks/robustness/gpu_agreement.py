@@ -1,45 +1,47 @@
 """Relevance on a GPU against the CPU in float64: the zoo, the shipped network, and a deep one.
 
-    python benchmarks/robustness/gpu_agreement.py --out DIR [--model FOLDER] [--processes 8] [--only NAME]
+    python -m benchmarks.robustness.gpu_agreement --save [--model FOLDER] [--processes 8] [--only NAME]
 
 For three composites, p = 0, 0.02 and 0.25, PLRP-lambda and PLRP-M: the largest difference of contributions,
 relative to the largest contribution, in float64 and in float32; whether two runs give equal bytes; batches
-of 1, 7 and 64; and each place where the walk makes the host wait for the GPU. One row a network and setting
-goes to DIR/gpu_agreement.json, what is out of bounds is printed, and the exit code says whether anything was.
+of 1, 7 and 64; and each place where the walk makes the host wait for the GPU. What is out of bounds is
+printed, and the exit code says whether anything was.
 """
 
 import argparse
 import itertools
-import json
 import multiprocessing
 import os
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.passes.ends import undo_ends
+from sparselrp_cli.graph.targets import Target, TargetParser
+from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.relevance.batching import prepare_device
+from sparselrp_cli.relevance.composites import PRESETS
+from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.pruning import Pruning
 
-from sparselrp_cli.graph.canonical import CanonicalGraph  # noqa: E402
-from sparselrp_cli.graph.capture import capture  # noqa: E402
-from sparselrp_cli.graph.loaded import capture_model, output_names  # noqa: E402
-from sparselrp_cli.graph.passes.ends import undo_ends  # noqa: E402
-from sparselrp_cli.graph.targets import Target, TargetParser  # noqa: E402
-from sparselrp_cli.model.loading import ModelRequest, load_model  # noqa: E402
-from sparselrp_cli.model.output_names import OutputNames  # noqa: E402
-from sparselrp_cli.relevance.batching import prepare_device  # noqa: E402
-from sparselrp_cli.relevance.composites import PRESETS  # noqa: E402
-from sparselrp_cli.relevance.explainer import Explainer, Explanation  # noqa: E402
-from sparselrp_cli.relevance.pruning import Pruning  # noqa: E402
+if TYPE_CHECKING:
+    from zoo.entry import Entry
 
 COMPOSITES = ("epsilon-plus", "epsilon", "epsilon-gamma")
 PRUNINGS = {
@@ -74,10 +76,16 @@ class Subject:
         return self.windows[:count].to(device, dtype)
 
 
-def of_zoo(name: str) -> Subject:
+def zoo() -> dict[str, "Entry"]:
+    """The networks of the tests, by name."""
+    sys.path.insert(0, str(ROOT / "tests"))
     from zoo.architectures import ZOO
 
-    entry = next(e for e in ZOO if e.name == name)
+    return {entry.name: entry for entry in ZOO}
+
+
+def of_zoo(name: str) -> Subject:
+    entry = zoo()[name]
     windows = entry.windows(max(BATCHES))
     graph, _ = undo_ends(capture(entry.build(), windows[:2]))
     names = tuple(OutputNames(o.name, (), entry.axes) for o in graph.outputs)
@@ -126,8 +134,8 @@ def waits(explainer: Explainer, x: Tensor) -> list[str]:
         if "synchroniz" not in str(message):
             return
         own = [f for f in traceback.extract_stack() if "sparselrp_cli" in f.filename]
-        place = own[-1] if own else None
-        places.append(f"{place.filename.split('sparselrp_cli/')[-1]}:{place.lineno}" if place else filename)
+        if own:  # not where torch begins to look
+            places.append(f"{own[-1].filename.split('sparselrp_cli/')[-1]}:{own[-1].lineno}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -206,36 +214,42 @@ def faults(row: dict[str, Any]) -> list[str]:
     return wrong
 
 
-def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--out", type=Path, required=True)
-    options.add_argument("--model", action="append", default=[], help="a model folder more")
-    options.add_argument("--processes", type=int, default=min(8, os.cpu_count() or 1))
-    options.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    options.add_argument("--only", help="networks with this in their name")
-    given = options.parse_args()
-    from zoo.architectures import ZOO
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--model", action="append", default=[], help="a model folder more")
+    found.add_argument("--processes", type=int, default=min(8, os.cpu_count() or 1))
+    found.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    found.add_argument("--only", default="", metavar="TEXT", help="networks with this in their name")
+    return found
 
-    tasks = [("zoo", entry.name) for entry in ZOO]
-    tasks += [("folder", str(folder)) for folder in (ROOT / "models" / "suhw-dm3", *given.model)]
-    tasks = [task for task in reversed(tasks) if not given.only or given.only in task[1]]
-    found: list[dict[str, Any]] = []
-    pool = ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn"))
-    with pool, (given.out / "gpu_agreement.json").open("w") as stream:
-        for done in pool.map(measure, *zip(*tasks, strict=True), [given.device] * len(tasks)):
-            found += done
-            stream.writelines(json.dumps(row) + "\n" for row in done)
-            stream.flush()
-    wrong = [(row, faults(row)) for row in found if faults(row)]
+
+def report(rows: Sequence[dict[str, Any]]) -> bool:
+    """Print what is out of bounds, and how far the rest goes; whether anything is."""
+    wrong = [(row, faults(row)) for row in rows if faults(row)]
     for row, why in wrong:
         print(row["network"], row.get("composite", ""), row.get("pruning", ""), "; ".join(why))
         print(*row.get("trace", []), sep="\n", end="\n" if "trace" in row else "")
-    whole = [row for row in found if "error" not in row]
+    whole = [row for row in rows if "error" not in row]
     for name in (*BOUNDS, "batches", "conservation"):
         worst = max((row[name] for row in whole), default=float("nan"))
         print(f"{name}: at most {worst:.1e} over {len(whole)} settings")
-    print(f"{len(tasks)} networks, {len(wrong)} settings out of bounds")
+    print(f"{len({row['network'] for row in rows})} networks, {len(wrong)} settings out of bounds")
     return bool(wrong)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = options().parse_args(arguments)
+    tasks = [("zoo", name) for name in zoo()]
+    tasks += [("folder", str(folder)) for folder in (ROOT / "models" / "suhw-dm3", *given.model)]
+    tasks = [task for task in reversed(tasks) if given.only in task[1]]  # the longest first
+    keeper = Keeper.start("gpu_agreement", given, torch.device(given.device))
+    rows: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
+        for done in pool.map(measure, *zip(*tasks, strict=True), [given.device] * len(tasks)):
+            rows += done
+            keeper.keep_so_far({"rows": rows})
+    keeper.keep({"rows": rows})
+    return report(rows)
 
 
 if __name__ == "__main__":
