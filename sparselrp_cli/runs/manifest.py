@@ -1,11 +1,12 @@
 """What was run on what: the manifest, equal for equal runs (no times, no host names)."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sparselrp_cli.files.digest import FileEntry
 
 SCHEMA_VERSION = 2
 
@@ -36,12 +37,7 @@ class ModelRecord:
 
 def file_entry(path: str | Path) -> dict[str, Any]:
     """Describe a file by name, size in bytes and sha256; a pipe, which is gone, by its name alone."""
-    if not Path(path).is_file():
-        return {"file": str(path)}
-    path = Path(path)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}
+    return FileEntry.of(path).to_json()
 
 
 def build_manifest(
