@@ -29,7 +29,8 @@ from sparselrp_cli.motifs.database import read_database
 from sparselrp_cli.motifs.null import fit_null
 from sparselrp_cli.motifs.seqlets import call_seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
-from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchivedWindow, ArchiveRows
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchiveRows
+from sparselrp_cli.sequences.windows import Window
 
 PLANTED = ("MA0533.1", "MA0013.1", "MA0010.2")
 WINDOWS, LENGTH = 400, 500
@@ -122,7 +123,7 @@ def planted(
 
 def _write(path: Path, one_hot: np.ndarray, values: np.ndarray) -> None:
     n, _, length = one_hot.shape
-    windows = [ArchivedWindow("planted", i * length, (i + 1) * length, f"w{i}", "+", i) for i in range(n)]
+    windows = [Window("planted", i * length, (i + 1) * length, f"w{i}", "+", i) for i in range(n)]
     maps = (one_hot * values[:, None])[None].astype(np.float32)
     rows = ArchiveRows(
         windows, one_hot, maps, dict.fromkeys(ACCOUNTING, np.zeros((1, n))), np.zeros(n, np.int64)

@@ -18,9 +18,9 @@ ALLOWED = {
     "model": {"files"},
     "graph": {"model"},
     "relevance": {"model", "graph"},
-    "outputs": {"files"},
+    "outputs": {"files", "sequences"},
     "motifs": {"files", "sequences", "outputs"},
-    "report": {"files", "outputs"},
+    "report": {"files", "sequences", "outputs"},
     "runs": {"files", "sequences", "model", "graph", "relevance", "outputs", "motifs"},
     "evaluation": {"files", "sequences", "model", "graph", "relevance", "outputs", "runs"},
     "cli": {

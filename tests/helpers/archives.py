@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sparselrp_cli.outputs.archive import ACCOUNTING, ArchivedWindow, ArchiveRows, ArchiveWriter
+from sparselrp_cli.outputs.archive import ACCOUNTING, ArchiveRows, ArchiveWriter
+from sparselrp_cli.sequences.windows import Window
 
 SIZES = {"chr2": 60, "chr10": 45, "empty": 7, "chr1": 50}
 
@@ -10,7 +11,7 @@ SIZES = {"chr2": 60, "chr10": 45, "empty": 7, "chr1": 50}
 def windows_at(places, length):
     """Windows at (chrom, start), named and numbered in their order."""
     return [
-        ArchivedWindow(chrom, start, start + length, f"peak_{i}", "+-."[i % 3], 2 * i)
+        Window(chrom, start, start + length, f"peak_{i}", "+-."[i % 3], 2 * i)
         for i, (chrom, start) in enumerate(places)
     ]
 

@@ -18,7 +18,7 @@ from hostile.mutations import mutate, mutate_json
 from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.model.architectures import ARCHITECTURES
 from sparselrp_cli.model.loading import ModelRequest, load_model
-from sparselrp_cli.outputs.archive import ArchivedWindow, ArchiveReader, ArchiveRows, ArchiveWriter
+from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveRows, ArchiveWriter
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING
 from sparselrp_cli.outputs.export import export_files
@@ -27,6 +27,7 @@ from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.merge import merge
 from sparselrp_cli.runs.recording import read_state
 from sparselrp_cli.sequences.source import open_source
+from sparselrp_cli.sequences.windows import Window
 
 WINDOW = 24
 SPECS = [
@@ -85,9 +86,7 @@ def make_seeds(folder: Path) -> None:
 
 def _write_archive(path: Path) -> None:
     rng = np.random.default_rng(0)
-    windows = [
-        ArchivedWindow("chr1", s, s + 20, f"w{s}", "+", i) for i, s in enumerate((-3, 0, 8, 8, 50, 95))
-    ]
+    windows = [Window("chr1", s, s + 20, f"w{s}", "+", i) for i, s in enumerate((-3, 0, 8, 8, 50, 95))]
     bases = rng.integers(0, 5, (6, 20))
     rows = ArchiveRows(
         windows, (bases[:, None] == np.arange(4)[:, None]).astype(np.uint8),

@@ -2,7 +2,7 @@
 
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, ArchiveDtype
 from sparselrp_cli.outputs.archive.reader import ArchiveReader, Coordinates
-from sparselrp_cli.outputs.archive.rows import ACCOUNTING, SPREAD, ArchivedWindow, ArchiveRows, WindowLike
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, SPREAD, ArchiveRows
 from sparselrp_cli.outputs.archive.writer import ArchiveWriter
 
 __all__ = [
@@ -13,7 +13,5 @@ __all__ = [
     "ArchiveReader",
     "ArchiveRows",
     "ArchiveWriter",
-    "ArchivedWindow",
     "Coordinates",
-    "WindowLike",
 ]
