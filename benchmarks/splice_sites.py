@@ -47,7 +47,8 @@ from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.importing import ImportRequest, import_model, write_folders
 from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
 from sparselrp_cli.model.output_names import OutputNames
-from sparselrp_cli.relevance.composites import DEFAULT, PRESETS
+from sparselrp_cli.relevance.choices import COMPOSITE
+from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.scoring import Scorer
@@ -189,7 +190,7 @@ class Subject:
     target: Target
 
     def explainer(self, method: Method) -> Explainer:
-        axis, composite = self.model.layout.base_axis, PRESETS[method.composite or DEFAULT]
+        axis, composite = self.model.layout.base_axis, PRESETS[method.composite or COMPOSITE]
         return Explainer(self.graph, [self.target], self.names, composite, method.pruning, base_axis=axis)
 
     @cached_property

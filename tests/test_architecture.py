@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sparselrp_cli.cli.options import COMPOSITES, OVERLAPS
+from sparselrp_cli.cli.options import OVERLAPS
 from sparselrp_cli.outputs.overlap import POLICIES
+from sparselrp_cli.relevance.choices import COMPOSITE, COMPOSITES, DTYPES, REDUCED
 from sparselrp_cli.relevance.composites import PRESETS
 
 PACKAGE = Path(__file__).parents[1] / "sparselrp_cli"
@@ -98,4 +99,6 @@ def test_tensors_dont_enter_a_room_of_arrays(room):
 
 def test_the_command_line_names_what_there_is():
     assert tuple(PRESETS) == COMPOSITES
+    assert COMPOSITE in PRESETS
+    assert set(REDUCED) <= set(DTYPES)
     assert set(OVERLAPS) == set(POLICIES)

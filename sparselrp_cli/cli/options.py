@@ -10,16 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from sparselrp_cli.errors import printable
+from sparselrp_cli.relevance.choices import COMPOSITE, COMPOSITES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "modisco-h5", "finemo")
 OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
-COMPOSITES = (
-    "epsilon-plus", "epsilon", "epsilon-gamma", "epsilon-alpha2-beta1", "epsilon-plus-flat",
-    "epsilon-plus-box",
-    "epsilon-gamma-box", "epsilon-plus-w-square", "z-plus", "gamma", "zero",
-)  # fmt: skip
 
 
 class Proportion(click.ParamType[float | str]):
@@ -79,7 +75,7 @@ class CompositeName(click.ParamType[str]):
 def composite_option(command: Command) -> Command:
     """Add the choice of rules."""
     return click.option(
-        "--composite", type=CompositeName(), default=COMPOSITES[0], show_default=True,
+        "--composite", type=CompositeName(), default=COMPOSITE, show_default=True,
         help="Which rule for which layer: a preset (listed by `sparselrp inspect`) or a TOML file.",
     )(command)  # fmt: skip
 

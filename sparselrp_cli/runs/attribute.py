@@ -19,12 +19,12 @@ from sparselrp_cli.outputs.archive.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import skipped_line
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_device, prepare_device
+from sparselrp_cli.relevance.choices import REDUCED
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.windows import ExplainedWindows
 from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.manifest import build_manifest, difference, without_results
 from sparselrp_cli.runs.models import (
-    REDUCED,
     ExplainOptions,
     Member,
     averaged,

@@ -14,6 +14,7 @@ from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
+from sparselrp_cli.relevance.choices import DTYPES, REDUCED
 from sparselrp_cli.relevance.ensemble import EnsembleExplainer
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.precision import agreement
@@ -24,15 +25,6 @@ from sparselrp_cli.runs.manifest import ModelRecord
 from sparselrp_cli.sequences.source import Batch
 
 logger = logging.getLogger("sparselrp")
-
-DTYPES = {
-    "float32": torch.float32,
-    "tf32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float64": torch.float64,
-}
-REDUCED = ("tf32", "bfloat16")
-"""Types whose error is measured and reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +108,7 @@ def prepare(options: ExplainOptions, label: str, model: LoadedModel, device: tor
         )  # fmt: skip
         return WindowExplainer(explainer, model.layout, average_strands=options.average_strands)
 
-    windows = explaining(DTYPES[options.dtype])
+    windows = explaining(getattr(torch, DTYPES[options.dtype]))
     exact = explaining(torch.float32) if options.dtype in REDUCED else None
     return Member(label, model, windows.explainer, windows, exact)
 
