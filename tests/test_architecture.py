@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparselrp_cli.cli.options import OVERLAPS
+from sparselrp_cli.outputs.choices import OVERLAPS
 from sparselrp_cli.outputs.overlap import POLICIES
 from sparselrp_cli.relevance.choices import COMPOSITE, COMPOSITES, DTYPES, REDUCED
 from sparselrp_cli.relevance.composites import PRESETS

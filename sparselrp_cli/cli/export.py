@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log, track_options
+from sparselrp_cli.outputs.formats import EXPORTED
 
 
 @click.command(short_help="Tracks and motif-ready files again, from the archive (CPU, no torch).")
@@ -42,5 +43,5 @@ def export(
     for archive in archives:
         target = prefix or archive.with_suffix("")
         with ArchiveReader(archive) as reader, locked(target):
-            files = export_files(reader, target, formats or ("bigwig", "modisco", "finemo"), overlap)
+            files = export_files(reader, target, formats or EXPORTED, overlap)
         logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, files)))

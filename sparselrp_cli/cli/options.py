@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 import click
 
 from sparselrp_cli.errors import printable
+from sparselrp_cli.outputs.choices import OVERLAPS
+from sparselrp_cli.outputs.formats import FORMATS
 from sparselrp_cli.relevance.choices import COMPOSITE, COMPOSITES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-FORMATS = ("h5", "bigwig", "bedgraph", "modisco", "modisco-h5", "finemo")
-OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
 
 
 class Proportion(click.ParamType[float | str]):

@@ -24,12 +24,13 @@ from sparselrp_cli.outputs.archive.rows import (
     Reals,
     WindowAccounts,
 )
+from sparselrp_cli.outputs.choices import ARCHIVE_DTYPES
 from sparselrp_cli.sequences.windows import Window
 
 Rows = slice | npt.NDArray[np.integer[Any]]
 AGAIN = "copy it again, or make it again with `sparselrp attribute`"
 _LONGEST = 1 << 40  # bp, of a chromosome
-_TYPES = (np.float16, np.float32, np.float64)
+_TYPES = tuple(map(np.dtype, ARCHIVE_DTYPES))
 # What HDF5 and h5py raise at damaged bytes; text that isn't UTF-8 is a ValueError.
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
 
