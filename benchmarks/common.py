@@ -25,8 +25,9 @@ from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.architectures import BPNet, PooledCNN, SpliceAI
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.model.loading import LoadedModel, load_model
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer

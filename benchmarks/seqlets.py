@@ -58,11 +58,11 @@ class Case:
 
 
 def real_cases(folder: Path) -> Iterator[Case]:
-    from sparselrp_cli.model.loading import ModelRequest
-    from sparselrp_cli.relevance.pruning import Pruning
-    from sparselrp_cli.runs.attribute import AttributeOptions
+    from sparselrp_cli.model.request import ModelRequest
+    from sparselrp_cli.runs.attribute import RunRequest
     from sparselrp_cli.runs.follow_ups import explain_shuffled
     from sparselrp_cli.runs.stopping import StopRequest
+    from sparselrp_cli.settings.run import RunSettings
 
     matrix = read_matrix(ROOT / "data" / "suhw-MA0533.1.jaspar")
     for p in (0.0, 0.25, 0.9):
@@ -71,10 +71,9 @@ def real_cases(folder: Path) -> Iterator[Case]:
         regions = ROOT / "data" / "suhw-peaks.bed"
         given = ["attribute", str(genome), "-r", str(regions), "-m", str(model), "-o", str(prefix), "-q"]
         assert run([*given, "-p", str(p), "--formats", "h5"]) == 0
-        options = AttributeOptions(
-            str(genome), prefix, (ModelRequest(str(model)),), str(regions), pruning=Pruning(p)
-        )
-        background = explain_shuffled(options, [], lambda batches, _: batches, StopRequest())
+        models = (ModelRequest(str(model)),)
+        request = RunRequest(str(genome), prefix, models, RunSettings(prune=p), str(regions))
+        background = explain_shuffled(request, [], lambda batches, _: batches, StopRequest())
         archive = prefix.with_name(f"{prefix.name}.h5")
         with ArchiveReader(archive) as reader:
             one_hot, _ = reader.read(slice(0, reader.n_windows))

@@ -45,8 +45,9 @@ from sparselrp_cli.graph.loaded import capture_model, output_names
 from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.importing import ImportRequest, import_model, write_folders
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.model.loading import LoadedModel, load_model
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.choices import COMPOSITE
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer

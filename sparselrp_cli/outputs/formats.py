@@ -57,11 +57,14 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: what it is called, what it is for, what is written."""
+    """A format: what it is called, what it is, what is written."""
 
     name: str
-    use: str
+    what: str
     products: tuple[Product, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.what})"
 
 
 def _bigwig(export: Export, paths: Sequence[Path]) -> None:
@@ -101,12 +104,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Format("h5", "the archive, which all others are made from", ()),
+            Format("h5", "the archive", ()),
             Format("bigwig", "tracks", (Product(("bw",), _bigwig, of_spread=True),)),
             Format("bedgraph", "tracks as text", (Product(("bedgraph.gz",), _bedgraph, of_spread=True),)),
-            Format("modisco", "arrays for modisco -s -a", (ARRAYS, REGIONS)),
-            Format("finemo", "arrays and regions for finemo", (ARRAYS, REGIONS)),
-            Format("modisco-h5", "one file for modisco -i", (Product(("modisco.h5",), _modisco_h5),)),
+            Format("modisco", "arrays for TF-MoDISco", (ARRAYS, REGIONS)),
+            Format("finemo", "arrays and regions for Fi-NeMo", (ARRAYS, REGIONS)),
+            Format("modisco-h5", "the arrays in one file", (Product(("modisco.h5",), _modisco_h5),)),
         )
     }
 )

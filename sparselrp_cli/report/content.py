@@ -17,8 +17,6 @@ Doubles = npt.NDArray[np.float64]
 
 # Of a window, in letters.
 CROP = 60
-# Warn above, as a run does.
-WORST_ERROR = 0.01
 SHOWN_SKIPPED = 20
 
 

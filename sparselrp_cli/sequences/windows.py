@@ -2,6 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Allele = Literal["ref", "alt"]
+ALLELES: tuple[Allele, ...] = get_args(Allele)
+"""What a window around a variant holds."""
 
 
 @dataclass(frozen=True, slots=True)

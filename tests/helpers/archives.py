@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from helpers.manifests import manifest as a_manifest
 from sparselrp_cli.outputs.archive import ACCOUNTING, ArchiveRows, ArchiveWriter
 from sparselrp_cli.sequences.windows import Window
 
@@ -64,5 +65,5 @@ def write_archive(path, rows, step=None, sizes=SIZES, manifest=None, dtype="floa
     with ArchiveWriter(path, window_length=length, target_names=names, dtype=dtype, spread=spread) as writer:
         for start in range(0, len(rows), step or max(1, len(rows))):
             writer.append(rows[start : start + (step or len(rows))])
-        writer.finish(sizes, manifest or {"schema_version": 1})
+        writer.finish(sizes, a_manifest().to_json() if manifest is None else manifest)
     return path

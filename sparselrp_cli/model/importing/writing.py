@@ -14,7 +14,8 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.model.folder import SCHEMA_VERSION
 from sparselrp_cli.model.importing.imported import ImportedModel, random_windows
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.model.request import ModelRequest
 
 SPEC, WEIGHTS = "model.json", "weights.safetensors"
 _OWN_FILES = (SPEC, WEIGHTS)
