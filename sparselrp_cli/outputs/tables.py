@@ -98,10 +98,6 @@ class SkippedTable(Table):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path, (*PLACE, "reason"))
 
-    def append(self, window: Window, reason: str) -> None:
-        """Add a region."""
-        self.write(skipped_line(window, reason))
-
 
 def skipped_line(window: Window, reason: str) -> tuple[str, ...]:
     """Give the fields of a line of `SkippedTable`."""

@@ -22,12 +22,12 @@ class EnsembleExplainer:
 
     Parameters
     ----------
-    members : sequence of WindowExplainer
+    explainers : sequence of WindowExplainer
         All explain the same targets of windows of the same length.
     """
 
-    def __init__(self, members: Sequence[WindowExplainer]) -> None:
-        self.members = tuple(members)
+    def __init__(self, explainers: Sequence[WindowExplainer]) -> None:
+        self.explainers = tuple(explainers)
 
     def explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
         """Explain windows; parameters as for `WindowExplainer.explain`.
@@ -39,12 +39,12 @@ class EnsembleExplainer:
             that of the mean map. With the spread: population standard deviations (divisor: the number of
             models) of the scores and of the contributions of the observed bases.
         """
-        explained = self.members[0].explain(one_hot, reverse)
+        explained = self.explainers[0].explain(one_hot, reverse)
         dtype = explained.hypothetical.dtype
         maps, books = _Running(explained.hypothetical), _Running(_books(explained))
         kept = _Running(explained.accounting["kept_share"])
-        for member in self.members[1:]:
-            explained = member.explain(one_hot, reverse)
+        for explainer in self.explainers[1:]:
+            explained = explainer.explain(one_hot, reverse)
             maps.add(explained.hypothetical)
             books.add(_books(explained))
             kept.add(explained.accounting["kept_share"])

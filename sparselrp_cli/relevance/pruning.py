@@ -169,8 +169,8 @@ def _threshold(magnitude: Tensor, proportion: float) -> Tensor:
     return threshold.masked_fill(before_its_group < 0, 0)
 
 
-def kept_automatically(relevance: Tensor, gain: float = 1.0) -> Tensor:
-    """Keep what is above the mean magnitude of its sign, divided by `gain` [ours].
+def kept_automatically(relevance: Tensor) -> Tensor:
+    """Keep what is above the mean magnitude of its sign [ours].
 
     Pruning one more neuron then no longer saves as much sparsity as it costs mass. The largest magnitude of
     each sign always stays.
@@ -188,7 +188,7 @@ def kept_automatically(relevance: Tensor, gain: float = 1.0) -> Tensor:
         count = (magnitude > 0).sum(1, keepdim=True).clamp(min=1)
         mean = magnitude.sum(1, keepdim=True, dtype=torch.float64) / count
         largest = magnitude.amax(1, keepdim=True)
-        above = (magnitude.double() > mean / gain) | (magnitude == largest)
+        above = (magnitude.double() > mean) | (magnitude == largest)
         keep |= above & (magnitude > 0)
     return keep
 
