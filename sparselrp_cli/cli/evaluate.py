@@ -124,7 +124,7 @@ def evaluate(
         EvaluateOptions(
             archives=archives,
             sites=_sites(motif, min_bits, sites),
-            min_score=float("-inf") if min_score is None else min_score,
+            min_score=min_score,
             model=model,
             baselines=tuple(dict.fromkeys(baselines)),
             draws=draws,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,21 +41,21 @@ RANDOMISED, DRAWS = 20, 5
 Reals = npt.NDArray[np.floating]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOptions:
     """What `sparselrp evaluate` was asked to do; see its help for each."""
 
     archives: tuple[Path, ...]
-    sites: MaskSource | None = None
-    min_score: float = float("-inf")
-    model: ModelRequest | None = None
-    baselines: tuple[str, ...] = ()
-    draws: int = 0
-    strands: bool = False
-    randomise: bool = False
-    windows: int | None = None
-    seed: int = 0
-    device: str = "auto"
+    sites: MaskSource | None
+    min_score: float | None
+    model: ModelRequest | None
+    baselines: tuple[str, ...]
+    draws: int
+    strands: bool
+    randomise: bool
+    windows: int | None
+    seed: int
+    device: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +140,7 @@ def _of_target(
     scorer = None
     if prepared:
         scorer = Scorer(prepared[0].explainer, prepared[0].model.layout, target)
-        methods |= {name: _baseline(name, scorer, prepared[0], target) for name in options.baselines}
+        methods |= {name: _baseline(name, scorer, prepared[0]) for name in options.baselines}
     chosen = _chosen(options, readers[0], target)
     rows: list[dict[str, Any]] = []
     curves_of: dict[str, list[Curves]] = {}
@@ -218,7 +219,8 @@ def _require_made_with(model: LoadedModel, reader: ArchiveReader) -> None:
 
 def _chosen(options: EvaluateOptions, reader: ArchiveReader, target: int) -> npt.NDArray[np.intp]:
     """Number the windows that score enough and hold a site, evenly thinned out."""
-    fits = reader.column("score", target) > options.min_score
+    score = reader.column("score", target)
+    fits = np.ones(len(score), bool) if options.min_score is None else score > options.min_score
     if options.sites is not None:
         for rows in reader.chunks():
             fits[rows] &= options.sites(reader, rows).any(axis=1)
@@ -249,17 +251,28 @@ class _Archived:
         return self.reader.contributions(windows.rows, self.target)
 
 
-def _baseline(name: str, scorer: Scorer, model: PreparedModel, target: int) -> Method:
-    """Give a method that is computed on the spot, on what the model reads."""
+def _gradient(scorer: Scorer, _: PreparedModel, seen: OneHot) -> Reals:
+    return scorer.gradient_times_input(seen)
 
+
+def _mutagenesis(scorer: Scorer, _: PreparedModel, seen: OneHot) -> Reals:
+    return np.stack([mutagenesis(window, scorer.scores) for window in seen])
+
+
+def _deeplift_shap(scorer: Scorer, model: PreparedModel, seen: OneHot) -> Reals:
+    return deeplift_shap(model.model, scorer.target, seen)
+
+
+BASELINES: Mapping[str, Callable[[Scorer, PreparedModel, OneHot], Reals]] = MappingProxyType(
+    {"gradient-x-input": _gradient, "mutagenesis": _mutagenesis, "deeplift-shap": _deeplift_shap}
+)
+"""Methods that are computed on the spot, on what the model reads, shape (n, 4, L): give shape (n, L)."""
+
+
+def _baseline(name: str, scorer: Scorer, model: PreparedModel) -> Method:
     def of_windows(windows: _Windows) -> Reals:
         seen = np.stack([windows.seen(i) for i in range(len(windows.rows))])
-        if name == "gradient-x-input":
-            values = scorer.gradient_times_input(seen)
-        elif name == "mutagenesis":
-            values = np.stack([mutagenesis(window, scorer.scores) for window in seen])
-        else:
-            values = deeplift_shap(model.model, model.explainer.targets[target], seen)
+        values = BASELINES[name](scorer, model, seen)
         return np.where(windows.reverse[:, np.newaxis], values[:, ::-1], values)
 
     return of_windows

@@ -67,7 +67,8 @@ def track_runs(reader: Maps, policy: str, target: int = 0, *, spread: bool = Fal
     Parameters
     ----------
     reader : Maps
-    policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
+    policy : str
+        One of `overlap.POLICIES`.
     target : int
     spread : bool
         Merge the standard deviations of an archive of several models.

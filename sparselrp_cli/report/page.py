@@ -45,10 +45,10 @@ class ReportOptions:
 
     archive: Path
     output: Path
-    target: str | None = None
-    motifs: Path | None = None
-    unpruned: Path | None = None
-    n_windows: int = 6
+    target: str | None
+    motifs: Path | None
+    unpruned: Path | None
+    n_windows: int
 
 
 def write_report(options: ReportOptions) -> None:

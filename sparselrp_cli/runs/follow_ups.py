@@ -14,8 +14,7 @@ from sparselrp_cli.runs.attribute import Progress, RunRequest, attribute
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.text import is_pipe
-
-TOP = 6
+from sparselrp_cli.settings.run import TOP_WINDOWS
 
 
 def explain_shuffled(
@@ -70,7 +69,7 @@ def explain_unpruned(
         best = np.zeros(reader.n_windows)
         for target in range(reader.n_targets):
             best = np.maximum(best, np.argsort(np.argsort(reader.column("score", target), kind="stable")))
-        top = np.argsort(-best, kind="stable")[:TOP]
+        top = np.argsort(-best, kind="stable")[:TOP_WINDOWS]
         sizes = reader.chrom_sizes
         with replacing(regions) as hidden, hidden.open("w", encoding="utf-8", newline="\n") as file:
             for window in reader.windows(top):

@@ -36,6 +36,9 @@ from sparselrp_cli.settings.setting import Setting, setting, settings_of
 WARN_ABOVE = 0.01
 """A conservation error that is worth a warning, and that --strict refuses where the user set no bound."""
 
+TOP_WINDOWS = 6
+"""How many of the best windows a report shows in letters, and are explained without pruning for it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
