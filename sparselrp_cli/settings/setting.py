@@ -11,7 +11,8 @@ Section = Literal["settings", "runtime"]
 EXPLAINING = ("attribute", "variants")
 """Commands that explain."""
 
-_REQUIRED = object()
+REQUIRED = object()
+"""Of a setting that every manifest names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ class Setting:
         """
         if self.only_where_set:
             return None
-        if self.absent is _REQUIRED:
+        if self.absent is REQUIRED:
             raise WrongValueError("it is missing")
         return self.absent
 
@@ -94,7 +95,7 @@ def setting(
     commands: tuple[str, ...] = EXPLAINING,
     own_of_shard: bool = False,
     only_where_set: bool = False,
-    absent: object = _REQUIRED,
+    absent: object = REQUIRED,
 ) -> Any:
     """Declare a field of a dataclass as a setting; for the parameters see `Setting`."""
     declared = Setting(

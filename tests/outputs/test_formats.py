@@ -10,8 +10,6 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.formats import FORMATS, Format, Product, products
 
-OF_SPREAD = ("bigwig", "bedgraph")
-
 
 @pytest.fixture
 def archive(tmp_path) -> Path:
@@ -29,7 +27,7 @@ def test_a_format_writes_the_files_of_its_row_for_every_target(archive, tmp_path
     expected = []
     for target in ("task_0", "task_1"):
         for product in FORMATS[name].products:
-            middles = (target, f"{target}.sd") if name in OF_SPREAD else (target,)
+            middles = (target, f"{target}.sd") if product.of_spread else (target,)
             if product.per_target:
                 expected += [f"run.{middle}.{end}" for middle in middles for end in product.endings]
     expected += [f"run.{e}" for p in FORMATS[name].products if not p.per_target for e in p.endings]

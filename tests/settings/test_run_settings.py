@@ -26,6 +26,7 @@ from sparselrp_cli.settings.kinds import (
 )
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.run import RunSettings, run_settings
+from sparselrp_cli.settings.setting import REQUIRED, setting
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 SHARDS = st.integers(1, 999).flatmap(lambda of: st.builds(Shard, st.integers(1, of), st.just(of)))
@@ -100,12 +101,13 @@ def test_what_isnt_in_the_manifest_cant_change_results():
 
 
 @pytest.mark.parametrize("name", [each.name for each, declared in run_settings() if declared.section])
-def test_a_setting_that_is_missing_is_named(name):
+def test_a_setting_that_is_missing_is_named_unless_that_means_something(name):
     sections = RunSettings().to_manifest()
     declared = next(declared for each, declared in run_settings() if each.name == name)
     sections[declared.section].pop(name, None)
-    if declared.only_where_set:
-        assert getattr(RunSettings.from_manifest(sections), name) is None
+    if declared.only_where_set or declared.absent is not REQUIRED:
+        meant = None if declared.only_where_set else declared.absent
+        assert getattr(RunSettings.from_manifest(sections), name) == meant
     else:
         with pytest.raises(WrongValueError, match=rf"{declared.section}\.{name}: it is missing"):
             RunSettings.from_manifest(sections)
@@ -120,6 +122,12 @@ def test_a_setting_of_another_kind_is_named(name, value):
 
     with pytest.raises(WrongValueError, match=rf"^{declared.section}\.{name}: "):
         RunSettings.from_manifest(sections)
+
+
+def test_a_setting_that_older_manifests_lack_is_what_they_meant():
+    declared = setting(3, Whole(0), section="settings", explains=False, absent=7).metadata["setting"]
+
+    assert declared.when_absent() == 7
 
 
 def test_a_setting_of_a_later_version_isnt_overlooked():
