@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
@@ -40,10 +41,15 @@ class InputLayout:
 
     def to_model(self, x: Tensor) -> Tensor:
         """Reorder windows (N, 4, L) for the model."""
-        x = x[:, self._order]
+        x = _reordered(x, self._order)
         return x if self.layout == "NCL" else x.transpose(1, 2).contiguous()
 
     def from_model(self, c: Tensor) -> Tensor:
         """Bring the model's input axes back to (N, 4, L) in the order A C G T."""
         c = c if self.layout == "NCL" else c.transpose(1, 2)
-        return c[:, [self._order.index(i) for i in range(4)]]
+        return _reordered(c, [self._order.index(i) for i in range(4)])
+
+
+def _reordered(x: Tensor, order: list[int]) -> Tensor:
+    """Reorder the second axis. Slices, since an index would have to go to the device, which waits for it."""
+    return x if order == [0, 1, 2, 3] else torch.cat([x[:, i : i + 1] for i in order], 1)

@@ -5,12 +5,13 @@ models' scores, and its accounts close as each model's do.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.relevance.windows import BOOKS, ExplainedWindows, WindowExplainer, accounts
+from sparselrp_cli.relevance.windows import BOOKS, ExplainedWindows, Launched, WindowExplainer, accounts
 
 Doubles = npt.NDArray[np.float64]
 
@@ -39,7 +40,28 @@ class EnsembleExplainer:
             that of the mean map. With the spread: population standard deviations (divisor: the number of
             models) of the scores and of the contributions of the observed bases.
         """
-        explained = self.explainers[0].explain(one_hot, reverse)
+        return self.launch(one_hot, reverse).result()
+
+    def launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "LaunchedEnsemble":
+        """Begin to explain windows by the first model; the others follow where the result is asked for."""
+        return LaunchedEnsemble(
+            self.explainers, one_hot, reverse, self.explainers[0].launch(one_hot, reverse)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaunchedEnsemble:
+    """Windows that are being explained by several models."""
+
+    explainers: Sequence[WindowExplainer]
+    one_hot: npt.NDArray[np.uint8]
+    reverse: Sequence[bool]
+    first: Launched
+
+    def result(self) -> ExplainedWindows:
+        """Wait until all models have explained them."""
+        one_hot, reverse = self.one_hot, self.reverse
+        explained = self.first.result()
         dtype = explained.hypothetical.dtype
         maps, books = _Running(explained.hypothetical), _Running(_books(explained))
         kept = _Running(explained.accounting["kept_share"])

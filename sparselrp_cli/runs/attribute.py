@@ -1,6 +1,7 @@
 """The main job, end to end: sequences and a model in; archive, tracks and tables out."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -19,7 +20,8 @@ from sparselrp_cli.outputs.tables import skipped_line
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_device, prepare_device
 from sparselrp_cli.relevance.choices import REDUCED
-from sparselrp_cli.relevance.windows import ExplainedWindows
+from sparselrp_cli.relevance.ensemble import LaunchedEnsemble
+from sparselrp_cli.relevance.windows import ExplainedWindows, Launched
 from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.models import (
     PreparedModel,
@@ -43,6 +45,7 @@ from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
 
 logger = logging.getLogger("sparselrp")
 
+AnyLaunched = Launched | LaunchedEnsemble
 Progress = Callable[[Iterator[Batch], int | None], Iterator[Batch]]
 
 
@@ -288,8 +291,8 @@ def _explain_rest(
     batches = run.source.batches(run.batch_size, first, places.last)
     with stop.deferred():
         with in_background(recorder.add) as written:
-            for batch in progress(batches, left):
-                written.put(_explained(run, batch, recorder))
+            for launched in _ahead(run, progress(batches, left)):
+                written.put(_explained(run, *launched, recorder))
                 if stop.requested:
                     break
             written.finish()
@@ -298,18 +301,36 @@ def _explain_rest(
         recorder.finish()
 
 
-def _explained(run: _Run, batch: Batch, recorder: Recorder) -> Done:
-    """Explain a batch."""
+def _ahead(run: _Run, batches: Iterator[Batch]) -> Iterator[tuple[Batch, AnyLaunched | None]]:
+    """Begin to explain batches; on a GPU the next one before this one's result is taken."""
+    ahead = 1 if run.settings.device == "cuda" else 0
+    waiting: deque[tuple[Batch, AnyLaunched | None]] = deque()
+    for batch in batches:
+        waiting.append((batch, _launch(run, batch)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
+    """Begin to explain a batch; nothing where none of it can be."""
+    if not batch.windows or (batch.skipped and run.settings.strict):
+        return None
+    explainer = averaged([m.windows for m in run.models])
+    return explainer.launch(batch.one_hot, [w.strand == "-" for w in batch.windows])
+
+
+def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: Recorder) -> Done:
+    """Take the explanation of a batch."""
     settings = run.settings
     if batch.skipped and settings.strict:
         region = batch.skipped[0]
         where = f"{region.chrom}:{region.start}-{region.end}"
         raise InputError(f"region {region.name} ({where}) can't be scored: {region.reason}")
     skipped = [skipped_line(region, region.reason) for region in batch.skipped]
-    if not batch.windows:
+    if launched is None:
         return Done(batch.number, None, skipped)
-    explainer = averaged([m.windows for m in run.models])
-    explained = explainer.explain(batch.one_hot, [w.strand == "-" for w in batch.windows])
+    explained = launched.result()
     _check(settings, batch, explained)
     if settings.dtype in REDUCED and recorder.agreement is None and recorder.state.agreement is None:
         recorder.agreement = measure_agreement(run.models, batch, explained, settings.dtype)
