@@ -35,8 +35,8 @@ from sparselrp_cli.graph.loaded import capture_model, output_names  # noqa: E402
 from sparselrp_cli.graph.passes.ends import undo_ends  # noqa: E402
 from sparselrp_cli.graph.targets import Target, TargetParser  # noqa: E402
 from sparselrp_cli.model.loading import load_model  # noqa: E402
-from sparselrp_cli.model.request import ModelRequest  # noqa: E402
 from sparselrp_cli.model.output_names import OutputNames  # noqa: E402
+from sparselrp_cli.model.request import ModelRequest  # noqa: E402
 from sparselrp_cli.relevance.batching import prepare_device  # noqa: E402
 from sparselrp_cli.relevance.composites import PRESETS  # noqa: E402
 from sparselrp_cli.relevance.explainer import Explainer, Explanation  # noqa: E402
