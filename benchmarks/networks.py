@@ -16,7 +16,8 @@ from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.architectures import BPNet, PooledCNN, SpliceAI
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.request import ModelRequest
 
 SCALAR = Target("scalar", (Term(0, 0, None),))
 # The published network of 2,000 bp of context (Jaganathan et al. 2019, Cell 176:535): its convolutions, two a

@@ -31,7 +31,8 @@ from sparselrp_cli.motifs.database import read_database
 from sparselrp_cli.motifs.null import fit_null
 from sparselrp_cli.motifs.seqlets import call_seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
-from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchivedWindow, ArchiveRows
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchiveRows
+from sparselrp_cli.sequences.windows import Window
 
 PLANTED = ("MA0533.1", "MA0013.1", "MA0010.2")
 WINDOWS, LENGTH = 400, 500
@@ -59,11 +60,11 @@ class Case:
 
 
 def real_cases(folder: Path) -> Iterator[Case]:
-    from sparselrp_cli.model.loading import ModelRequest
-    from sparselrp_cli.relevance.pruning import Pruning
-    from sparselrp_cli.runs.attribute import AttributeOptions
+    from sparselrp_cli.model.request import ModelRequest
+    from sparselrp_cli.runs.attribute import RunRequest
     from sparselrp_cli.runs.follow_ups import explain_shuffled
     from sparselrp_cli.runs.stopping import StopRequest
+    from sparselrp_cli.settings.run import RunSettings
 
     matrix = read_matrix(ROOT / "data" / "suhw-MA0533.1.jaspar")
     for p in (0.0, 0.25, 0.9):
@@ -72,10 +73,9 @@ def real_cases(folder: Path) -> Iterator[Case]:
         regions = ROOT / "data" / "suhw-peaks.bed"
         given = ["attribute", str(genome), "-r", str(regions), "-m", str(model), "-o", str(prefix), "-q"]
         assert run([*given, "-p", str(p), "--formats", "h5"]) == 0
-        options = AttributeOptions(
-            str(genome), prefix, (ModelRequest(str(model)),), str(regions), pruning=Pruning(p)
-        )
-        background = explain_shuffled(options, [], lambda batches, _: batches, StopRequest())
+        models = (ModelRequest(str(model)),)
+        request = RunRequest(str(genome), prefix, models, RunSettings(prune=p), str(regions))
+        background = explain_shuffled(request, [], lambda batches, _: batches, StopRequest())
         archive = prefix.with_name(f"{prefix.name}.h5")
         with ArchiveReader(archive) as reader:
             one_hot, _ = reader.read(slice(0, reader.n_windows))
@@ -124,7 +124,7 @@ def planted(
 
 def _write(path: Path, one_hot: np.ndarray, values: np.ndarray) -> None:
     n, _, length = one_hot.shape
-    windows = [ArchivedWindow("planted", i * length, (i + 1) * length, f"w{i}", "+", i) for i in range(n)]
+    windows = [Window("planted", i * length, (i + 1) * length, f"w{i}", "+", i) for i in range(n)]
     maps = (one_hot * values[:, None])[None].astype(np.float32)
     rows = ArchiveRows(
         windows, one_hot, maps, dict.fromkeys(ACCOUNTING, np.zeros((1, n))), np.zeros(n, np.int64)

@@ -46,9 +46,11 @@ from sparselrp_cli.graph.loaded import capture_model, output_names
 from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.importing import ImportRequest, import_model, write_folders
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.model.loading import LoadedModel, load_model
 from sparselrp_cli.model.output_names import OutputNames
-from sparselrp_cli.relevance.composites import DEFAULT, PRESETS
+from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.relevance.choices import COMPOSITE
+from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.scoring import Scorer
@@ -154,7 +156,7 @@ class Subject:
     target: Target
 
     def explainer(self, method: Method) -> Explainer:
-        axis, composite = self.model.layout.base_axis, PRESETS[method.composite or DEFAULT]
+        axis, composite = self.model.layout.base_axis, PRESETS[method.composite or COMPOSITE]
         return Explainer(self.graph, [self.target], self.names, composite, method.pruning, base_axis=axis)
 
     @cached_property

@@ -33,8 +33,9 @@ from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.loaded import capture_model, output_names
 from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import prepare_device
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer, Explanation

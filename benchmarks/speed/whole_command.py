@@ -33,8 +33,9 @@ from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.architectures import BPNet
 from sparselrp_cli.model.importing.imported import ImportedModel
 from sparselrp_cli.model.importing.writing import write_folders
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.explainer import Explainer
 
 CHROMS, LENGTH = 4, 5_000_000

@@ -1,14 +1,12 @@
 """How a model wants its sequence: order of bases and of axes."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
-
-Layout = Literal["NCL", "NLC"]
+from sparselrp_cli.model.request import ALPHABET, LAYOUTS, Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +21,14 @@ class InputLayout:
         The model's order of axes: bases before or after positions.
     """
 
-    alphabet: str = "ACGT"
-    layout: Layout = "NCL"
+    alphabet: str = ALPHABET
+    layout: Layout = LAYOUTS[0]
 
     def __post_init__(self) -> None:
-        if sorted(self.alphabet.upper()) != sorted("ACGT"):
+        if sorted(self.alphabet.upper()) != sorted(ALPHABET):
             raise ModelError(f"alphabet '{self.alphabet}': must hold A, C, G and T once each")
-        if self.layout not in ("NCL", "NLC"):
-            raise ModelError(f"layout '{self.layout}': must be NCL or NLC")
+        if self.layout not in LAYOUTS:
+            raise ModelError(f"layout '{self.layout}': must be {' or '.join(LAYOUTS)}")
 
     @property
     def base_axis(self) -> int:
@@ -39,7 +37,7 @@ class InputLayout:
 
     @property
     def _order(self) -> list[int]:
-        return ["ACGT".index(base) for base in self.alphabet.upper()]
+        return [ALPHABET.index(base) for base in self.alphabet.upper()]
 
     def to_model(self, x: Tensor) -> Tensor:
         """Reorder windows (N, 4, L) for the model."""

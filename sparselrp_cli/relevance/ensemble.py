@@ -23,12 +23,12 @@ class EnsembleExplainer:
 
     Parameters
     ----------
-    members : sequence of WindowExplainer
+    explainers : sequence of WindowExplainer
         All explain the same targets of windows of the same length.
     """
 
-    def __init__(self, members: Sequence[WindowExplainer]) -> None:
-        self.members = tuple(members)
+    def __init__(self, explainers: Sequence[WindowExplainer]) -> None:
+        self.explainers = tuple(explainers)
 
     def explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
         """Explain windows; parameters as for `WindowExplainer.explain`.
@@ -44,14 +44,16 @@ class EnsembleExplainer:
 
     def launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "LaunchedEnsemble":
         """Begin to explain windows by the first model; the others follow where the result is asked for."""
-        return LaunchedEnsemble(self.members, one_hot, reverse, self.members[0].launch(one_hot, reverse))
+        return LaunchedEnsemble(
+            self.explainers, one_hot, reverse, self.explainers[0].launch(one_hot, reverse)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaunchedEnsemble:
     """Windows that are being explained by several models."""
 
-    members: Sequence[WindowExplainer]
+    explainers: Sequence[WindowExplainer]
     one_hot: npt.NDArray[np.uint8]
     reverse: Sequence[bool]
     first: Launched
@@ -63,8 +65,8 @@ class LaunchedEnsemble:
         dtype = explained.hypothetical.dtype
         maps, books = _Running(explained.hypothetical), _Running(_books(explained))
         kept = _Running(explained.accounting["kept_share"])
-        for member in self.members[1:]:
-            explained = member.explain(one_hot, reverse)
+        for explainer in self.explainers[1:]:
+            explained = explainer.explain(one_hot, reverse)
             maps.add(explained.hypothetical)
             books.add(_books(explained))
             kept.add(explained.accounting["kept_share"])

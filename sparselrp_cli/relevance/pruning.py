@@ -8,14 +8,12 @@ as equal, and so do a running sum and ``p V``.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sparselrp_cli.relevance import kernels
-
-Redistribution = Literal["lambda", "m"]
+from sparselrp_cli.relevance.choices import PROPORTION, REDISTRIBUTIONS, Redistribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +24,7 @@ class Pruning:
     ----------
     positive, negative : float
         Proportion of the positive and negative relevance mass pruned, 0 <= p < 1. `negative` None is half
-        of `positive`. The default is the largest that cost neither ranking nor faithfulness in our
-        experiments (benchmarks/RESULTS.md) [ours].
+        of `positive`.
     automatic : bool
         Choose the proportion per layer and sample instead (see `kept_automatically`).
     redistribute : {"lambda", "m"}
@@ -40,10 +37,10 @@ class Pruning:
         If a proportion isn't in [0, 1).
     """
 
-    positive: float = 0.02
+    positive: float = PROPORTION
     negative: float | None = None
     automatic: bool = False
-    redistribute: Redistribution = "lambda"
+    redistribute: Redistribution = REDISTRIBUTIONS[0]
 
     def __post_init__(self) -> None:
         for proportion in (self.positive, self.proportion_negative):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.batching import halving, to_device, to_host
-from sparselrp_cli.relevance.explainer import SCORE_FLOOR, Explainer, Explanation
+from sparselrp_cli.relevance.conservation import conservation_error
+from sparselrp_cli.relevance.explainer import Explainer, Explanation
 
 BOOKS = ("score", "relevance", "absorbed", "lost")
 
@@ -158,11 +159,9 @@ def accounts(
         The columns `BOOKS`.
     zero_share, kept_share : ndarray of float64, shape (T, N)
     """
-    score, relevance, absorbed, lost = books
-    gap = np.abs(score - relevance - absorbed - lost)
     return {
         **dict(zip(BOOKS, books, strict=True)),
-        "conservation_error": gap / np.maximum(np.abs(score), SCORE_FLOOR),
+        "conservation_error": conservation_error(*books),
         "zero_share": zero_share,
         "kept_share": kept_share,
     }
