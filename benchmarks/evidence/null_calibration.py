@@ -1,6 +1,6 @@
 """How often seqlets are called where there is nothing: shuffled windows, under both nulls.
 
-    python benchmarks/evidence/null_calibration.py --save     10 min
+    python -m benchmarks.evidence.null_calibration --save     5 min
 
 The 221 held-out su(Hw) peaks are shuffled, each window twice, keeping dinucleotides: 442 windows without
 sites to look at, and as many others for the background, anew for each of 20 seeds. The shipped model
@@ -11,21 +11,18 @@ Hochberg 1995).
 """
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from sparselrp_cli import __version__
+from benchmarks.history import ROOT
+from benchmarks.options import parser
+from benchmarks.record import Keeper
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.motifs.null import SIGNS, NoNullError, fit_null
 from sparselrp_cli.motifs.seqlets import call_seqlets
@@ -33,7 +30,6 @@ from sparselrp_cli.motifs.shuffled import write_shuffled
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.reader import Coordinates
 
-ROOT = Path(__file__).parents[2]
 MODEL, GENOME = ROOT / "models" / "suhw-dm3", ROOT / "data" / "chr2R-15-21Mb.fa.gz"
 METHODS = {
     "LRP epsilon-plus": ("-p", "0"),
@@ -97,12 +93,10 @@ def calls(windows: Maps, background: Maps) -> Iterator[dict[str, object]]:
             try:
                 null = fit_null(source, kind, sign)
             except NoNullError:
-                yield {"null": kind, "sign": name, "tested": 0, "called": 0, "has_null": False}
+                yield {"null": kind, "sign": name, "called": 0, "has_null": False}
                 continue
-            found = call_seqlets(windows, null, sign, fdr=FDR)
-            yield {
-                "null": kind, "sign": name, "tested": found.n_tested, "called": len(found), "has_null": True,
-            }  # fmt: skip
+            called = len(call_seqlets(windows, null, sign, fdr=FDR))
+            yield {"null": kind, "sign": name, "called": called, "has_null": True}
 
 
 def measure(seeds: int) -> list[dict[str, object]]:
@@ -140,67 +134,16 @@ def summary(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
     )
 
 
-def origin() -> dict[str, object]:
-    """Note the code, the versions and the machine as they are now."""
-    return {
-        "format": "sparselrp benchmark, 1",
-        "experiment": "null_calibration",
-        "commit": git("rev-parse", "HEAD") or None,
-        "dirty": bool(
-            git("status", "--porcelain", "--", ".", ":(exclude)benchmarks/results", ":(exclude)*.md")
-        ),
-        "noted": "by the run",
-        "device": "cpu",
-        "machine": processor(),
-        "threads": torch.get_num_threads(),
-        "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
-        "versions": {
-            **{name: version(name) for name in ("torch", "numba", "numpy")},
-            "triton": None,
-            "python": platform.python_version(),
-            "sparselrp": __version__,
-            "cuda": None,
-        },
-    }
-
-
-def save(rows: Sequence[dict[str, object]], header: dict[str, object]) -> Path:
-    """Keep the figures with what they come from, a row a line."""
-    tables = {"rows": rows, "summary": summary(rows).to_dict("records")}
-    lines = [f"{json.dumps(name)}: {json.dumps(value)}," for name, value in header.items()]
-    body = ",\n".join(
-        f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(row) for row in table) + "\n]"
-        for name, table in tables.items()
-    )
-    path = ROOT / "benchmarks" / "results" / "null_calibration_cpu.json"
-    path.write_text("{\n" + "\n".join(lines) + '\n"tables": {\n' + body + "\n}\n}\n")
-    return path
-
-
-def git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
-def processor() -> str:
-    """Name the processor, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]}, {len(names)} cores" if names else platform.processor()
+def options() -> argparse.ArgumentParser:
+    found = parser(__doc__)
+    found.add_argument("--seeds", type=int, default=SEEDS, help="how often (default: %(default)s)")
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    given = parser.parse_args(arguments)
-    header = origin()
-    rows = measure(given.seeds)
-    if given.save:
-        print(f"kept in {save(rows, header)}")
+    given = options().parse_args(arguments)
+    keeper = Keeper.start("null_calibration", given, torch.device("cpu"))
+    keeper.keep({"rows": measure(given.seeds)})
 
 
 if __name__ == "__main__":

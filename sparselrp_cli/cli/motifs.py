@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sparselrp_cli.cli.background import WAY, Explaining, GivenModels, find_models, make_background
-from sparselrp_cli.cli.options import (
-    BatchSize,
-    Device,
-    log_options,
-    model_details,
-    prefix_option,
-    seed_option,
-    start_log,
-    target_option,
-)
+from sparselrp_cli.cli.background import WAY, Explaining, make_background, models_of_run
+from sparselrp_cli.cli.models import models_options
+from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, start_log, target_option
+from sparselrp_cli.cli.settings import setting_option
+from sparselrp_cli.model.request import ModelRequest
 
 if TYPE_CHECKING:
     from sparselrp_cli.motifs.search import MotifOptions
@@ -42,20 +36,14 @@ logger = logging.getLogger("sparselrp")
     help="What chance gives: shuffled windows explained by the model, or, without a model, the windows' own"
     " contributions permuted, whose q-values aren't calibrated.",
 )  # fmt: skip
-@click.option(
-    "-m", "--model", "models", multiple=True, metavar="MODEL",
+@partial(
+    models_options,
+    required=False,
     help="The model of the archive, to explain shuffled windows with; once for each where it is a mean of"
     " several.  [default: the model folder that PREFIX.manifest.json names]",
-)  # fmt: skip
-@partial(model_details, several=True)
-@click.option(
-    "-b", "--batch-size", type=BatchSize(), default="auto", show_default=True,
-    help="Shuffled windows at a time; halved when memory runs out.",
-)  # fmt: skip
-@click.option(
-    "--device", type=Device(), default="auto", show_default=True,
-    help="auto, cpu or cuda[:N], to explain shuffled windows on.",
-)  # fmt: skip
+)
+@setting_option("batch_size", help="Shuffled windows at a time; halved when memory runs out.")
+@setting_option("device", help="auto, cpu or cuda[:N], to explain shuffled windows on.")
 @click.option(
     "--database",
     metavar="FILE|NAME",
@@ -83,9 +71,8 @@ logger = logging.getLogger("sparselrp")
 @click.pass_context
 def motifs(
     context: click.Context, archive: Path, prefix: Path, target: str | None, background: Path | None,
-    null: str, models: tuple[str, ...], weights: tuple[Path, ...], window: int | None, alphabet: str | None,
-    layout: str | None, inputs: tuple[str, ...], trust_model: bool, batch_size: int | None, device: str,
-    database: str | None, fdr: float, max_seqlets: int, min_seqlets: int, seed: int, quiet: bool,
+    null: str, models: tuple[ModelRequest, ...], batch_size: int | None, device: str, database: str | None,
+    fdr: float, max_seqlets: int, min_seqlets: int, seed: int, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the motifs in an archive that `attribute` made.
 
@@ -106,9 +93,6 @@ def motifs(
     for option, value in (("--background", background), ("--model", models)):
         if null == "permuted" and value:
             raise click.UsageError(f"--null permuted goes without {option}; leave one of the two out")
-    given = GivenModels(models, weights, window, alphabet, layout, inputs, trust_model)
-    if not models and (alone := given.details()):
-        raise click.UsageError(f"{alone[0]} goes with --model; name the model too")
     if background is not None and models:
         raise click.UsageError("--background is the null already; leave it out, or --model")
     from sparselrp_cli.motifs.background import background_beside
@@ -121,13 +105,13 @@ def motifs(
     if (beside := background_beside(archive, prefix, target)) is not None:
         _search(replace(options, background=beside))
         return
-    if (found := find_models(given, archive)) is None:
+    if not (known := models or models_of_run(archive)):
         _search(replace(options, advice=WAY))
         return
     if database is not None:
         _refuse_early(database)
     explaining = Explaining(device, batch_size, seed, quiet)
-    made = make_background(context, archive, prefix, found, explaining, must=bool(models))
+    made = make_background(context, archive, prefix, known, explaining, must=bool(models))
     _search_in_new_process(replace(options, background=made), context, quiet=quiet)
 
 

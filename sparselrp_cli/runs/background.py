@@ -1,21 +1,21 @@
 """The background of a run, made with its archive and its model: shuffled windows, explained alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from sparselrp_cli.errors import InputError, OutputError, Stopped, TargetError
+from sparselrp_cli.errors import InputError, Stopped, TargetError
 from sparselrp_cli.files.atomic import require_other_file
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.files.digest import FileEntry
+from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.relevance.pruning import Pruning
-from sparselrp_cli.runs.attribute import AttributeOptions, Progress
+from sparselrp_cli.runs.attribute import Progress, RunRequest
 from sparselrp_cli.runs.follow_ups import explain_shuffled
-from sparselrp_cli.runs.manifest import file_entry
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
+from sparselrp_cli.settings.manifest import ModelEntry, read_manifest
 
 
 def completed(requests: Sequence[ModelRequest], archive: Path) -> tuple[ModelRequest, ...]:
@@ -27,27 +27,28 @@ def completed(requests: Sequence[ModelRequest], archive: Path) -> tuple[ModelReq
         If the models aren't those of the archive, by their number or by the digests of their files.
     ModelError
         If one can't be loaded.
+    OutputError
+        If the archive can't be read.
     """
     with ArchiveReader(archive) as reader:
-        manifest = reader.manifest
-    recorded = _recorded(manifest)
-    if len(recorded) != len(requests):
+        manifest = read_manifest(reader)
+    made_with = manifest.models
+    if len(made_with) != len(requests):
         raise InputError(
-            f"{archive} is of {len(recorded)} models, not of {len(requests)}; give each of them once"
+            f"{archive} is of {len(made_with)} models, not of {len(requests)}; give each of them once"
         )
-    window = manifest.get("settings", {}).get("window")
-    full = []
-    for request, record in zip(requests, recorded, strict=True):
-        full.append(
-            replace(
-                request,
-                window=request.window or window,
-                alphabet=request.alphabet or record.get("alphabet"),
-                layout=request.layout or record.get("layout"),
-            )
+    full = tuple(
+        replace(
+            request,
+            window=request.window or manifest.settings.window,
+            alphabet=request.alphabet or entry.alphabet,
+            layout=request.layout or entry.layout,
         )
-        _require_recorded(full[-1], record, archive)
-    return tuple(full)
+        for request, entry in zip(requests, made_with, strict=True)
+    )
+    for request, entry in zip(full, made_with, strict=True):
+        _require_made_with(request, entry, archive)
+    return full
 
 
 def explain_background(
@@ -80,12 +81,22 @@ def explain_background(
     SparselrpError
     Stopped, KeyboardInterrupt
     """
-    path = path_of(prefix, ".background.h5")
-    require_other_file(path, archive)
+    require_other_file(path_of(prefix, ".background.h5"), archive)
     with ArchiveReader(archive) as reader:
-        options = replace(_options(reader, prefix, models), device=device, batch_size=batch_size)
+        of_run = read_manifest(reader).settings
+    settings = replace(
+        of_run.without_shard(),
+        device=device,
+        batch_size=batch_size,
+        # Of the run's own windows.
+        tile_overlap=None,
+        allele=None,
+        max_conservation_error=None,
+        strict=False,
+    )
+    request = RunRequest("", prefix, models, settings)
     try:
-        return _explained(options, archive, command, progress, stop, seed)
+        return _explained(request, archive, command, progress, stop, seed)
     except KeyboardInterrupt as error:
         # What was explained is few, and made again.
         with suppress(OSError):
@@ -96,59 +107,27 @@ def explain_background(
 
 
 def _explained(
-    options: AttributeOptions, archive: Path, command: Sequence[str], progress: Progress, stop: StopRequest,
+    request: RunRequest,
+    archive: Path,
+    command: Sequence[str],
+    progress: Progress,
+    stop: StopRequest,
     seed: int,
-) -> Path:  # fmt: skip
+) -> Path:
     try:
-        return explain_shuffled(options, command, progress, stop, seed, archive)
+        return explain_shuffled(request, command, progress, stop, seed, archive)
     except TargetError:
-        if len(options.targets) > 1:
+        if len(request.settings.targets) > 1:
             raise
         # A single scalar is explained without being named, and its name isn't always one to ask for.
-        return explain_shuffled(replace(options, targets=()), command, progress, stop, seed, archive)
+        unnamed = replace(request, settings=replace(request.settings, targets=()))
+        return explain_shuffled(unnamed, command, progress, stop, seed, archive)
 
 
-def _options(reader: ArchiveReader, prefix: Path, models: tuple[ModelRequest, ...]) -> AttributeOptions:
-    """Read from an archive how it was explained."""
-    try:
-        settings, runtime = reader.manifest["settings"], reader.manifest["runtime"]
-        automatic = settings["prune"] == "auto"
-        return AttributeOptions(
-            sequences="",
-            prefix=prefix,
-            models=models,
-            targets=tuple(settings["targets"]),
-            composite=settings["composite"],
-            pruning=Pruning(
-                0.0 if automatic else settings["prune"],
-                None if automatic else settings["prune_negative"],
-                automatic,
-                settings["redistribute"],
-            ),
-            average_strands=settings["reverse_complement"],
-            dtype=runtime["dtype"],
-            archive_dtype=settings["archive_dtype"],
-        )
-    except (KeyError, TypeError) as error:
-        raise OutputError(
-            f"{reader.path} doesn't say how it was explained ({error}); make a background with `sparselrp"
-            " shuffle` and `attribute`, and give it with --background"
-        ) from error
-
-
-def _recorded(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Give what the manifest says of each model, with the input it takes."""
-    if "models" in manifest:
-        return list(manifest["models"])
-    settings = manifest.get("settings", {})
-    return [{**manifest.get("model", {}), **{k: settings.get(k) for k in ("alphabet", "layout")}}]
-
-
-def _require_recorded(request: ModelRequest, record: Mapping[str, Any], archive: Path) -> None:
+def _require_made_with(request: ModelRequest, entry: ModelEntry, archive: Path) -> None:
     model = load_model(request)
-    given = [file_entry(path).get("sha256") for path in model.files]
-    if given != [entry.get("sha256") for entry in record.get("files", [])]:
+    if [FileEntry.of(path).sha256 for path in model.files] != entry.digests:
         raise InputError(
-            f"{archive} was made with the model '{record.get('name')}' from other files than the given"
+            f"{archive} was made with the model '{entry.name}' from other files than the given"
             f" '{model.name}'; give the model it is of"
         )

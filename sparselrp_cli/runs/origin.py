@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.runs.manifest import difference, without_results
+from sparselrp_cli.settings.manifest import difference, without_results
 
 
 def command_of(archive: Path) -> list[str]:

@@ -130,7 +130,7 @@ def archive_and_motif(folder):
     path, _ = planted_archive(folder / "a.h5", n=5, sites=())
     start, end, centre = np.array([[10, 20, 30, 40], [25, 41, 52, 61], [18, 30, 40, 50]])
     relevance, q = np.array([5.0, 1.5, -3.0, 9.0]), np.array([1e-3, 1e-2, 0.05, 1e-150])
-    seqlets = Seqlets(1, np.array([3, 0, 1, 3]), start, end, centre, relevance, np.full(4, 1e-4), q, 1000)
+    seqlets = Seqlets(1, np.array([3, 0, 1, 3]), start, end, centre, relevance, np.full(4, 1e-4), q)
     instances = Instances(np.array([1, 3]), np.array([50, 50]), np.array([False, True]), 12)
     matrix = np.ones((12, 4))
     return path, seqlets, Motif(1, instances, matrix, matrix, matrix)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import Stopped
 from sparselrp_cli.model.architectures import ARCHITECTURES
-from sparselrp_cli.model.loading import ModelRequest
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.motifs.background import background_beside, is_shuffled
 from sparselrp_cli.motifs.null import require_same_explanation
 from sparselrp_cli.outputs.archive import ArchiveReader
