@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError, UnsupportedOperationError
-from sparselrp_cli.graph.operations import Dim, Operation, map_tensors
+from sparselrp_cli.graph.operations import At, Dim, Operation, map_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,7 @@ class Unsupported(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
 
     def describe(self) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
-from sparselrp_cli.graph.operations import Layer, Samples
+from sparselrp_cli.graph.operations import At, Layer, Samples
 from sparselrp_cli.graph.passes.cropping import Span, crop
 from sparselrp_cli.relevance.ledger import Ledger, PrunedLayer
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask, plan_pruning
@@ -105,6 +105,11 @@ class ForwardPass:
                 memos[node.name] = memo
         return cls(program.samples(n), values, memos, Denominators(not once, program.masked_layers), once)
 
+    def at(self, node: Node) -> At:
+        """Give what an operation read, made and remembered."""
+        inputs = tuple(self.values[name] for name in node.inputs)
+        return At(inputs, self.values[node.name], self.memos.get(node.name))
+
 
 def walk(
     program: Program, forward: ForwardPass, seeds: Mapping[str, Tensor]
@@ -174,8 +179,7 @@ class _Walk:
 
     def _move_offset(self, node: Node, offset: Tensor) -> None:
         """Carry relevance that doesn't depend on the input through an operation that moves it."""
-        memo = self.forward.memos.get(node.name)
-        pulled = node.operation.pull(offset, self._inputs(node), self.values[node.name], memo)
+        pulled = node.operation.pull(offset, self.forward.at(node))
         left = self.forward.samples[node.name].sums(offset)
         for name, part in zip(node.inputs, pulled, strict=True):
             if part is not None:
@@ -187,20 +191,16 @@ class _Walk:
         known = self.multipliers.get(name)
         self.multipliers[name] = c if known is None else known + c
 
-    def _inputs(self, node: Node) -> tuple[Tensor, ...]:
-        return tuple(self.values[i] for i in node.inputs)
-
     def _operation(self, node: Node, c: Tensor) -> None:
-        inputs = self._inputs(node)
-        self._book_constants(node, c, inputs)
-        pulled = node.operation.pull(c, inputs, self.values[node.name], self.forward.memos.get(node.name))
+        at = self.forward.at(node)
+        self._book_constants(node, c, at)
+        pulled = node.operation.pull(c, at)
         for name, part in zip(node.inputs, pulled, strict=True):
             if part is not None:
                 self._give(name, part)
 
-    def _book_constants(self, node: Node, c: Tensor, inputs: tuple[Tensor, ...]) -> None:
-        output, memo = self.values[node.name], self.forward.memos.get(node.name)
-        absorbed = node.operation.absorbed(c, inputs, output, memo)
+    def _book_constants(self, node: Node, c: Tensor, at: At) -> None:
+        absorbed = node.operation.absorbed(c, at)
         if absorbed is not None:
             self.ledger.to_bias += sums(absorbed, self.forward.samples[node.name])
 
@@ -233,11 +233,10 @@ class _Walk:
     def _pull_along(self, reading: Reading, c: Tensor, *, book: bool) -> Tensor:
         """Carry a multiplier from a layer's input back to the tensor it reads."""
         for node in reversed(reading.path):
-            inputs = self._inputs(node)
+            at = self.forward.at(node)
             if book:
-                self._book_constants(node, c, inputs)
-            memo = self.forward.memos.get(node.name)
-            (pulled,) = node.operation.pull(c, inputs, self.values[node.name], memo)
+                self._book_constants(node, c, at)
+            (pulled,) = node.operation.pull(c, at)
             if pulled is None:
                 raise ValueError(f"'{node.name}' moves neurons and must carry relevance")
             c = pulled

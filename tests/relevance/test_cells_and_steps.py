@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations import Decision, Place, Recurrent
+from sparselrp_cli.graph.operations import At, Decision, Place, Recurrent
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -45,5 +45,6 @@ def test_a_step_function_absorbs_what_it_is_given():
     x, c = draw(2, 3), draw(2, 3, seed=1)
     operation = Decision(torch.ops.aten.sign.default, (("self", Place(0)),), "sign")
     y, memo = operation.forward(x)
-    assert operation.pull(c, (x,), y, memo) == (None,)
-    torch.testing.assert_close(operation.absorbed(c, (x,), y, memo), c * x.sign())
+    at = At((x,), y, memo)
+    assert operation.pull(c, at) == (None,)
+    torch.testing.assert_close(operation.absorbed(c, at), c * x.sign())

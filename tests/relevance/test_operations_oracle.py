@@ -20,6 +20,7 @@ from torch.nn import functional
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.operations import (
     Activation,
+    At,
     Attention,
     Contraction,
     GatedLinear,
@@ -522,15 +523,16 @@ def test_relevance_follows_the_papers_formula_and_is_conserved(make, seed):
     operation, inputs, oracle = make(rng)
     tensors = tuple(tensor(x) for x in inputs)
     y, memo = operation.forward(*tensors)
+    at = At(tensors, y, memo)
     c = tensor(rng.normal(size=tuple(y.shape)))
     R = (y * c).numpy()
     expected = oracle(R, *inputs)
-    pulled = operation.pull(c, tensors, y, memo)
+    pulled = operation.pull(c, at)
     found = [np.zeros(x.shape) if p is None else x * p.numpy() for x, p in zip(inputs, pulled, strict=True)]
     for got, wanted in zip(found, expected, strict=True):
         # Where terms nearly cancel, relevance is large and its rounding too.
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9 * max(1.0, np.abs(R).max()))
-    absorbed = operation.absorbed(c, tensors, y, memo)
+    absorbed = operation.absorbed(c, at)
     assert absorbed is None or absorbed.shape == y.shape, "absorbed relevance is told at the output"
     taken = 0.0 if absorbed is None else float(absorbed.sum())
     turnover = np.abs(R).sum() + sum(np.abs(r).sum() for r in found)

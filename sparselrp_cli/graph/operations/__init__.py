@@ -8,6 +8,7 @@ from sparselrp_cli.graph.operations.activations import Activation
 from sparselrp_cli.graph.operations.arithmetic import Add, ChannelAffine, Negate, Scale, Shift, Subtract
 from sparselrp_cli.graph.operations.attention import Attention, LogSumExp, MatrixProduct, Softmax
 from sparselrp_cli.graph.operations.base import (
+    At,
     BatchDim,
     Dim,
     Operation,
@@ -45,6 +46,7 @@ __all__ = [
     "Activation",
     "AdaptivePool",
     "Add",
+    "At",
     "Attention",
     "AveragePool",
     "BatchDim",

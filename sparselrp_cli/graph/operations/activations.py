@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.graph.operations.base import Operation
+from sparselrp_cli.graph.operations.base import At, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +97,22 @@ class Activation(Operation):
             return torch.where(x > 0, x, self.slope * x), None
         return FUNCTIONS[self.function].call(x, *self.arguments), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        (x,) = inputs
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        (x,) = at.inputs
         if self.is_relu:
-            return (torch.ops.aten.threshold_backward(multiplier, output, 0),)
+            return (torch.ops.aten.threshold_backward(c, at.output, 0),)
         if self.slope is not None:
-            return (torch.where(x > 0, multiplier, self.slope * multiplier),)
+            return (torch.where(x > 0, c, self.slope * c),)
         if self.function == "leaky_relu":
-            return (torch.where(x > 0, multiplier, self._leak * multiplier),)
+            return (torch.where(x > 0, c, self._leak * c),)
         value, slope = self._at_zero
         small = x.abs() < (math.sqrt(torch.finfo(x.dtype).eps) if value else _NEAR_ZERO)
-        ratio = torch.where(small, slope, (output - value) / torch.where(small, 1.0, x))
-        return (multiplier * ratio,)
+        ratio = torch.where(small, slope, (at.output - value) / torch.where(small, 1.0, x))
+        return (c * ratio,)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
         value, _ = self._at_zero
-        return multiplier * value if value else None
+        return c * value if value else None
 
     @property
     def is_relu(self) -> bool:

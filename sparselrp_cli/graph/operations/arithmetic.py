@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparselrp_cli.graph.operations.base import Operation
+from sparselrp_cli.graph.operations.base import At, Operation
 
 
 def finite(constant: Tensor) -> Tensor:
@@ -29,12 +29,10 @@ class Add(Operation):
         x, y = inputs
         return (x + y if self.alpha == 1 else x + self.alpha * y), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        x, y = inputs
-        scaled = multiplier if self.alpha == 1 else self.alpha * multiplier
-        return multiplier.sum_to_size(x.shape), scaled.sum_to_size(y.shape)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        x, y = at.inputs
+        scaled = c if self.alpha == 1 else self.alpha * c
+        return c.sum_to_size(x.shape), scaled.sum_to_size(y.shape)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs) and self.alpha >= 0
@@ -50,10 +48,8 @@ class Subtract(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] - inputs[1], None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return multiplier.sum_to_size(inputs[0].shape), -multiplier.sum_to_size(inputs[1].shape)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return c.sum_to_size(at.inputs[0].shape), -c.sum_to_size(at.inputs[1].shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +62,8 @@ class Negate(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return -inputs[0], None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (-multiplier,)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (-c,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +77,8 @@ class Scale(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] * self.factor, None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return ((multiplier * self.factor).sum_to_size(inputs[0].shape),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return ((c * self.factor).sum_to_size(at.inputs[0].shape),)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0] and bool((self.factor >= 0).all())
@@ -102,15 +94,11 @@ class Shift(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] + self.constant, None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (multiplier.sum_to_size(inputs[0].shape),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (c.sum_to_size(at.inputs[0].shape),)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        return multiplier * finite(self.constant)
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        return c * finite(self.constant)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0] and bool((self.constant >= 0).all())
@@ -134,15 +122,11 @@ class ChannelAffine(Operation):
         (x,) = inputs
         return x * self._spread(self.scale, x) + self._spread(self.shift, x), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (multiplier * self._spread(self.scale, multiplier),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (c * self._spread(self.scale, c),)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        return multiplier * self._spread(self.shift, multiplier)
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        return c * self._spread(self.shift, c)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0] and bool((self.scale >= 0).all()) and bool((self.shift >= 0).all())

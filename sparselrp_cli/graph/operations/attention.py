@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparselrp_cli.graph.operations.base import Dim, Operation, numbers
+from sparselrp_cli.graph.operations.base import At, Dim, Operation, numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +23,9 @@ class MatrixProduct(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] @ inputs[1], None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        x, y = inputs
-        half = multiplier / 2
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        x, y = at.inputs
+        half = c / 2
         return (
             (half @ y.transpose(-1, -2)).sum_to_size(x.shape),
             (x.transpose(-1, -2) @ half).sum_to_size(y.shape),
@@ -64,21 +62,17 @@ class Softmax(Operation):
         s = inputs[0].softmax(self.axis)
         return (inputs[0].log_softmax(self.axis) if self.logarithm else s), s
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         if self.logarithm:
-            return (multiplier - memo * multiplier.sum(self.axis, keepdim=True),)
-        return (softmax_pull(multiplier, memo, self.axis),)
+            return (c - at.memo * c.sum(self.axis, keepdim=True),)
+        return (softmax_pull(c, at.memo, self.axis),)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        (x,) = inputs
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        (x,) = at.inputs
         if self.logarithm:
-            constant: Tensor = output - x + (memo * x).sum(self.axis, keepdim=True)
-            return multiplier * constant
-        return multiplier * softmax_constant(x, memo, self.axis)
+            constant: Tensor = at.output - x + (at.memo * x).sum(self.axis, keepdim=True)
+            return c * constant
+        return c * softmax_constant(x, at.memo, self.axis)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return not self.logarithm
@@ -106,16 +100,12 @@ class LogSumExp(Operation):
             values = values.unsqueeze(axis)
         return values
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (memo * self._kept(multiplier, inputs[0]),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (at.memo * self._kept(c, at.inputs[0]),)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        constant: Tensor = output - (memo * inputs[0]).sum(self.axes, keepdim=self.keepdim)
-        return multiplier * constant
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        constant: Tensor = at.output - (at.memo * at.inputs[0]).sum(self.axes, keepdim=self.keepdim)
+        return c * constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,26 +131,22 @@ class Attention(Operation):
         on_shares = multiplier @ v.transpose(-1, -2) / 2
         return on_shares, softmax_pull(on_shares, shares, -1)
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        q, k, v = inputs
-        _, shares = memo
-        _, on_logits = self._on_logits(multiplier, v, shares)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        q, k, v = at.inputs
+        _, shares = at.memo
+        _, on_logits = self._on_logits(c, v, shares)
         half = on_logits * self.scale / 2
         return (
             (half @ k).sum_to_size(q.shape),
             (half.transpose(-1, -2) @ q).sum_to_size(k.shape),
-            (shares.transpose(-1, -2) @ multiplier / 2).sum_to_size(v.shape),
+            (shares.transpose(-1, -2) @ c / 2).sum_to_size(v.shape),
         )
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        logits, shares = memo
-        on_shares, on_logits = self._on_logits(multiplier, inputs[2], shares)
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        logits, shares = at.memo
+        on_shares, on_logits = self._on_logits(c, at.inputs[2], shares)
         taken: Tensor = (on_shares * shares - on_logits * logits).sum(-1, keepdim=True)
-        return (taken / multiplier.shape[-1]).expand_as(multiplier)
+        return (taken / c.shape[-1]).expand_as(c)
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return 2 * numbers(output) * int(str(inputs[1][-2]))

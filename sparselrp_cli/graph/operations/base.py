@@ -121,11 +121,30 @@ def tracked(shape: Sequence[Dim], source: Sequence[Dim]) -> tuple[Dim, ...]:
     return (*shape[:axis], BatchDim(multiple, inner), *shape[axis + 1 :])
 
 
+@dataclass(frozen=True, slots=True)
+class At:
+    """The place that a multiplier is carried through: one operation in one batch.
+
+    Attributes
+    ----------
+    inputs : tuple of Tensor
+        What the operation read.
+    output : Tensor
+        What it made.
+    memo : Any
+        What its `forward` remembered beside that.
+    """
+
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    memo: Any = None
+
+
 class Operation(ABC):
     """One kind of operation of a canonical graph.
 
     In *multiplier form* a neuron with activation ``a`` has relevance ``r = a * c``; `pull` turns the
-    multiplier at the output into multipliers at the inputs.
+    multiplier ``c`` at the output into multipliers at the inputs.
     """
 
     kind: ClassVar[str]
@@ -140,14 +159,10 @@ class Operation(ABC):
         """Compute the output, and what `pull` wants to remember."""
 
     @abstractmethod
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        """Carry the multiplier from the output to each input, shapes as the inputs'; None carries nothing."""
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        """Carry the multiplier `c` from the output to each input, shaped as it; None carries nothing."""
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
         """Relevance that constants of this operation take, elementwise at the output; None if none."""
         return None
 

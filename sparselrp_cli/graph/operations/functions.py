@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations.base import Operation
+from sparselrp_cli.graph.operations.base import At, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,10 @@ class Homogeneous(_Call):
         linear = not isinstance(self.degree, Tensor) and self.degree == 1
         return "in proportion to the terms" if linear else "the same share to each factor (uniform)"
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        share = multiplier / self.degree
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        share = c / self.degree
         with torch.inference_mode(False), torch.enable_grad():
-            leaves = tuple(x.clone().requires_grad_() for x in inputs)
+            leaves = tuple(x.clone().requires_grad_() for x in at.inputs)
             return torch.autograd.grad(self._call(leaves), leaves, share.clone(), allow_unused=True)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
@@ -101,12 +99,8 @@ class Decision(_Call):
     kind: ClassVar[str] = "decision"
     passes: ClassVar[str] = "decides; carries none"
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return tuple(None for _ in inputs)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return tuple(None for _ in at.inputs)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        return multiplier * output
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        return c * at.output

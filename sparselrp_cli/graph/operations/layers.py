@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.graph.operations.base import Dim, Operation, numbers
+from sparselrp_cli.graph.operations.base import At, Dim, Operation, numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,9 @@ class Layer(Operation):
         z = self.apply(inputs[0], self.weight, self.bias)
         return (z.relu_() if self.rectified else z), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         """Carry the plain gradient; a composite's rule takes the place of this."""
-        return (self.transpose(multiplier, self.weight, inputs[0]),)
+        return (self.transpose(c, self.weight, at.inputs[0]),)
 
 
 @dataclass(frozen=True, eq=False)

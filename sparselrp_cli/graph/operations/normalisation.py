@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations.base import Operation
+from sparselrp_cli.graph.operations.base import At, Operation
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,19 +54,15 @@ class Normalise(Operation):
         y = y if self.weight is None else y * self.weight
         return (y if self.bias is None else y + self.bias), scale
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        c = multiplier if self.weight is None else multiplier * self.weight
-        rows = self._rows(c) * memo
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        c = c if self.weight is None else c * self.weight
+        rows = self._rows(c) * at.memo
         if self.centred:
             rows = rows - rows.mean(-1, keepdim=True)
-        return (rows.reshape(inputs[0].shape),)
+        return (rows.reshape(at.inputs[0].shape),)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        return None if self.bias is None else multiplier * self.bias
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        return None if self.bias is None else c * self.bias
 
     def describe(self) -> str:
         return self.name

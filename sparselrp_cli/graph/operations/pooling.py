@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.graph.operations.base import Operation
+from sparselrp_cli.graph.operations.base import At, Operation
 
 aten = torch.ops.aten
 
@@ -62,12 +62,10 @@ class MaxPool(_WindowedPool):
             self._pad(self.dilation, 1), self.ceil_mode,
         )  # fmt: skip
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         spatial = len(self.width)
         grad = aten.max_pool2d_with_indices_backward(
-            _as_2d(multiplier, spatial), _as_2d(inputs[0], spatial), *self._sizes(), memo
+            _as_2d(c, spatial), _as_2d(at.inputs[0], spatial), *self._sizes(), at.memo
         )
         return (_from_2d(grad, spatial),)
 
@@ -91,13 +89,9 @@ class AveragePool(_WindowedPool):
         spatial = len(self.width)
         return _from_2d(functional.avg_pool2d(_as_2d(inputs[0], spatial), *self._sizes()), spatial), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         spatial = len(self.width)
-        grad = aten.avg_pool2d_backward(
-            _as_2d(multiplier, spatial), _as_2d(inputs[0], spatial), *self._sizes()
-        )
+        grad = aten.avg_pool2d_backward(_as_2d(c, spatial), _as_2d(at.inputs[0], spatial), *self._sizes())
         return (_from_2d(grad, spatial),)
 
 
@@ -118,13 +112,11 @@ class AdaptivePool(Operation):
             return _from_2d(y, spatial), winners
         return _from_2d(aten.adaptive_avg_pool2d(x, size), spatial), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         spatial = len(self.size)
-        c, x = _as_2d(multiplier, spatial).contiguous(), _as_2d(inputs[0], spatial)
+        c, x = _as_2d(c, spatial).contiguous(), _as_2d(at.inputs[0], spatial)
         if self.maximum:
-            grad = aten.adaptive_max_pool2d_backward(c, x, memo)
+            grad = aten.adaptive_max_pool2d_backward(c, x, at.memo)
         else:
             grad = aten._adaptive_avg_pool2d_backward(c, x)
         return (_from_2d(grad, spatial),)
@@ -169,10 +161,8 @@ class Sum(_Reduction):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].sum(self.axes, keepdim=self.keepdim), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (self._back(multiplier, inputs[0]).expand_as(inputs[0]),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (self._back(c, at.inputs[0]).expand_as(at.inputs[0]),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,11 +175,9 @@ class Mean(_Reduction):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].mean(self.axes, keepdim=self.keepdim), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        terms = inputs[0].numel() // max(output.numel(), 1)
-        return ((self._back(multiplier, inputs[0]) / terms).expand_as(inputs[0]),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        terms = at.inputs[0].numel() // max(at.output.numel(), 1)
+        return ((self._back(c, at.inputs[0]) / terms).expand_as(at.inputs[0]),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,11 +199,9 @@ class Maximum(_Reduction):
         y = rows.gather(-1, winners).squeeze(-1)
         return (self._restore(y, inputs[0]) if self.keepdim else y), winners
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        x = inputs[0]
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        x = at.inputs[0]
         rows, order = self._rows(x)
-        grad = torch.zeros_like(rows).scatter_(-1, memo, multiplier.reshape(memo.shape))
+        grad = torch.zeros_like(rows).scatter_(-1, at.memo, c.reshape(at.memo.shape))
         permuted = grad.reshape([x.shape[a] for a in order])
         return (permuted.permute([order.index(a) for a in range(x.dim())]),)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.operations.arithmetic import finite
-from sparselrp_cli.graph.operations.base import Operation
+from sparselrp_cli.graph.operations.base import At, Operation
 
 ProductRule = Literal["uniform", "signal-take-all"]
 
@@ -44,13 +44,11 @@ class Product(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] * inputs[1], None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         share = 0.5 if self._signal is None else 1.0
         return tuple(
-            (share * multiplier * inputs[1 - i]).sum_to_size(x.shape) if self._signal in (None, i) else None
-            for i, x in enumerate(inputs)
+            (share * c * at.inputs[1 - i]).sum_to_size(x.shape) if self._signal in (None, i) else None
+            for i, x in enumerate(at.inputs)
         )
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
@@ -73,10 +71,8 @@ class Quotient(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] / inputs[1], None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (multiplier / inputs[1]).sum_to_size(inputs[0].shape), None
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (c / at.inputs[1]).sum_to_size(at.inputs[0].shape), None
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
@@ -95,10 +91,8 @@ class GatedLinear(Operation):
         gate = gate.sigmoid()
         return signal * gate, gate
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (torch.cat([multiplier * memo, torch.zeros_like(memo)], self.axis),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (torch.cat([c * at.memo, torch.zeros_like(at.memo)], self.axis),)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0]
@@ -124,26 +118,22 @@ class Where(Operation):
         condition, first, second = self._all(inputs)
         return torch.where(condition.bool(), first, second), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        condition, first, second = self._all(inputs)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        condition, first, second = self._all(at.inputs)
         chosen = condition.bool()
         pulled = (
             None,
-            (multiplier * chosen).sum_to_size(first.shape) if self.parts[1] is None else None,
-            (multiplier * ~chosen).sum_to_size(second.shape) if self.parts[2] is None else None,
+            (c * chosen).sum_to_size(first.shape) if self.parts[1] is None else None,
+            (c * ~chosen).sum_to_size(second.shape) if self.parts[2] is None else None,
         )
         return tuple(p for p, part in zip(pulled, self.parts, strict=True) if part is None)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        chosen = self._all(inputs)[0].bool()
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        chosen = self._all(at.inputs)[0].bool()
         taken: Tensor | None = None
         for part, mask in ((self.parts[1], chosen), (self.parts[2], ~chosen)):
             if part is not None and bool((finite(part) != 0).any()):
-                share = multiplier * mask * finite(part)
+                share = c * mask * finite(part)
                 taken = share if taken is None else taken + share
         return taken
 

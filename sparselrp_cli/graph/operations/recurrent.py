@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations.base import Dim, Operation, numbers
+from sparselrp_cli.graph.operations.base import At, Dim, Operation, numbers
 
 EPSILON = 1e-6
 
@@ -84,15 +84,11 @@ class Recurrent(Operation):
         z = from_input + from_hidden
         return (z.tanh() if self.cell == "tanh" else z.relu()), c, (z,)
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (self._walk(multiplier, inputs[0], memo)[0],)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (self._walk(c, at.inputs[0], at.memo)[0],)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        return self._walk(multiplier, inputs[0], memo)[1]
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        return self._walk(c, at.inputs[0], at.memo)[1]
 
     def _walk(self, multiplier: Tensor, x: Tensor, memo: Any) -> tuple[Tensor, Tensor]:
         """Carry the multiplier back through time; also give what was absorbed, shape (N, L, hidden)."""

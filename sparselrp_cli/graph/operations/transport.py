@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.graph.operations.base import BatchDim, Dim, Operation, resolve, sample_axis
+from sparselrp_cli.graph.operations.base import At, BatchDim, Dim, Operation, resolve, sample_axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,8 @@ class Reshape(_Transport):
         n_samples = x.shape[axis] // (samples.multiple if isinstance(samples, BatchDim) else 1)
         return x.reshape(resolve(self.shape_out, n_samples)), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (multiplier.reshape(inputs[0].shape),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (c.reshape(at.inputs[0].shape),)
 
     def describe(self) -> str:
         return f"to ({', '.join(map(str, self.shape_out))})"
@@ -54,10 +52,8 @@ class Permute(_Transport):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].permute(self.order), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (multiplier.permute([self.order.index(a) for a in range(len(self.order))]),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (c.permute([self.order.index(a) for a in range(len(self.order))]),)
 
     def describe(self) -> str:
         return "to " + ", ".join(map(str, self.order))
@@ -83,11 +79,9 @@ class Slice(_Transport):
         y = inputs[0][self._index(inputs[0])]
         return (y.squeeze(self.axis) if self.drop else y), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        grad = torch.zeros_like(inputs[0])
-        grad[self._index(grad)] = multiplier.unsqueeze(self.axis) if self.drop else multiplier
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        grad = torch.zeros_like(at.inputs[0])
+        grad[self._index(grad)] = c.unsqueeze(self.axis) if self.drop else c
         return (grad,)
 
     def describe(self) -> str:
@@ -105,10 +99,8 @@ class Flip(_Transport):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].flip(self.axes), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (multiplier.flip(self.axes),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (c.flip(self.axes),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +114,8 @@ class IndexSelect(_Transport):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].index_select(self.axis, self.index), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (torch.zeros_like(inputs[0]).index_add_(self.axis, self.index, multiplier),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (torch.zeros_like(at.inputs[0]).index_add_(self.axis, self.index, c),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +129,8 @@ class Expand(_Transport):
         (x,) = inputs
         return x.expand(*[d if isinstance(d, int) else -1 for d in self.shape_out]), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (multiplier.sum_to_size(inputs[0].shape),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (c.sum_to_size(at.inputs[0].shape),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,18 +144,14 @@ class Pad(_Transport):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return functional.pad(inputs[0], self.amounts, value=self.value), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (functional.pad(multiplier, [-a for a in self.amounts]),)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        return (functional.pad(c, [-a for a in self.amounts]),)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
         if self.value == 0:
             return None
-        border_only, _ = self.forward(torch.zeros_like(inputs[0]))
-        return multiplier * border_only
+        border_only, _ = self.forward(torch.zeros_like(at.inputs[0]))
+        return c * border_only
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0] and self.value >= 0
@@ -208,19 +192,15 @@ class Concatenate(_Transport):
         pieces = [next(activations) if p is None else p for p in self.parts]
         return list(torch.split(values, [p.shape[self.axis] for p in pieces], self.axis))
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        pieces = self._split(multiplier, inputs)
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+        pieces = self._split(c, at.inputs)
         return tuple(piece for piece, part in zip(pieces, self.parts, strict=True) if part is None)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
         if all(part is None for part in self.parts):
             return None
-        constants_only, _ = self.forward(*[torch.zeros_like(x) for x in inputs])
-        return multiplier * constants_only
+        constants_only, _ = self.forward(*[torch.zeros_like(x) for x in at.inputs])
+        return c * constants_only
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs) and all(p is None or bool((p >= 0).all()) for p in self.parts)
