@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from common import interleaved, networks, parser, ratios, save
 
-from sparselrp_cli.graph.operations import Convolution
+from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.gathered import GatheredConvolution

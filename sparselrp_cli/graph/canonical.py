@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError, UnsupportedOperationError
-from sparselrp_cli.graph.operations import At, Dim, Operation, map_tensors
+from sparselrp_cli.graph.operation import At, Operation, map_tensors
+from sparselrp_cli.graph.shapes import Dim
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from typing import Literal
 
 from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
-from sparselrp_cli.graph.operations import Layer, Product
-from sparselrp_cli.graph.operations.products import ProductRule
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operations.product import Product, ProductRule
 from sparselrp_cli.relevance.plan import only_moves_input
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
-from sparselrp_cli.graph.operations import Convolution, Layer, numbers
-from sparselrp_cli.graph.passes.cropping import Span
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.graph.passes.fusing import fuse_relu
+from sparselrp_cli.graph.shapes import Span, numbers
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
-from sparselrp_cli.graph.operations import Concatenate, Layer, Operation, Pad
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operation import Operation
+from sparselrp_cli.graph.operations.concatenate import Concatenate
+from sparselrp_cli.graph.operations.pad import Pad
 
 
 @dataclass(frozen=True, slots=True)

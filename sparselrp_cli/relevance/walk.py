@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
-from sparselrp_cli.graph.operations import At, Layer, Samples
-from sparselrp_cli.graph.passes.cropping import Span, crop
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operation import At
+from sparselrp_cli.graph.passes.cropping import crop
+from sparselrp_cli.graph.shapes import Samples, Span
 from sparselrp_cli.relevance.ledger import Ledger, PrunedLayer
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, carry_mask, plan_pruning
 from sparselrp_cli.relevance.pruning import Pruned, Pruning, scale_to_mass

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations import At, Decision, Place, Recurrent
+from sparselrp_cli.graph.aten_call import Place
+from sparselrp_cli.graph.operation import At
+from sparselrp_cli.graph.operations.decision import Decision
+from sparselrp_cli.graph.operations.recurrent import Recurrent
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

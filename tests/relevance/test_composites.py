@@ -11,7 +11,7 @@ from sparselrp_cli.cli.options import COMPOSITES
 from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.operations import Product
+from sparselrp_cli.graph.operations.product import Product
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composite_text import parse_composite
 from sparselrp_cli.relevance.composites import PRESETS, Assignment, Composite

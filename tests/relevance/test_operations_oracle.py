@@ -18,26 +18,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.operations import (
-    Activation,
-    At,
-    Attention,
-    Contraction,
-    GatedLinear,
-    Homogeneous,
-    Layer,
-    LogSumExp,
-    MatrixProduct,
-    Normalise,
-    Operation,
-    Product,
-    Quotient,
-    Recurrent,
-    Samples,
-    Softmax,
-    TransposedConvolution,
-    Where,
-)
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operation import At, Operation
+from sparselrp_cli.graph.operations.activation import Activation
+from sparselrp_cli.graph.operations.attention import Attention
+from sparselrp_cli.graph.operations.contraction import Contraction
+from sparselrp_cli.graph.operations.gated_linear import GatedLinear
+from sparselrp_cli.graph.operations.homogeneous import Homogeneous
+from sparselrp_cli.graph.operations.log_sum_exp import LogSumExp
+from sparselrp_cli.graph.operations.matrix_product import MatrixProduct
+from sparselrp_cli.graph.operations.normalise import Normalise
+from sparselrp_cli.graph.operations.product import Product
+from sparselrp_cli.graph.operations.quotient import Quotient
+from sparselrp_cli.graph.operations.recurrent import Recurrent
+from sparselrp_cli.graph.operations.softmax import Softmax
+from sparselrp_cli.graph.operations.transposed_convolution import TransposedConvolution
+from sparselrp_cli.graph.operations.where import Where
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer

@@ -1,14 +1,16 @@
-"""Pooling and reductions: the maximum gives relevance to its winner, averages share it by term."""
+"""Pooling over windows: the maximum gives relevance to its winner, averages share it by term."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.graph.operations.base import At, Operation
+from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, chain, each
+from sparselrp_cli.graph.operation import At, Operation, Pulled
 
 aten = torch.ops.aten
 
@@ -62,7 +64,7 @@ class MaxPool(_WindowedPool):
             self._pad(self.dilation, 1), self.ceil_mode,
         )  # fmt: skip
 
-    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
         grad = aten.max_pool2d_with_indices_backward(
             _as_2d(c, spatial), _as_2d(at.inputs[0], spatial), *self._sizes(), at.memo
@@ -89,7 +91,7 @@ class AveragePool(_WindowedPool):
         spatial = len(self.width)
         return _from_2d(functional.avg_pool2d(_as_2d(inputs[0], spatial), *self._sizes()), spatial), None
 
-    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
         grad = aten.avg_pool2d_backward(_as_2d(c, spatial), _as_2d(at.inputs[0], spatial), *self._sizes())
         return (_from_2d(grad, spatial),)
@@ -112,7 +114,7 @@ class AdaptivePool(Operation):
             return _from_2d(y, spatial), winners
         return _from_2d(aten.adaptive_avg_pool2d(x, size), spatial), None
 
-    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.size)
         c, x = _as_2d(c, spatial).contiguous(), _as_2d(at.inputs[0], spatial)
         if self.maximum:
@@ -128,80 +130,53 @@ class AdaptivePool(Operation):
         return ("maximum" if self.maximum else "average") + " to " + "x".join(map(str, self.size))
 
 
-@dataclass(frozen=True, eq=False)
-class _Reduction(Operation):
-    """A reduction over whole axes (never the sample axis)."""
+def max_pool(spatial: int) -> Converter:
+    def convert(call: Call) -> Converted:
+        if call.item:
+            raise NoRule("the indices of a max pool carry no relevance")
+        width = each(call["kernel_size"], spatial)
+        pool = MaxPool(
+            width, each(call.get("stride") or width, spatial), each(call.get("padding", 0), spatial),
+            call.get("ceil_mode", False), each(call.get("dilation", 1), spatial),
+        )  # fmt: skip
+        return chain(call, pool)
 
-    axes: tuple[int, ...]
-    keepdim: bool
-
-    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        return inputs[0]
-
-    def describe(self) -> str:
-        return "over " + ("axis " if len(self.axes) == 1 else "axes ") + ", ".join(map(str, self.axes))
-
-    def _restore(self, reduced: Tensor, like: Tensor) -> Tensor:
-        """Put the reduced axes back as axes of length 1."""
-        for axis in sorted(a % like.dim() for a in self.axes):
-            reduced = reduced.unsqueeze(axis)
-        return reduced
-
-    def _back(self, multiplier: Tensor, like: Tensor) -> Tensor:
-        return multiplier if self.keepdim else self._restore(multiplier, like)
+    return convert
 
 
-@dataclass(frozen=True, eq=False)
-class Sum(_Reduction):
-    """The sum over axes."""
+def average_pool(spatial: int) -> Converter:
+    def convert(call: Call) -> Converted:
+        width = each(call["kernel_size"], spatial)
+        pool = AveragePool(
+            width, each(call.get("stride") or width, spatial), each(call.get("padding", 0), spatial),
+            call.get("ceil_mode", False), call.get("count_include_pad", True), call.get("divisor_override"),
+        )  # fmt: skip
+        return chain(call, pool)
 
-    kind: ClassVar[str] = "sum"
-    passes: ClassVar[str] = "in proportion to the terms"
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return inputs[0].sum(self.axes, keepdim=self.keepdim), None
-
-    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
-        return (self._back(c, at.inputs[0]).expand_as(at.inputs[0]),)
+    return convert
 
 
-@dataclass(frozen=True, eq=False)
-class Mean(_Reduction):
-    """The mean over axes (global average pooling)."""
+def adaptive_pool(spatial: int, maximum: bool) -> Converter:
+    def convert(call: Call) -> Converted:
+        if call.item:
+            raise NoRule("the indices of a max pool carry no relevance")
+        return chain(call, AdaptivePool(each(call["output_size"], spatial), maximum))
 
-    kind: ClassVar[str] = "mean"
-    passes: ClassVar[str] = "in proportion to the terms"
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return inputs[0].mean(self.axes, keepdim=self.keepdim), None
-
-    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
-        terms = at.inputs[0].numel() // max(at.output.numel(), 1)
-        return ((self._back(c, at.inputs[0]) / terms).expand_as(at.inputs[0]),)
+    return convert
 
 
-@dataclass(frozen=True, eq=False)
-class Maximum(_Reduction):
-    """The maximum over axes (global max pooling): the first of equal winners takes all."""
-
-    kind: ClassVar[str] = "max"
-    passes: ClassVar[str] = "winner takes all"
-
-    def _rows(self, x: Tensor) -> tuple[Tensor, list[int]]:
-        """Move the reduced axes last and merge them; also give the order of axes used."""
-        reduced = sorted(a % x.dim() for a in self.axes)
-        order = [a for a in range(x.dim()) if a not in reduced] + reduced
-        return x.permute(order).flatten(x.dim() - len(reduced)), order
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        rows, _ = self._rows(inputs[0])
-        winners = rows.argmax(-1, keepdim=True)
-        y = rows.gather(-1, winners).squeeze(-1)
-        return (self._restore(y, inputs[0]) if self.keepdim else y), winners
-
-    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
-        x = at.inputs[0]
-        rows, order = self._rows(x)
-        grad = torch.zeros_like(rows).scatter_(-1, at.memo, c.reshape(at.memo.shape))
-        permuted = grad.reshape([x.shape[a] for a in order])
-        return (permuted.permute([order.index(a) for a in range(x.dim())]),)
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.max_pool1d.default: max_pool(1),
+        aten.max_pool1d_with_indices.default: max_pool(1),
+        aten.max_pool2d.default: max_pool(2),
+        aten.max_pool2d_with_indices.default: max_pool(2),
+        aten.avg_pool1d.default: average_pool(1),
+        aten.avg_pool2d.default: average_pool(2),
+        aten.adaptive_avg_pool1d.default: adaptive_pool(1, maximum=False),
+        aten.adaptive_avg_pool2d.default: adaptive_pool(2, maximum=False),
+        aten._adaptive_avg_pool2d.default: adaptive_pool(2, maximum=False),
+        aten.adaptive_max_pool1d.default: adaptive_pool(1, maximum=True),
+        aten.adaptive_max_pool2d.default: adaptive_pool(2, maximum=True),
+    }
+)

@@ -1,12 +1,17 @@
 """Normalisations whose statistics come from the activations themselves: layer, group, instance, RMS."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations.base import At, Operation
+from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, chain
+from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.shapes import BatchDim, size
+
+aten = torch.ops.aten
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +59,7 @@ class Normalise(Operation):
         y = y if self.weight is None else y * self.weight
         return (y if self.bias is None else y + self.bias), scale
 
-    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> Pulled:
         c = c if self.weight is None else c * self.weight
         rows = self._rows(c) * at.memo
         if self.centred:
@@ -66,3 +71,52 @@ class Normalise(Operation):
 
     def describe(self) -> str:
         return self.name
+
+
+def layer_norm(call: Call) -> Converted:
+    rows = len(call["normalized_shape"])
+    weight, bias = call.constant("weight"), call.constant("bias")
+    _check_rows(call, rows)
+    return chain(call, Normalise("layer", rows, 0, True, call.get("eps", 1e-5), weight, bias), name="input")
+
+
+def rms_norm(call: Call) -> Converted:
+    rows = len(call["normalized_shape"])
+    _check_rows(call, rows)
+    epsilon = call.get("eps", torch.finfo(call.dtype).eps)
+    return chain(call, Normalise("RMS", rows, 0, False, epsilon, call.constant("weight"), None), name="input")
+
+
+def _check_rows(call: Call, rows: int) -> None:
+    if any(isinstance(d, BatchDim) for d in call.shape("input")[-rows:]):
+        raise NoRule("it works along the samples, which must stay apart")
+
+
+def group_norm(call: Call) -> Converted:
+    return _grouped(call, "group", int(call["num_groups"]))
+
+
+def instance_norm(call: Call) -> Converted:
+    return _grouped(call, "instance", size(call.shape("input"), 1))
+
+
+def _grouped(call: Call, name: str, groups: int) -> Converted:
+    shape = call.shape("input")
+    if not isinstance(shape[0], BatchDim):
+        raise NoRule("samples must be its first axis")
+
+    def spread(vector: Tensor | None) -> Tensor | None:
+        return None if vector is None else vector.reshape(-1, *[1] * (len(shape) - 2))
+
+    weight, bias = spread(call.constant("weight")), spread(call.constant("bias"))
+    return chain(call, Normalise(name, 0, groups, True, call.get("eps", 1e-5), weight, bias), name="input")
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.layer_norm.default: layer_norm,
+        aten.rms_norm.default: rms_norm,
+        aten.group_norm.default: group_norm,
+        aten.instance_norm.default: instance_norm,
+    }
+)
