@@ -3,6 +3,7 @@
 # make check   lint, format and types
 # make workflow  run the Snakemake workflow on the demo's data
 # make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
+# make evidence  list the experiments; NAME=... does one and refreshes benchmarks/RESULTS.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ DEMO := demo-output
 PIP_OPTIONS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test check workflow bench bench-gpu clean
+.PHONY: demo test check workflow bench bench-gpu evidence clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -47,11 +48,14 @@ workflow: $(VENV)/.installed-test
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake -s workflow/Snakefile --configfile workflow/config/demo.yaml -c 2
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/engine_speed.py $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.speed.engine_speed $(BENCH_OPTIONS)
 
 bench-gpu: $(VENV)/.installed
-	$(BIN)/python benchmarks/engine_speed.py --device cuda $(BENCH_OPTIONS)
-	$(BIN)/python benchmarks/selection.py --device cuda
+	$(BIN)/python -m benchmarks.speed.engine_speed --device cuda --batches 1 16 256 $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.speed.selection --device cuda
+
+evidence: $(VENV)/.installed-test
+	@$(BIN)/python -m benchmarks.evidence $(NAME) $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sparselrp_cli.runs.attribute import AttributeOptions, Progress
+    from sparselrp_cli.runs.attribute import Progress, RunRequest
     from sparselrp_cli.runs.stopping import StopRequest
 
 
 def motifs_and_report(
-    options: "AttributeOptions", command: list[str], progress: "Progress", stop: "StopRequest",
+    request: "RunRequest", command: list[str], progress: "Progress", stop: "StopRequest",
     *, database: str | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Explain shuffled windows and the best ones unpruned, then find motifs and write the report.
@@ -33,12 +33,12 @@ def motifs_and_report(
     from sparselrp_cli.runs.follow_ups import explain_shuffled, explain_unpruned
 
     logger = logging.getLogger("sparselrp")
-    prefix = options.prefix
+    prefix = request.prefix
     archive = prefix.with_name(f"{prefix.name}.h5")
     logger.info("explaining shuffled windows, for the null of the seqlets")
-    background = explain_shuffled(options, command, progress, stop)
+    background = explain_shuffled(request, command, progress, stop)
     logger.info("explaining the best windows without pruning, for the report")
-    unpruned = explain_unpruned(options, command, progress, stop)
+    unpruned = explain_unpruned(request, command, progress, stop)
     with ArchiveReader(archive) as reader:
         targets = reader.target_names
     names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
@@ -49,9 +49,9 @@ def motifs_and_report(
             ["motifs", archive, "-o", own, "-t", target, "--background", background, *naming], quiet=quiet
         )
         beside: list[str | Path] = ["--unpruned", unpruned] if unpruned is not None else []
-        found = own.with_name(f"{own.name}.motifs.json")
+        record = own.with_name(f"{own.name}.motifs.json")
         page = own.with_name(f"{own.name}.report.html")
-        _command(["report", archive, "-o", page, "-t", target, "--motifs", found, *beside], quiet=quiet)
+        _command(["report", archive, "-o", page, "-t", target, "--motifs", record, *beside], quiet=quiet)
 
 
 def _command(arguments: list[str | Path], *, quiet: bool) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.model.request import LONGEST_WINDOW
 
 KINDS = ("auto", "keras", "bpnet-lite", "cispliceai")
 PARTS = ("accessibility", "bias")
@@ -31,7 +32,7 @@ PARTS = ("accessibility", "bias")
 )
 @click.option(
     "--window",
-    type=click.IntRange(1, 10_000_000),
+    type=click.IntRange(1, LONGEST_WINDOW),
     metavar="BP",
     help="Window length in bp, where FILE leaves it open.",
 )

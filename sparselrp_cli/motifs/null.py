@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.motifs.segments import maximal_segments
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.settings.manifest import other_explanation, read_manifest
 
 Doubles = npt.NDArray[np.float64]
 
@@ -138,19 +139,11 @@ def require_same_explanation(reader: ArchiveReader, background: ArchiveReader, t
     Raises
     ------
     OutputError
-        If model, rules, pruning or target differ: the scores would not compare.
+        If model, rules, a setting that decides the contributions, or target differ: scores don't compare.
     """
-    ours, theirs = reader.manifest, background.manifest
     same = "make it with the same model and options"
-    for what in ("model", "models", "rules"):
-        if ours.get(what) != theirs.get(what):
-            raise OutputError(f"{background.path}: its {what} aren't those of {reader.path}; {same}")
-    for option in ("prune", "prune_negative", "redistribute", "composite", "reverse_complement", "dtype"):
-        mine, other = (m.get("settings", {}).get(option) for m in (ours, theirs))
-        if mine != other:
-            raise OutputError(
-                f"{background.path} was made with {option} {other}, {reader.path} with {mine}; {same}"
-            )
+    if other := other_explanation(read_manifest(reader), read_manifest(background)):
+        raise OutputError(f"{background.path} was made with {other}, unlike {reader.path}; {same}")
     name = reader.target_names[target]
     if name not in background.target_names:
         raise OutputError(f"{background.path} has no target '{name}'; {same}")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sparselrp_cli.errors import InputError, OutputError
-from sparselrp_cli.files.atomic import is_same_file, sha256
+from sparselrp_cli.files.atomic import is_same_file
+from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.motifs.alignment import Context
 from sparselrp_cli.motifs.database import KnownMotif, Match, match, read_database

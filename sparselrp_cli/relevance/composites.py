@@ -179,7 +179,6 @@ def _preset(name: str, summary: str, convolution: Rule, dense: Rule, first: Rule
     return Composite(name, summary, (Entry(first, position="first"), *entries) if first else entries)
 
 
-DEFAULT = "epsilon-plus"
 PRESETS = MappingProxyType(
     {
         preset.name: preset

@@ -9,15 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.outputs.archive import ArchivedWindow, ArchiveReader
+from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.report.figures import Span
+from sparselrp_cli.sequences.windows import Window
 
 Doubles = npt.NDArray[np.float64]
 
 # Of a window, in letters.
 CROP = 60
-# Warn above, as a run does.
-WORST_ERROR = 0.01
 SHOWN_SKIPPED = 20
 
 
@@ -27,14 +26,14 @@ class TopWindow:
 
     Attributes
     ----------
-    window : ArchivedWindow
+    window : Window
     score, relevance, zero_share : float
     start : int
         First position shown, on forward coordinates, 0-based.
     pruned, unpruned : ndarray of float64, shape (L', 4), or None
     """
 
-    window: ArchivedWindow
+    window: Window
     score: float
     relevance: float
     zero_share: float

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers.archives import write_archive
+from helpers.manifests import manifest
 from motifs.planted import planted_archive, planted_rows
-from outputs.archives import write_archive
 
 from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.motifs.null import fit_null, q_values, require_same_explanation
@@ -98,12 +99,12 @@ def test_too_few_segments_for_a_null_is_said(tmp_path):
 
 def test_a_background_of_other_options_is_refused(tmp_path):
     rows, _ = planted_rows(5)
-    manifests = [{"schema_version": 1, "model": {"name": "m"}, "settings": {"prune": p}} for p in (0, 0.25)]
+    made = {"ours": manifest(prune=0.0), "other": manifest(prune=0.25)}
     paths = [
-        write_archive(tmp_path / f"{i}.h5", rows, sizes={"chr": 10**6}, manifest=manifest)
-        for i, manifest in enumerate(manifests)
+        write_archive(tmp_path / f"{name}.h5", rows, sizes={"chr": 10**6}, manifest=of_run.to_json())
+        for name, of_run in made.items()
     ]
     with ArchiveReader(paths[0]) as ours, ArchiveReader(paths[1]) as other:
         assert require_same_explanation(ours, ours, 0) == 0
-        with pytest.raises(OutputError, match=r"made with prune 0\.25"):
+        with pytest.raises(OutputError, match=r"other\.h5 was made with prune 0\.25 and not 0\.0, unlike"):
             require_same_explanation(ours, other, 0)

@@ -5,23 +5,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from helpers.manifests import manifest
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.multiqc import COLUMNS, write_multiqc
+from sparselrp_cli.outputs.multiqc import COLUMNS, RunRow, write_multiqc
+from sparselrp_cli.runs.run_files import row_of
+from sparselrp_cli.settings.manifest import Outcome
 
 
-def manifest(targets: dict[str, dict[str, float]], models=("bpnet",)) -> dict[str, Any]:
-    """What a manifest says of a run of some models."""
-    entries = [{"name": name, "files": []} for name in models]
-    return {
-        **({"model": entries[0]} if len(entries) == 1 else {"models": entries}),
-        "settings": {"prune": 0.25, "targets": list(targets)},
-        "counts": {"windows": 12, "skipped": 3, "ambiguous_bases": 0},
-        "accounting": {"targets": targets, "largest_conservation_error": 4.62e-06},
-    }
+def a_row(targets: dict[str, dict[str, float]], models=("bpnet",)) -> RunRow:
+    """The row of a run of some models."""
+    outcome = Outcome(
+        windows=12, skipped=3, ambiguous_bases=0, means=targets, largest_error=4.62e-06, agreement=None
+    )
+    return row_of(manifest(models, outcome, prune=0.25, targets=tuple(targets)))
 
 
 def means(score: float) -> dict[str, float]:
@@ -38,7 +37,7 @@ def read(path: Path) -> tuple[str, dict[str, str]]:
 
 
 def test_a_run_is_one_row_of_its_manifest(tmp_path):
-    write_multiqc(manifest({"suhw": means(1.25)}), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row({"suhw": means(1.25)}), "peaks", tmp_path / "run_mqc.tsv")
     _, row = read(tmp_path / "run_mqc.tsv")
 
     assert (row["Sample"], row["model"], row["target"], row["prune"]) == ("peaks", "bpnet", "suhw", "0.25")
@@ -48,7 +47,7 @@ def test_a_run_is_one_row_of_its_manifest(tmp_path):
 
 
 def test_several_targets_are_one_row_with_their_means(tmp_path):
-    write_multiqc(manifest({"a": means(1.0), "b": means(4.0)}), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row({"a": means(1.0), "b": means(4.0)}), "peaks", tmp_path / "run_mqc.tsv")
     _, row = read(tmp_path / "run_mqc.tsv")
 
     assert row["target"] == "2 targets"
@@ -57,7 +56,7 @@ def test_several_targets_are_one_row_with_their_means(tmp_path):
 
 
 def test_averaged_models_are_all_named(tmp_path):
-    run = manifest({"a": means(1.0)}, models=("fold0", "fold1"))
+    run = a_row({"a": means(1.0)}, models=("fold0", "fold1"))
     write_multiqc(run, "peaks", tmp_path / "run_mqc.tsv")
 
     assert read(tmp_path / "run_mqc.tsv")[1]["model"] == "fold0 + fold1"
@@ -66,14 +65,14 @@ def test_averaged_models_are_all_named(tmp_path):
 @pytest.mark.parametrize("score", [None, float("nan")])
 def test_a_mean_that_there_isnt_is_left_empty(tmp_path, score):
     targets = {} if score is None else {"suhw": means(score)}
-    write_multiqc(manifest(targets), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row(targets), "peaks", tmp_path / "run_mqc.tsv")
 
     assert read(tmp_path / "run_mqc.tsv")[1]["mean_score"] == ""
 
 
 @pytest.mark.parametrize(("name", "cell"), [("#1", "_1"), ("a\tb\nc", "a_b_c"), ("", ".")])
 def test_names_cant_break_the_table(tmp_path, name, cell):
-    run = manifest({"a\tb": means(1.0)})
+    run = a_row({"a\tb": means(1.0)})
     write_multiqc(run, name, tmp_path / "run_mqc.tsv")
     _, row = read(tmp_path / "run_mqc.tsv")
 
@@ -82,24 +81,24 @@ def test_names_cant_break_the_table(tmp_path, name, cell):
 
 def test_equal_runs_give_equal_bytes(tmp_path):
     for name in ("first", "second"):
-        write_multiqc(manifest({"suhw": means(1 / 3)}), "peaks", tmp_path / name)
+        write_multiqc(a_row({"suhw": means(1 / 3)}), "peaks", tmp_path / name)
 
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
 def test_the_header_is_yaml_that_describes_every_column(tmp_path):
     yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
-    write_multiqc(manifest({"suhw": means(1.0)}), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row({"suhw": means(1.0)}), "peaks", tmp_path / "run_mqc.tsv")
     header, row = read(tmp_path / "run_mqc.tsv")
     parsed = yaml.safe_load(header)
 
     assert (parsed["id"], parsed["plot_type"]) == ("sparselrp", "table")
-    assert list(parsed["headers"]) == [name for name, *_ in COLUMNS] == list(row)[1:]
+    assert list(parsed["headers"]) == list(COLUMNS) == list(row)[1:]
 
 
 def test_a_folder_that_isnt_there_is_said(tmp_path):
     with pytest.raises(OutputError, match="the folder doesn't exist"):
-        write_multiqc(manifest({"suhw": means(1.0)}), "peaks", tmp_path / "none" / "run_mqc.tsv")
+        write_multiqc(a_row({"suhw": means(1.0)}), "peaks", tmp_path / "none" / "run_mqc.tsv")
 
 
 def test_multiqc_shows_both_runs_in_one_table(tmp_path):
@@ -107,8 +106,8 @@ def test_multiqc_shows_both_runs_in_one_table(tmp_path):
     multiqc = str(beside) if beside.exists() else shutil.which("multiqc")
     if multiqc is None:
         pytest.skip("multiqc isn't installed")
-    write_multiqc(manifest({"suhw": means(1.25)}), "peaks", tmp_path / "peaks_mqc.tsv")
-    write_multiqc(manifest({}), "empty", tmp_path / "empty_mqc.tsv")
+    write_multiqc(a_row({"suhw": means(1.25)}), "peaks", tmp_path / "peaks_mqc.tsv")
+    write_multiqc(a_row({}), "empty", tmp_path / "empty_mqc.tsv")
     done = subprocess.run(
         [multiqc, "--strict", "--data-format", "json", "-o", str(tmp_path / "report"), str(tmp_path)],
         capture_output=True, text=True, check=False,

@@ -24,7 +24,7 @@ PRUNINGS = {
     "lambda, each sign": (Pruning(0.6, 0.5), OraclePruning("lambda", 0.6, 0.5)),
     "m": (Pruning(0.25, redistribute="m"), OraclePruning("masked", 0.25, tau=TAU)),
     "m, much": (Pruning(0.8, 0.7, redistribute="m"), OraclePruning("masked", 0.8, 0.7, tau=TAU)),
-    "automatic": (Pruning(automatic=True), OraclePruning("lambda", g=1.0)),
+    "automatic": (Pruning(automatic=True), OraclePruning("lambda", automatic=True)),
 }
 
 

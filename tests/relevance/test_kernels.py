@@ -77,6 +77,18 @@ def test_selection_keeps_the_set_of_the_definition_on_awkward_numbers(dtype, val
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("exponent", [-30, -1, 0, 1, 30])
+def test_what_equals_the_first_kept_value_is_kept_across_the_edge_of_a_bucket(exponent, dtype):
+    one = 2.0**exponent  # buckets of the histogram begin at powers of two
+    r = torch.tensor([[one / 4, one * (1 - 2.0**-13), one * (1 - 2.0**-15), one, one, 2 * one]], dtype=dtype)
+    mask, kept_count, _, pruned_mass = kernels.prune(r, torch.ones_like(r), 0.5, 0.5, as_mask=True)
+    assert mask[0].tolist() == [0, 0, 1, 1, 1, 1]
+    assert kept_by_definition(r[0].double().numpy(), 0.5).tolist() == mask[0].bool().tolist()
+    assert int(kept_count) == 4
+    np.testing.assert_allclose(float(pruned_mass), one / 4 + one * (1 - 2.0**-13), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_every_sample_is_pruned_on_its_own(dtype):
     rng = np.random.default_rng(5)
     scales = np.array([[1.0], [1e-12], [1e12], [0.0], [3.0]])

@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from helpers.archives import write_archive
+from helpers.manifests import manifest
 from motifs.planted import LENGTH, planted_archive, planted_rows
-from outputs.archives import write_archive
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import InputError
@@ -63,8 +64,7 @@ def run_files(tmp_path):
     for name in ("a", "a.unpruned"):
         write_archive(
             tmp_path / f"{name}.h5", rows, sizes={"chr": 10**6},
-            manifest={"schema_version": 1, "model": {"name": "net"},
-                      "settings": {"prune": 0.25, "composite": "x"}},
+            manifest=manifest(("net",), prune=0.25).to_json(),
         )  # fmt: skip
     record = {
         "schema_version": 1, "settings": {"database": {"name": "d"}}, "motifs": [MOTIF],

@@ -70,7 +70,7 @@ def at_batch(monkeypatch):
     """Let something happen in the n-th batch that is explained."""
 
     def arrange(number: int, happen) -> None:
-        explain, seen = WindowExplainer.explain, []
+        explain, seen = WindowExplainer.launch, []
 
         def explaining(self, one_hot, reverse):
             seen.append(1)
@@ -78,7 +78,7 @@ def at_batch(monkeypatch):
                 happen()
             return explain(self, one_hot, reverse)
 
-        monkeypatch.setattr(WindowExplainer, "explain", explaining)
+        monkeypatch.setattr(WindowExplainer, "launch", explaining)
 
     yield arrange
     monkeypatch.undo()
@@ -140,11 +140,11 @@ import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from sparselrp_cli.cli.main import main
 from sparselrp_cli.relevance.windows import WindowExplainer
-explain = WindowExplainer.explain
+explain = WindowExplainer.launch
 def explaining(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)
     return explain(*arguments)
-WindowExplainer.explain = explaining
+WindowExplainer.launch = explaining
 options = ["-m", {MODEL!r}, "-t", "0", "-o", {str(tmp_path / "run")!r}]
 main(["attribute", "genome.fa", "-r", "regions.bed", *options])
 """

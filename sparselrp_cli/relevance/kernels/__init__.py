@@ -21,8 +21,20 @@ if TYPE_CHECKING:
     from sparselrp_cli.relevance.rules import Branch
 
 _OUTPUTS = {"any": 0, "non-negative": 1, "negative": 2}
+SUMS = 2.0**-20
+"""A running sum of relevance this much above ``p V``, relatively, counts as equal to it."""
+_TIES = {torch.float64: 2.0**-14, torch.float32: 2.0**-14, torch.float16: 2.0**-8, torch.bfloat16: 2.0**-6}
 # Bits of a bucket of the histogram: sign, exponent, and the first bits of the mantissa.
 _BUCKET_BITS = {torch.float32: 12, torch.float64: 13}
+
+
+def ties(dtype: torch.dtype) -> float:
+    """Give the relative tolerance in which magnitudes of relevance count as equal.
+
+    It is well above the rounding that a deep network adds up, and the same for float32 and float64, so that
+    both keep the same neurons.
+    """
+    return _TIES[dtype]
 
 
 def is_compiled(tensor: Tensor) -> bool:
@@ -113,13 +125,14 @@ def prune(
     if a.device.type == "cuda":
         from sparselrp_cli.relevance.kernels import triton_selection
 
-        survivors = triton_selection.prune_lambda(a, c, positive, negative)
+        survivors = triton_selection.prune_lambda(a, c, positive, negative, ties(c.dtype), SUMS)
         # A survivor has a multiplier, and is scaled by 1 or more.
         given = (survivors.multiplier != 0).to(c.dtype) if as_mask else survivors.multiplier
         return given, survivors.kept, survivors.found[:, :, 1].sum(1), survivors.found[:, :, 2].sum(1)
     proportions = np.array([positive, negative])
     _with_threads(a.numel())
-    found = selection.prune(_array(a), _array(c), proportions, *_buckets(a.dtype), as_mask)
+    tolerances = np.array([ties(a.dtype), SUMS])
+    found = selection.prune(_array(a), _array(c), proportions, tolerances, *_buckets(a.dtype), as_mask)
     multiplier, kept, mass, pruned = map(torch.from_numpy, found)
     return multiplier, kept, mass, pruned
 

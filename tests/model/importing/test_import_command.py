@@ -8,7 +8,8 @@ import torch
 from sparselrp_cli.cli.import_model import KINDS, PARTS
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.model.importing import IMPORTERS, writing
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.model.request import ModelRequest
 
 DATA = Path(__file__).parent / "data"
 POOLED, STRANDED = DATA / "keras-pooled.h5", DATA / "bpnet-lite-stranded.torch"
