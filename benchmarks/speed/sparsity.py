@@ -19,7 +19,7 @@ from benchmarks.networks import Subject, trained_networks
 from benchmarks.options import add_cispliceai, timing_parser
 from benchmarks.record import Keeper
 from benchmarks.timing import interleaved, ratios
-from sparselrp_cli.graph.operations import Convolution
+from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.gathered import GatheredConvolution

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError, UnsupportedOperationError
-from sparselrp_cli.graph.operations import Dim, Operation, map_tensors
+from sparselrp_cli.graph.operation import At, Operation, map_tensors
+from sparselrp_cli.graph.shapes import Dim
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +24,7 @@ class Unsupported(Operation):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> tuple[Tensor | None, ...]:
         raise UnsupportedOperationError(f"{self.operation}: {self.reason}")
 
     def describe(self) -> str:

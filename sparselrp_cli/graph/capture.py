@@ -17,8 +17,8 @@ from torch.export import ExportedProgram
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.conversion import CONVERTERS
-from sparselrp_cli.graph.converter import Converter
+from sparselrp_cli.graph.converter import Conversion
+from sparselrp_cli.graph.overloads import CONVERTERS
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.tracing import Traced
 
@@ -54,9 +54,9 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     finally:
         for submodule, mode in modes.items():
             submodule.training = mode
-    graph = Converter(program, example).graph()
+    graph = Conversion(program, example).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
-        graph = Converter(simpler, example).graph()
+        graph = Conversion(simpler, example).graph()
     return fold_batch_norm(graph)
 
 

@@ -11,25 +11,11 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.call import Alias, Call, NoRule
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
-from sparselrp_cli.graph.conversion import Alias, Call, Chain, NoRule, convert_call
-from sparselrp_cli.graph.operations import (
-    Activation,
-    BatchDim,
-    Decision,
-    Dim,
-    Negate,
-    Operation,
-    Product,
-    Reshape,
-    Scale,
-    Shift,
-    map_tensors,
-    resolve,
-    sample_axis,
-    tracked,
-)
-from sparselrp_cli.graph.operations.activations import GATES
+from sparselrp_cli.graph.operation import Operation, map_tensors
+from sparselrp_cli.graph.overloads import convert_call
+from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve, sample_dim
 from sparselrp_cli.graph.tracing import Traced
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
@@ -43,9 +29,10 @@ _READING_SHAPES = frozenset(
         torch.ops.aten.new_full.default,
     }
 )  # fmt: skip
+_READS_A_DECISION = "it reads the outcome of a comparison as a number; relevance can't pass a comparison"
 
 
-class Converter:
+class Conversion:
     """Walks an exported program once and collects canonical nodes."""
 
     def __init__(self, traced: Traced, example: Tensor) -> None:
@@ -196,11 +183,12 @@ class Converter:
             self.refs[node] = self.refs[converted.node]
             return
         called = f"{origin.name}.{item}" if item else origin.name
-        steps = _steps(converted) if isinstance(converted, Chain) else converted.steps
         names: list[str] = []
-        for i, (operation, sources) in enumerate(steps):
+        for i, (operation, sources) in enumerate(converted.steps):
             inputs = tuple(names[s] if isinstance(s, int) else self.refs[s] for s in sources)
-            last = i == len(steps) - 1
+            if self.decisions.intersection(inputs) and not operation.takes_decisions:
+                raise NoRule(_READS_A_DECISION)
+            last = i == len(converted.steps) - 1
             names.append(called if last else f"{called}:{i}")
             self._add(
                 node, names[-1], operation, inputs, self._placed(operation, inputs, shape if last else None)
@@ -213,19 +201,12 @@ class Converter:
         sources = [self.shapes[i] for i in inputs]
         if shape is None:
             shape = _computed_shape(operation, sources, self.example.dtype)
-        axis = sample_axis(shape)
-        dim = shape[axis]
-        if not isinstance(dim, BatchDim) or dim.multiple == 1:
+        if sample_dim(shape).multiple == 1:
             return shape
-        if isinstance(operation, Reshape):
-            try:
-                return tracked(shape, sources[0])
-            except ValueError as error:
-                raise NoRule("it mixes samples") from error
-        before = next(d for d in sources[0] if isinstance(d, BatchDim))
-        if before.multiple != dim.multiple:
-            raise NoRule("it mixes samples")
-        return (*shape[:axis], before, *shape[axis + 1 :])
+        try:
+            return operation.laid(shape, sources)
+        except ValueError as error:
+            raise NoRule("it mixes samples") from error
 
     def _add(
         self, node: fx.Node, name: str, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...]
@@ -234,11 +215,9 @@ class Converter:
         self.nodes.append(Node(name, operation, inputs, shape, module, source))
         self.shapes[name] = shape
         self.refs[node] = name
-        if isinstance(operation, Decision) or (
-            operation.transport and any(i in self.decisions for i in inputs)
-        ):
+        if operation.is_decision([i in self.decisions for i in inputs]):
             self.decisions.add(name)
-        if name in self.decisions or _makes_gate(operation, [i in self.gates for i in inputs]):
+        if name in self.decisions or operation.is_gate([i in self.gates for i in inputs]):
             self.gates.add(name)
 
     def _refuse(self, node: fx.Node, reason: str) -> None:
@@ -257,20 +236,6 @@ class Converter:
             ref = self.refs.get(item, "") if isinstance(item, fx.Node) else ""
             outputs.append(GraphOutput(name, ref, self.shapes.get(ref, ())))
         return tuple(outputs)
-
-
-def _steps(chain: Chain) -> tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]:
-    """Write a chain as steps, each but the first reading the one before it."""
-    return tuple((o, (i - 1,) if i else chain.inputs) for i, o in enumerate(chain.operations))
-
-
-def _makes_gate(operation: Operation, gates: list[bool]) -> bool:
-    """Whether an operation's result is a scale for signals: a gate itself, or made of gates only."""
-    if isinstance(operation, Activation):
-        negative = operation.function == "power" and operation.arguments[0] < 0
-        return operation.function in GATES or negative or (operation.function == "hardtanh" and all(gates))
-    made_of = operation.transport or isinstance(operation, (Scale, Shift, Negate, Product))
-    return made_of and bool(gates) and all(gates)
 
 
 def _computed_shape(

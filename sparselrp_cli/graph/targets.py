@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
-from sparselrp_cli.graph.operations import Samples, sample_axis
+from sparselrp_cli.graph.shapes import Samples, sample_axis, size
 from sparselrp_cli.model.output_names import OutputNames
 
 
@@ -120,7 +120,7 @@ def _axes(n_axes: int, names: OutputNames) -> str:
 
 def _axis_length(output: GraphOutput, names: OutputNames, axis: str) -> int:
     axes = _axes(len(output.shape), names)
-    return int(str(output.shape[axes.index(axis)])) if axis in axes else 1
+    return size(output.shape, axes.index(axis)) if axis in axes else 1
 
 
 class TargetParser:

@@ -10,8 +10,8 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.graph.conversion import NoRule
-from sparselrp_cli.graph.operations import BatchDim, Dim
+from sparselrp_cli.graph.call import NoRule
+from sparselrp_cli.graph.shapes import BatchDim, Dim
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from sparselrp_cli.errors import UnsupportedOperationError
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.capture import check_against_module
-from sparselrp_cli.graph.operations import Dim, Layer
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.shapes import Dim
 from sparselrp_cli.relevance.composites import Assignment, Composite
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.plan import plan_pruning

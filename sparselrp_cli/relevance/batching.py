@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.operations import numbers
+from sparselrp_cli.graph.shapes import numbers
 
 logger = logging.getLogger("sparselrp")
 

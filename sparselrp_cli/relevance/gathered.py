@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations import Convolution, Layer, Samples
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operations.convolution import Convolution
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.rows import by_channel
 

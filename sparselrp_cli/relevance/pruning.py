@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.choices import PROPORTION, REDISTRIBUTIONS, Redistribution
 
@@ -141,7 +142,7 @@ def kept(relevance: Tensor, positive: float, negative: float) -> Tensor:
 
     Per sample and sign: with the non-zero magnitudes ascending and ``C_i`` their running sum (float64), the
     first with ``C_i > p V (1 + SUMS)`` stays, and with it every magnitude that is as large to within the
-    relative tolerance `ties` of the dtype [ours]; what is smaller is pruned.
+    relative tolerance of the dtype, `graph.rounding.ties` [ours]; what is smaller is pruned.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def _smallest_kept(magnitude: Tensor, proportion: float) -> Tensor:
     running = ascending.cumsum(1, dtype=torch.float64)
     n_pruned = (running <= proportion * (1 + kernels.SUMS) * running[:, -1:]).sum(1, keepdim=True)
     first_kept = ascending.gather(1, n_pruned.clamp(max=magnitude.shape[1] - 1)).double()
-    bound = first_kept * (1 - kernels.ties(magnitude.dtype))
+    bound = first_kept * (1 - ties(magnitude.dtype))
     rounded = bound.to(magnitude.dtype)
     upwards = torch.nextafter(rounded, torch.full_like(rounded, math.inf))
     return torch.where(rounded.double() < bound, upwards, rounded)
@@ -186,13 +187,15 @@ def kept_automatically(relevance: Tensor) -> Tensor:
     -------
     Tensor of bool, shape (N, neurons)
     """
-    ties = kernels.ties(relevance.dtype)
+    tolerance = ties(relevance.dtype)
     keep = torch.zeros_like(relevance, dtype=torch.bool)
     for magnitude in (relevance.clamp(min=0), (-relevance).clamp(min=0)):
         count = (magnitude > 0).sum(1, keepdim=True).clamp(min=1)
         mean = magnitude.sum(1, keepdim=True, dtype=torch.float64) / count
         largest = magnitude.amax(1, keepdim=True).double()
-        above = (magnitude.double() > mean * (1 + ties)) | (magnitude.double() >= largest * (1 - ties))
+        above = (magnitude.double() > mean * (1 + tolerance)) | (
+            magnitude.double() >= largest * (1 - tolerance)
+        )
         keep |= above & (magnitude > 0)
     return keep
 

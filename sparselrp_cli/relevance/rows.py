@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations import Samples
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 
 

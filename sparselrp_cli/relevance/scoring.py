@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations import Samples
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.rows import sums

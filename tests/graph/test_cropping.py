@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.operations import numbers
-from sparselrp_cli.graph.passes.cropping import Span, crop
+from sparselrp_cli.graph.passes.cropping import crop
+from sparselrp_cli.graph.shapes import Span, numbers
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.composites import PRESETS

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.capture import capture, check_against_module
-from sparselrp_cli.graph.operations import Samples
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 from sparselrp_cli.relevance.pruning import Pruning

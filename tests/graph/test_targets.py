@@ -9,7 +9,7 @@ from torch import nn
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.operations import BatchDim
+from sparselrp_cli.graph.shapes import BatchDim
 from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.composites import PRESETS

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.operations import Decision, Place, Recurrent
+from sparselrp_cli.graph.aten_call import Place
+from sparselrp_cli.graph.operation import At
+from sparselrp_cli.graph.operations.decision import Decision
+from sparselrp_cli.graph.operations.recurrent import Recurrent
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -45,5 +48,6 @@ def test_a_step_function_absorbs_what_it_is_given():
     x, c = draw(2, 3), draw(2, 3, seed=1)
     operation = Decision(torch.ops.aten.sign.default, (("self", Place(0)),), "sign")
     y, memo = operation.forward(x)
-    assert operation.pull(c, (x,), y, memo) == (None,)
-    torch.testing.assert_close(operation.absorbed(c, (x,), y, memo), c * x.sign())
+    at = At((x,), y, memo)
+    assert operation.pull(c, at) == (None,)
+    torch.testing.assert_close(operation.absorbed(c, at), c * x.sign())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.operations import Product
+from sparselrp_cli.graph.operations.product import Product
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.choices import COMPOSITES
 from sparselrp_cli.relevance.composite_text import parse_composite

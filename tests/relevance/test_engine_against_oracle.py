@@ -10,12 +10,12 @@ from oracles.network import Rule as OracleRule
 from oracles.zoo import KINDS, make
 
 from sparselrp_cli.graph.capture import capture, check_against_module
-from sparselrp_cli.graph.operations import Layer
+from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.masked import TAU
 from sparselrp_cli.relevance.pruning import Pruning
-from sparselrp_cli.relevance.step import TAU
 
 SEEDS = range(2)
 PRUNINGS = {

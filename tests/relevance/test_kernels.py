@@ -11,7 +11,8 @@ from oracles.pruning import decision_margin, kept_by_definition, redistribute_la
 from torch.nn import functional
 
 from sparselrp_cli.errors import SparselrpError
-from sparselrp_cli.graph.operations import Convolution, Samples
+from sparselrp_cli.graph.operations.convolution import Convolution
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.gathered import GatheredConvolution
 from sparselrp_cli.relevance.kernels import compiling

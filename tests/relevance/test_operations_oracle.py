@@ -18,25 +18,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.operations import (
-    Activation,
-    Attention,
-    Contraction,
-    GatedLinear,
-    Homogeneous,
-    Layer,
-    LogSumExp,
-    MatrixProduct,
-    Normalise,
-    Operation,
-    Product,
-    Quotient,
-    Recurrent,
-    Samples,
-    Softmax,
-    TransposedConvolution,
-    Where,
-)
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operation import At, Operation
+from sparselrp_cli.graph.operations.activation import Activation
+from sparselrp_cli.graph.operations.attention import Attention
+from sparselrp_cli.graph.operations.contraction import Contraction
+from sparselrp_cli.graph.operations.gated_linear import GatedLinear
+from sparselrp_cli.graph.operations.homogeneous import Homogeneous
+from sparselrp_cli.graph.operations.log_sum_exp import LogSumExp
+from sparselrp_cli.graph.operations.matrix_product import MatrixProduct
+from sparselrp_cli.graph.operations.normalise import Normalise
+from sparselrp_cli.graph.operations.product import Product
+from sparselrp_cli.graph.operations.quotient import Quotient
+from sparselrp_cli.graph.operations.recurrent import Recurrent
+from sparselrp_cli.graph.operations.softmax import Softmax
+from sparselrp_cli.graph.operations.transposed_convolution import TransposedConvolution
+from sparselrp_cli.graph.operations.where import Where
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
@@ -522,15 +520,16 @@ def test_relevance_follows_the_papers_formula_and_is_conserved(make, seed):
     operation, inputs, oracle = make(rng)
     tensors = tuple(tensor(x) for x in inputs)
     y, memo = operation.forward(*tensors)
+    at = At(tensors, y, memo)
     c = tensor(rng.normal(size=tuple(y.shape)))
     R = (y * c).numpy()
     expected = oracle(R, *inputs)
-    pulled = operation.pull(c, tensors, y, memo)
+    pulled = operation.pull(c, at)
     found = [np.zeros(x.shape) if p is None else x * p.numpy() for x, p in zip(inputs, pulled, strict=True)]
     for got, wanted in zip(found, expected, strict=True):
         # Where terms nearly cancel, relevance is large and its rounding too.
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9 * max(1.0, np.abs(R).max()))
-    absorbed = operation.absorbed(c, tensors, y, memo)
+    absorbed = operation.absorbed(c, at)
     assert absorbed is None or absorbed.shape == y.shape, "absorbed relevance is told at the output"
     taken = 0.0 if absorbed is None else float(absorbed.sum())
     turnover = np.abs(R).sum() + sum(np.abs(r).sum() for r in found)

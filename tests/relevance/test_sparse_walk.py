@@ -7,7 +7,7 @@ from oracles.zoo import KINDS, make
 from torch import nn
 
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.operations import Samples
+from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance import gathered
 from sparselrp_cli.relevance.composites import PRESETS

@@ -1,4 +1,4 @@
-"""Attention: products of matrices of activations, softmax, and both in one.
+"""Scaled dot-product attention.
 
 Rules of AttnLRP (Achtibat et al. 2024, ICML): the softmax is taken at first order, its constant term absorbs
 (prop. 3.1); a product of matrices gives half to each (prop. 3.3, uniform).
@@ -6,116 +6,24 @@ Rules of AttnLRP (Achtibat et al. 2024, ICML): the softmax is taken at first ord
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, fx
 
-from sparselrp_cli.graph.operations.base import Dim, Operation, numbers
+from sparselrp_cli.graph.aten_call import Place
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, Steps
+from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operations.addition import Shift
+from sparselrp_cli.graph.operations.homogeneous import Homogeneous
+from sparselrp_cli.graph.operations.matrix_product import MatrixProduct
+from sparselrp_cli.graph.operations.permute import Permute
+from sparselrp_cli.graph.operations.product import Scale
+from sparselrp_cli.graph.operations.softmax import Softmax, softmax_pull
+from sparselrp_cli.graph.shapes import Dim, numbers, size
 
-
-@dataclass(frozen=True, eq=False)
-class MatrixProduct(Operation):
-    """``x @ y`` of two activations: each takes half (AttnLRP, prop. 3.3)."""
-
-    kind: ClassVar[str] = "matrix-product"
-    passes: ClassVar[str] = "half to each factor (uniform)"
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return inputs[0] @ inputs[1], None
-
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        x, y = inputs
-        half = multiplier / 2
-        return (
-            (half @ y.transpose(-1, -2)).sum_to_size(x.shape),
-            (x.transpose(-1, -2) @ half).sum_to_size(y.shape),
-        )
-
-    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        return all(inputs)
-
-    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
-        return numbers(output) * int(str(inputs[0][-1]))
-
-
-def softmax_pull(c: Tensor, s: Tensor, axis: int) -> Tensor:
-    """Carry a multiplier through ``s = softmax(x)``: the gradient."""
-    return s * (c - (s * c).sum(axis, keepdim=True))
-
-
-def softmax_constant(x: Tensor, s: Tensor, axis: int) -> Tensor:
-    """Give the constant term of the softmax's expansion at x: ``s - J x``."""
-    linear = x.masked_fill(s == 0, 0)
-    return s - s * (linear - (s * linear).sum(axis, keepdim=True))
-
-
-@dataclass(frozen=True, eq=False)
-class Softmax(Operation):
-    """``softmax(x)`` over an axis, or its logarithm, at first order; its constant absorbs (prop. 3.1)."""
-
-    axis: int
-    logarithm: bool = False
-    kind: ClassVar[str] = "softmax"
-    passes: ClassVar[str] = "first order; constant absorbs"
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        s = inputs[0].softmax(self.axis)
-        return (inputs[0].log_softmax(self.axis) if self.logarithm else s), s
-
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        if self.logarithm:
-            return (multiplier - memo * multiplier.sum(self.axis, keepdim=True),)
-        return (softmax_pull(multiplier, memo, self.axis),)
-
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        (x,) = inputs
-        if self.logarithm:
-            constant: Tensor = output - x + (memo * x).sum(self.axis, keepdim=True)
-            return multiplier * constant
-        return multiplier * softmax_constant(x, memo, self.axis)
-
-    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        return not self.logarithm
-
-    def describe(self) -> str:
-        return f"{'logarithm, ' if self.logarithm else ''}axis {self.axis}"
-
-
-@dataclass(frozen=True, eq=False)
-class LogSumExp(Operation):
-    """``log sum exp(x)`` over axes, at first order; the constant term absorbs."""
-
-    axes: tuple[int, ...]
-    keepdim: bool
-    kind: ClassVar[str] = "log-sum-exp"
-    passes: ClassVar[str] = "first order; constant absorbs"
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        kept = inputs[0].logsumexp(self.axes, keepdim=True)
-        shares = (inputs[0] - kept).exp()
-        return (kept if self.keepdim else inputs[0].logsumexp(self.axes)), shares
-
-    def _kept(self, values: Tensor, like: Tensor) -> Tensor:
-        for axis in () if self.keepdim else sorted(a % like.dim() for a in self.axes):
-            values = values.unsqueeze(axis)
-        return values
-
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (memo * self._kept(multiplier, inputs[0]),)
-
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        constant: Tensor = output - (memo * inputs[0]).sum(self.axes, keepdim=self.keepdim)
-        return multiplier * constant
+aten = torch.ops.aten
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,26 +49,99 @@ class Attention(Operation):
         on_shares = multiplier @ v.transpose(-1, -2) / 2
         return on_shares, softmax_pull(on_shares, shares, -1)
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        q, k, v = inputs
-        _, shares = memo
-        _, on_logits = self._on_logits(multiplier, v, shares)
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        q, k, v = at.inputs
+        _, shares = at.memo
+        _, on_logits = self._on_logits(c, v, shares)
         half = on_logits * self.scale / 2
         return (
             (half @ k).sum_to_size(q.shape),
             (half.transpose(-1, -2) @ q).sum_to_size(k.shape),
-            (shares.transpose(-1, -2) @ multiplier / 2).sum_to_size(v.shape),
+            (shares.transpose(-1, -2) @ c / 2).sum_to_size(v.shape),
         )
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        logits, shares = memo
-        on_shares, on_logits = self._on_logits(multiplier, inputs[2], shares)
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        logits, shares = at.memo
+        on_shares, on_logits = self._on_logits(c, at.inputs[2], shares)
         taken: Tensor = (on_shares * shares - on_logits * logits).sum(-1, keepdim=True)
-        return (taken / multiplier.shape[-1]).expand_as(multiplier)
+        return (taken / c.shape[-1]).expand_as(c)
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
-        return 2 * numbers(output) * int(str(inputs[1][-2]))
+        return 2 * numbers(output) * size(inputs[1], -2)
+
+
+def scaled_dot_product(call: Call) -> Converted:
+    if call.get("enable_gqa", False):
+        raise NoRule("attention with grouped queries has no rule")
+    q, k = (call.shape(n) if isinstance(call[n], fx.Node) else tuple(call[n].shape) for n in ("query", "key"))
+    if not all(isinstance(d, int) for d in (*q[-2:], *k[-2:])):
+        raise NoRule("it works along the samples, which must stay apart")
+    scale = call.get("scale")
+    scale = size(q, -1) ** -0.5 if scale is None else float(scale)
+    mask = _mask(call, size(q, -2), size(k, -2))
+    inputs = tuple(v for v in (call["query"], call["key"], call["value"]) if isinstance(v, fx.Node))
+    if len(inputs) == 3:
+        return Chain((Attention(scale, mask),), inputs)
+    return _in_steps(call, scale, mask)
+
+
+def _in_steps(call: Call, scale: float, mask: Tensor | None) -> Converted:
+    """Write attention as its parts, where queries, keys or values are constants (learned queries)."""
+    steps: list[tuple[Operation, tuple[fx.Node | int, ...]]] = []
+
+    def add(operation: Operation, *inputs: fx.Node | int) -> int:
+        steps.append((operation, inputs))
+        return len(steps) - 1
+
+    def product(first: Any, second: Any) -> Any:
+        if isinstance(first, Tensor) and isinstance(second, Tensor):
+            return first @ second
+        if not isinstance(first, Tensor) and not isinstance(second, Tensor):
+            return add(MatrixProduct(), first, second)
+        given = [v if isinstance(v, Tensor) else Place(0) for v in (first, second)]
+        arguments = (("input", given[0]), ("other", given[1]))
+        source = second if isinstance(first, Tensor) else first
+        return add(Homogeneous(torch.matmul, arguments, "matrix product with a constant"), source)
+
+    query, key, value = call["query"], call["key"], call["value"]
+    n_axes = len(call.output)
+    if isinstance(key, fx.Node):
+        key = add(Permute((*range(n_axes - 2), n_axes - 1, n_axes - 2)), key)
+    else:
+        key = key.transpose(-1, -2)
+    logits = product(query, key)
+    if isinstance(logits, Tensor):
+        return Steps((*steps, *_weighed(logits * scale, mask, value)))
+    logits = add(Scale(torch.tensor(scale, dtype=call.dtype)), logits)
+    if mask is not None:
+        logits = add(Shift(mask), logits)
+    product(add(Softmax(n_axes - 1), logits), value)
+    return Steps(tuple(steps))
+
+
+def _weighed(
+    logits: Tensor, mask: Tensor | None, value: fx.Node
+) -> tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]:
+    """Weigh values by attention that doesn't depend on the sequence."""
+    shares = (logits if mask is None else logits + mask).softmax(-1)
+    arguments = (("input", shares), ("other", Place(0)))
+    return ((Homogeneous(torch.matmul, arguments, "matrix product with a constant"), (value,)),)
+
+
+def _mask(call: Call, n_queries: int, n_keys: int) -> Tensor | None:
+    mask: Tensor | fx.Node | None = call.get("attn_mask")
+    if isinstance(mask, fx.Node):
+        raise NoRule("its mask depends on the sequence")
+    if call.get("is_causal", False):
+        causal = torch.ones(n_queries, n_keys, dtype=torch.bool).tril()
+        return torch.zeros(n_queries, n_keys, dtype=call.dtype).masked_fill(~causal, -torch.inf)
+    if mask is not None and mask.dtype == torch.bool:
+        return torch.zeros(mask.shape, dtype=call.dtype).masked_fill(~mask, -torch.inf)
+    return mask
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.scaled_dot_product_attention.default: scaled_dot_product,
+    }
+)

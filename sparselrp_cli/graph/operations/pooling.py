@@ -1,14 +1,18 @@
-"""Pooling and reductions: the maximum gives relevance to its winner, averages share it by term."""
+"""Pooling over windows: the maximum gives relevance to its winner, averages share it by term."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.graph.operations.base import Operation
+from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, chain, each
+from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.winners import first_winner, least_winner, winners_share
 
 aten = torch.ops.aten
 
@@ -20,6 +24,13 @@ def _as_2d(x: Tensor, spatial: int) -> Tensor:
 
 def _from_2d(x: Tensor, spatial: int) -> Tensor:
     return x.squeeze(-2) if spatial == 1 else x
+
+
+def _grid(x: Tensor) -> Tensor:
+    """Number the places of the last two axes."""
+    rows, columns = x.shape[-2:]
+    numbers = torch.arange(rows * columns, device=x.device).reshape(rows, columns)
+    return numbers.expand(*x.shape[:-2], rows, columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +55,11 @@ class _WindowedPool(Operation):
 
 @dataclass(frozen=True, eq=False)
 class MaxPool(_WindowedPool):
-    """Max pooling: the winner takes all, the first of equal winners (winner-take-all, Bach et al. 2015)."""
+    """Max pooling: the winner takes all, the first of equal winners (winner-take-all, Bach et al. 2015).
+
+    Equal to within `ties` [ours]; the multiplier of one that is smaller by rounding is scaled, so that it
+    takes what the largest would.
+    """
 
     dilation: tuple[int, ...]
     kind: ClassVar[str] = "max-pool"
@@ -54,7 +69,33 @@ class MaxPool(_WindowedPool):
         spatial = len(self.width)
         x = _as_2d(inputs[0], spatial)
         y, winners = aten.max_pool2d_with_indices(x, *self._sizes())
-        return _from_2d(y, spatial), winners
+        return _from_2d(y, spatial), self._first(x, y, winners)
+
+    def _first(self, x: Tensor, y: Tensor, winners: Tensor) -> Tensor:
+        """Give the first place (into rows x columns) of each window whose number equals the largest, `y`."""
+        bound = least_winner(y)
+        places = _grid(x)
+        for rows in reversed(range(self._pad(self.width, 1)[0])):
+            for columns in reversed(range(self._pad(self.width, 1)[1])):
+                numbers = self._nth(x, y, (rows, columns), -math.inf)
+                winners = torch.where(numbers >= bound, self._nth(places, y, (rows, columns), 0), winners)
+        return winners
+
+    def _nth(self, x: Tensor, y: Tensor, nth: tuple[int, int], fill: float) -> Tensor:
+        """Take one place of every window; `fill` where that lies in the padding."""
+        stride, padding = self._pad(self.stride, 1), self._pad(self.padding, 0)
+        dilation = self._pad(self.dilation, 1)
+        for axis in (-2, -1):
+            count = y.shape[axis]
+            start = nth[axis] * dilation[axis] - padding[axis]
+            before = max(0, -start)
+            behind = max(0, start + (count - 1) * stride[axis] + 1 - x.shape[axis])
+            amounts = [before, behind] if axis == -1 else [0, 0, before, behind]
+            x = functional.pad(x, amounts, value=fill) if before or behind else x
+            begin = start + before
+            x = x.narrow(axis, begin, (count - 1) * stride[axis] + 1) if count else x.narrow(axis, 0, 0)
+            x = x[..., :: stride[-1]] if axis == -1 else x[..., :: stride[-2], :]
+        return x
 
     def _sizes(self) -> tuple[list[int], list[int], list[int], list[int], bool]:
         return (
@@ -62,14 +103,12 @@ class MaxPool(_WindowedPool):
             self._pad(self.dilation, 1), self.ceil_mode,
         )  # fmt: skip
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
-        grad = aten.max_pool2d_with_indices_backward(
-            _as_2d(multiplier, spatial), _as_2d(inputs[0], spatial), *self._sizes(), memo
-        )
-        return (_from_2d(grad, spatial),)
+        x = _as_2d(at.inputs[0], spatial)
+        numbers = x.flatten(-2).gather(-1, at.memo.flatten(-2)).reshape(at.memo.shape)
+        c = _as_2d(c, spatial) * winners_share(numbers, _as_2d(at.output, spatial))
+        return (_from_2d(aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), at.memo), spatial),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +130,15 @@ class AveragePool(_WindowedPool):
         spatial = len(self.width)
         return _from_2d(functional.avg_pool2d(_as_2d(inputs[0], spatial), *self._sizes()), spatial), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
-        grad = aten.avg_pool2d_backward(
-            _as_2d(multiplier, spatial), _as_2d(inputs[0], spatial), *self._sizes()
-        )
+        grad = aten.avg_pool2d_backward(_as_2d(c, spatial), _as_2d(at.inputs[0], spatial), *self._sizes())
         return (_from_2d(grad, spatial),)
+
+
+def _regions(length: int, count: int) -> list[slice]:
+    """Cut an axis as adaptive pooling does."""
+    return [slice(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +154,28 @@ class AdaptivePool(Operation):
         x = _as_2d(inputs[0], spatial)
         size = [*[1] * (2 - spatial), *self.size]
         if self.maximum:
-            y, winners = aten.adaptive_max_pool2d(x, size)
-            return _from_2d(y, spatial), winners
+            y, _ = aten.adaptive_max_pool2d(x, size)
+            return _from_2d(y, spatial), self._first(x, y)
         return _from_2d(aten.adaptive_avg_pool2d(x, size), spatial), None
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
+    def _first(self, x: Tensor, y: Tensor) -> Tensor:
+        """Give the first place (into rows x columns) of each region whose number equals the largest, `y`."""
+        places, winners = _grid(x), torch.empty(y.shape, dtype=torch.int64, device=x.device)
+        for row, rows in enumerate(_regions(x.shape[-2], y.shape[-2])):
+            for column, columns in enumerate(_regions(x.shape[-1], y.shape[-1])):
+                numbers = x[..., rows, columns].flatten(-2)
+                first = first_winner(numbers, y[..., row, column, None])
+                region = places[..., rows, columns].flatten(-2)
+                winners[..., row, column] = region.gather(-1, first).squeeze(-1)
+        return winners
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.size)
-        c, x = _as_2d(multiplier, spatial).contiguous(), _as_2d(inputs[0], spatial)
+        c, x = _as_2d(c, spatial).contiguous(), _as_2d(at.inputs[0], spatial)
         if self.maximum:
-            grad = aten.adaptive_max_pool2d_backward(c, x, memo)
+            numbers = x.flatten(-2).gather(-1, at.memo.flatten(-2)).reshape(at.memo.shape)
+            c = c * winners_share(numbers, _as_2d(at.output, spatial))
+            grad = aten.adaptive_max_pool2d_backward(c, x, at.memo)
         else:
             grad = aten._adaptive_avg_pool2d_backward(c, x)
         return (_from_2d(grad, spatial),)
@@ -136,86 +187,53 @@ class AdaptivePool(Operation):
         return ("maximum" if self.maximum else "average") + " to " + "x".join(map(str, self.size))
 
 
-@dataclass(frozen=True, eq=False)
-class _Reduction(Operation):
-    """A reduction over whole axes (never the sample axis)."""
+def max_pool(spatial: int) -> Converter:
+    def convert(call: Call) -> Converted:
+        if call.item:
+            raise NoRule("the indices of a max pool carry no relevance")
+        width = each(call["kernel_size"], spatial)
+        pool = MaxPool(
+            width, each(call.get("stride") or width, spatial), each(call.get("padding", 0), spatial),
+            call.get("ceil_mode", False), each(call.get("dilation", 1), spatial),
+        )  # fmt: skip
+        return chain(call, pool)
 
-    axes: tuple[int, ...]
-    keepdim: bool
-
-    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        return inputs[0]
-
-    def describe(self) -> str:
-        return "over " + ("axis " if len(self.axes) == 1 else "axes ") + ", ".join(map(str, self.axes))
-
-    def _restore(self, reduced: Tensor, like: Tensor) -> Tensor:
-        """Put the reduced axes back as axes of length 1."""
-        for axis in sorted(a % like.dim() for a in self.axes):
-            reduced = reduced.unsqueeze(axis)
-        return reduced
-
-    def _back(self, multiplier: Tensor, like: Tensor) -> Tensor:
-        return multiplier if self.keepdim else self._restore(multiplier, like)
+    return convert
 
 
-@dataclass(frozen=True, eq=False)
-class Sum(_Reduction):
-    """The sum over axes."""
+def average_pool(spatial: int) -> Converter:
+    def convert(call: Call) -> Converted:
+        width = each(call["kernel_size"], spatial)
+        pool = AveragePool(
+            width, each(call.get("stride") or width, spatial), each(call.get("padding", 0), spatial),
+            call.get("ceil_mode", False), call.get("count_include_pad", True), call.get("divisor_override"),
+        )  # fmt: skip
+        return chain(call, pool)
 
-    kind: ClassVar[str] = "sum"
-    passes: ClassVar[str] = "in proportion to the terms"
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return inputs[0].sum(self.axes, keepdim=self.keepdim), None
-
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (self._back(multiplier, inputs[0]).expand_as(inputs[0]),)
+    return convert
 
 
-@dataclass(frozen=True, eq=False)
-class Mean(_Reduction):
-    """The mean over axes (global average pooling)."""
+def adaptive_pool(spatial: int, maximum: bool) -> Converter:
+    def convert(call: Call) -> Converted:
+        if call.item:
+            raise NoRule("the indices of a max pool carry no relevance")
+        return chain(call, AdaptivePool(each(call["output_size"], spatial), maximum))
 
-    kind: ClassVar[str] = "mean"
-    passes: ClassVar[str] = "in proportion to the terms"
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return inputs[0].mean(self.axes, keepdim=self.keepdim), None
-
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        terms = inputs[0].numel() // max(output.numel(), 1)
-        return ((self._back(multiplier, inputs[0]) / terms).expand_as(inputs[0]),)
+    return convert
 
 
-@dataclass(frozen=True, eq=False)
-class Maximum(_Reduction):
-    """The maximum over axes (global max pooling): the first of equal winners takes all."""
-
-    kind: ClassVar[str] = "max"
-    passes: ClassVar[str] = "winner takes all"
-
-    def _rows(self, x: Tensor) -> tuple[Tensor, list[int]]:
-        """Move the reduced axes last and merge them; also give the order of axes used."""
-        reduced = sorted(a % x.dim() for a in self.axes)
-        order = [a for a in range(x.dim()) if a not in reduced] + reduced
-        return x.permute(order).flatten(x.dim() - len(reduced)), order
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        rows, _ = self._rows(inputs[0])
-        winners = rows.argmax(-1, keepdim=True)
-        y = rows.gather(-1, winners).squeeze(-1)
-        return (self._restore(y, inputs[0]) if self.keepdim else y), winners
-
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        x = inputs[0]
-        rows, order = self._rows(x)
-        grad = torch.zeros_like(rows).scatter_(-1, memo, multiplier.reshape(memo.shape))
-        permuted = grad.reshape([x.shape[a] for a in order])
-        return (permuted.permute([order.index(a) for a in range(x.dim())]),)
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.max_pool1d.default: max_pool(1),
+        aten.max_pool1d_with_indices.default: max_pool(1),
+        aten.max_pool2d.default: max_pool(2),
+        aten.max_pool2d_with_indices.default: max_pool(2),
+        aten.avg_pool1d.default: average_pool(1),
+        aten.avg_pool2d.default: average_pool(2),
+        aten.adaptive_avg_pool1d.default: adaptive_pool(1, maximum=False),
+        aten.adaptive_avg_pool2d.default: adaptive_pool(2, maximum=False),
+        aten._adaptive_avg_pool2d.default: adaptive_pool(2, maximum=False),
+        aten.adaptive_max_pool1d.default: adaptive_pool(1, maximum=True),
+        aten.adaptive_max_pool2d.default: adaptive_pool(2, maximum=True),
+    }
+)

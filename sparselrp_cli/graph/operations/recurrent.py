@@ -1,17 +1,27 @@
 """Recurrent cells: LSTM, GRU and the plain cell, step by step.
 
 Gates are scales that get no relevance (signal-take-all, Arras et al. 2017, WASSA); sums share in proportion;
-the affine maps inside follow the epsilon rule.
+the affine maps inside follow the epsilon rule. Layers, directions and first positions become operations of
+their own.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
-from sparselrp_cli.graph.operations.base import Dim, Operation, numbers
+from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, Step, Steps
+from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operations.concatenate import Concatenate
+from sparselrp_cli.graph.operations.permute import Permute
+from sparselrp_cli.graph.operations.slice import Slice
+from sparselrp_cli.graph.shapes import Dim, numbers, size
+
+aten = torch.ops.aten
+
 
 EPSILON = 1e-6
 
@@ -84,15 +94,11 @@ class Recurrent(Operation):
         z = from_input + from_hidden
         return (z.tanh() if self.cell == "tanh" else z.relu()), c, (z,)
 
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        return (self._walk(multiplier, inputs[0], memo)[0],)
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        return (self._walk(c, at.inputs[0], at.memo)[0],)
 
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        return self._walk(multiplier, inputs[0], memo)[1]
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        return self._walk(c, at.inputs[0], at.memo)[1]
 
     def _walk(self, multiplier: Tensor, x: Tensor, memo: Any) -> tuple[Tensor, Tensor]:
         """Carry the multiplier back through time; also give what was absorbed, shape (N, L, hidden)."""
@@ -149,3 +155,85 @@ def _ratio(y: Tensor, x: Tensor) -> Tensor:
     """Divide tanh(x) by x, 1 at 0."""
     small = x.abs() < 1e-12
     return torch.where(small, 1.0, y / torch.where(small, 1.0, x))
+
+
+def recurrent(cell: str) -> Converter:
+    def convert(call: Call) -> Converted:
+        if not isinstance(call["hx"] if cell != "lstm" else call["hx"][0], Tensor) or any(
+            isinstance(p, fx.Node) for p in call["params"]
+        ):
+            raise NoRule("its weights or initial states depend on the sequence")
+        return _Builder(call, cell).steps()
+
+    return convert
+
+
+class _Builder:
+    """Collects the operations of all layers and directions."""
+
+    def __init__(self, call: Call, cell: str) -> None:
+        self.call = call
+        self.cell = cell
+        self.two_ways = bool(call["bidirectional"])
+        self.layers = int(call["num_layers"])
+        per_cell = 4 if call["has_biases"] else 2
+        if len(call["params"]) != per_cell * self.layers * (1 + self.two_ways):
+            raise NoRule("recurrent layers with projections have no rule")
+        self.cells = [call["params"][i : i + per_cell] for i in range(0, len(call["params"]), per_cell)]
+        self.done: list[Step] = []
+
+    def _add(self, operation: Operation, *inputs: fx.Node | int) -> int:
+        self.done.append((operation, inputs))
+        return len(self.done) - 1
+
+    def steps(self) -> Steps:
+        call = self.call
+        source: fx.Node | int = call.activation("input")
+        if not call["batch_first"]:
+            source = self._add(Permute((1, 0, 2)), source)
+        directions: list[int] = []
+        for layer in range(self.layers):
+            directions = [self._direction(layer, d, source) for d in range(1 + self.two_ways)]
+            source = directions[0]
+            if self.two_ways:
+                source = self._add(Concatenate(2, (None, None)), *directions)
+        if call.item == 0:
+            if not call["batch_first"]:
+                self._add(Permute((1, 0, 2)), source)
+            return Steps(tuple(self.done))
+        return self._last_states(directions)
+
+    def _direction(self, layer: int, direction: int, source: fx.Node | int) -> int:
+        number = layer * (1 + self.two_ways) + direction
+        w, u, *biases = self.cells[number]
+        h0, c0 = self._initial(number)
+        b, b_hidden = biases or (None, None)
+        return self._add(Recurrent(self.cell, w, u, b, b_hidden, h0, c0, direction == 1), source)
+
+    def _initial(self, number: int) -> tuple[Tensor | None, Tensor | None]:
+        states: Any = self.call["hx"] if self.cell == "lstm" else [self.call["hx"]]
+        rows = [s[number][:1] if bool((s[number] != 0).any()) else None for s in states]
+        return rows[0], rows[1] if len(rows) > 1 else None
+
+    def _last_states(self, directions: list[int]) -> Steps:
+        """Give the last hidden states (layers * directions, N, hidden) of a single layer."""
+        if self.call.item != 1 or self.layers > 1:
+            raise NoRule("only outputs, and the last hidden state of a single layer, have a rule")
+        length = size(self.call.shape("input"), 1 if self.call["batch_first"] else 0)
+        ends = []
+        for direction, output in enumerate(directions):
+            last = 0 if direction == 1 else length - 1
+            ends.append(self._add(Slice(1, last, last + 1), output))
+        joined = ends[0] if len(ends) == 1 else self._add(Concatenate(1, (None, None)), *ends)
+        self._add(Permute((1, 0, 2)), joined)
+        return Steps(tuple(self.done))
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.lstm.input: recurrent("lstm"),
+        aten.gru.input: recurrent("gru"),
+        aten.rnn_tanh.input: recurrent("tanh"),
+        aten.rnn_relu.input: recurrent("relu"),
+    }
+)

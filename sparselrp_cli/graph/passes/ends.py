@@ -7,13 +7,7 @@ rates are what the network adds up.
 import dataclasses
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
-from sparselrp_cli.graph.operations import Activation, Scale, Softmax
-
-_INCREASING = frozenset(
-    {
-        "sigmoid", "hardsigmoid", "exp", "expm1", "log", "log1p", "log2", "log10", "softplus", "log_sigmoid",
-    }
-)  # fmt: skip
+from sparselrp_cli.graph.operations.product import Scale
 
 
 def undo_ends(graph: CanonicalGraph) -> tuple[CanonicalGraph, tuple[str, ...]]:
@@ -33,7 +27,7 @@ def undo_ends(graph: CanonicalGraph) -> tuple[CanonicalGraph, tuple[str, ...]]:
     for output in graph.outputs:
         undone: list[str] = []
         while (found := _end(graph, output)) is not None:
-            undone.append(_called(found[-1]))
+            undone.append(found[-1].operation.end())
             graph, output = _without(graph, output, found)
         outputs.append(output)
         if undone:
@@ -53,9 +47,7 @@ def _end(graph: CanonicalGraph, output: GraphOutput) -> list[Node] | None:
     while (node := nodes.get(name)) is not None:
         path.append(node)
         operation = node.operation
-        if isinstance(operation, Softmax) or (
-            isinstance(operation, Activation) and operation.function in _INCREASING
-        ):
+        if operation.end():
             return path
         moved = operation.transport and len(node.inputs) == 1
         if not moved and not (isinstance(operation, Scale) and bool((operation.factor == 1).all())):
@@ -76,10 +68,3 @@ def _without(
         source = copy.name
     graph = dataclasses.replace(graph, nodes=(*graph.nodes, *copies))
     return graph, dataclasses.replace(output, node=source)
-
-
-def _called(node: Node) -> str:
-    operation = node.operation
-    if isinstance(operation, Softmax):
-        return "log-softmax" if operation.logarithm else "softmax"
-    return operation.describe()

@@ -5,7 +5,10 @@ import dataclasses
 from torch import Tensor
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
-from sparselrp_cli.graph.operations import ChannelAffine, Convolution, Dense, Layer
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operations.batch_norm import ChannelAffine
+from sparselrp_cli.graph.operations.convolution import Convolution
+from sparselrp_cli.graph.operations.dense import Dense
 
 
 def fold_batch_norm(graph: CanonicalGraph) -> CanonicalGraph:

@@ -7,7 +7,8 @@ gives and takes what the two give and take, with one tensor in memory in place o
 import dataclasses
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
-from sparselrp_cli.graph.operations import Activation, Layer
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operations.activation import Activation
 
 
 def fuse_relu(graph: CanonicalGraph) -> tuple[CanonicalGraph, dict[str, str]]:

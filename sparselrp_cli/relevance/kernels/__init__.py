@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance.kernels import compiling, gathering, selection, sharing
 
 if TYPE_CHECKING:
@@ -23,18 +24,8 @@ if TYPE_CHECKING:
 _OUTPUTS = {"any": 0, "non-negative": 1, "negative": 2}
 SUMS = 2.0**-20
 """A running sum of relevance this much above ``p V``, relatively, counts as equal to it."""
-_TIES = {torch.float64: 2.0**-14, torch.float32: 2.0**-14, torch.float16: 2.0**-8, torch.bfloat16: 2.0**-6}
 # Bits of a bucket of the histogram: sign, exponent, and the first bits of the mantissa.
 _BUCKET_BITS = {torch.float32: 12, torch.float64: 13}
-
-
-def ties(dtype: torch.dtype) -> float:
-    """Give the relative tolerance in which magnitudes of relevance count as equal.
-
-    It is well above the rounding that a deep network adds up, and the same for float32 and float64, so that
-    both keep the same neurons.
-    """
-    return _TIES[dtype]
 
 
 def is_compiled(tensor: Tensor) -> bool:

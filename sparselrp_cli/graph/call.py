@@ -1,4 +1,8 @@
-"""One exported operation as converters see it, and what they give back."""
+"""One exported operation as converters see it, and what they give back.
+
+A converter reads a `Call` of an ATen function, as torch.export names it, and gives operations on its input
+activations, or `Alias` where the function changes nothing. Where there can't be a rule it raises `NoRule`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.operations import BatchDim, Dim, Operation
+from sparselrp_cli.graph.operation import Operation
+from sparselrp_cli.graph.shapes import BatchDim, Dim
 
 
 class NoRule(Exception):  # noqa: N818 - a statement, turned into an error once all of them are known
@@ -21,6 +26,10 @@ class Alias:
     node: fx.Node
 
 
+Step = tuple[Operation, tuple[fx.Node | int, ...]]
+"""An operation and what it reads: activations, or numbers of earlier steps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """Operations one after the other; the first reads `inputs`."""
@@ -28,12 +37,17 @@ class Chain:
     operations: tuple[Operation, ...]
     inputs: tuple[fx.Node, ...]
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Write them as steps, each but the first reading the one before it."""
+        return tuple((o, (i - 1,) if i else self.inputs) for i, o in enumerate(self.operations))
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Operations that read one another: each with its inputs, activations or numbers of earlier steps."""
+    """Operations that read one another."""
 
-    steps: tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,9 @@ class Call:
 
 
 Converted = Chain | Alias | Steps
+Converter = Callable[[Call], Converted]
+Converters = Mapping[object, Converter]
+"""ATen functions, each with the converter that reads its calls."""
 
 
 def chain(call: Call, *operations: Operation, name: str = "self") -> Chain:

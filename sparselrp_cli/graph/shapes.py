@@ -1,11 +1,8 @@
-"""What every kind of operation has in common."""
+"""Shapes of tensors whose samples may lie along any axis, and spans of their positions."""
 
-import dataclasses
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -57,6 +54,39 @@ def sample_axis(shape: Sequence[Dim]) -> int:
     raise ValueError("a shape without samples")
 
 
+def sample_dim(shape: Sequence[Dim]) -> BatchDim:
+    """Give the size of the axis that samples lie along.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    for dim in shape:
+        if isinstance(dim, BatchDim):
+            return dim
+    raise ValueError("a shape without samples")
+
+
+def numbers(shape: Sequence[Dim]) -> int:
+    """Count the numbers of one sample in a tensor of symbolic shape."""
+    return math.prod(d.multiple if isinstance(d, BatchDim) else d for d in shape)
+
+
+def size(shape: Sequence[Dim], axis: int) -> int:
+    """Give the length of an axis that samples don't lie along.
+
+    Raises
+    ------
+    TypeError
+        If they do.
+    """
+    length = shape[axis]
+    if not isinstance(length, int):
+        raise TypeError("samples lie along this axis")
+    return length
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Where the samples of a batch lie in a tensor.
@@ -78,11 +108,8 @@ class Samples:
     @classmethod
     def of(cls, shape: Sequence[Dim], n_samples: int) -> "Samples":
         """Find the samples of a batch in a tensor of this symbolic shape."""
-        axis = sample_axis(shape)
-        dim = shape[axis]
-        if not isinstance(dim, BatchDim):
-            raise TypeError("not a sample axis")
-        return cls(n_samples, axis, dim.multiple // dim.entries, dim.entries)
+        dim = sample_dim(shape)
+        return cls(n_samples, sample_axis(shape), dim.multiple // dim.entries, dim.entries)
 
     def rows(self, values: Tensor) -> Tensor:
         """Lay out a tensor as one row a sample: shape (N, neurons)."""
@@ -108,75 +135,43 @@ def tracked(shape: Sequence[Dim], source: Sequence[Dim]) -> tuple[Dim, ...]:
 
     The distance between neighbouring samples in memory order doesn't change.
     """
-    start = sample_axis(source)
-    dim, axis = source[start], sample_axis(shape)
-    entries = dim.entries if isinstance(dim, BatchDim) else 1
-    distance = entries * math.prod(int(str(d)) for d in source[start + 1 :])
-    after = math.prod(int(str(d)) for d in shape[axis + 1 :])
+    axis, multiple = sample_axis(shape), sample_dim(shape).multiple
+    distance = sample_dim(source).entries * numbers(source[sample_axis(source) + 1 :])
+    after = numbers(shape[axis + 1 :])
     if distance % after:
         raise ValueError("the reshape cuts through samples")
-    merged = shape[axis]
-    multiple = merged.multiple if isinstance(merged, BatchDim) else 1
     inner = distance // after if multiple > 1 else None
     return (*shape[:axis], BatchDim(multiple, inner), *shape[axis + 1 :])
 
 
-class Operation(ABC):
-    """One kind of operation of a canonical graph.
+def carried(shape: Sequence[Dim], source: Sequence[Dim]) -> tuple[Dim, ...]:
+    """Say how samples lie in a result that keeps them as they lie in its source.
 
-    In *multiplier form* a neuron with activation ``a`` has relevance ``r = a * c``; `pull` turns the
-    multiplier at the output into multipliers at the inputs.
+    Raises
+    ------
+    ValueError
+        If there aren't as many of them along their axis.
     """
-
-    kind: ClassVar[str]
-    """What the operation is called in tables and composites."""
-    transport: ClassVar[bool] = False
-    """Whether outputs are copies of single input neurons (or zeros)."""
-    passes: ClassVar[str] = "in proportion; constants absorb"
-    """How relevance passes, in a few words, for tables."""
-
-    @abstractmethod
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        """Compute the output, and what `pull` wants to remember."""
-
-    @abstractmethod
-    def pull(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> tuple[Tensor | None, ...]:
-        """Carry the multiplier from the output to each input, shapes as the inputs'; None carries nothing."""
-
-    def absorbed(
-        self, multiplier: Tensor, inputs: tuple[Tensor, ...], output: Tensor, memo: Any
-    ) -> Tensor | None:
-        """Relevance that constants of this operation take, elementwise at the output; None if none."""
-        return None
-
-    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        """Whether the output has no negative value, given which inputs have none."""
-        return False
-
-    def describe(self) -> str:
-        """Say the parameters in a few words, for tables."""
-        return ""
-
-    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
-        """Count multiply-adds per sample: one a number unless the kind knows better."""
-        return numbers(output)
+    axis, before = sample_axis(shape), sample_dim(source)
+    if before.multiple != sample_dim(shape).multiple:
+        raise ValueError("the result holds another number of samples")
+    return (*shape[:axis], before, *shape[axis + 1 :])
 
 
-def numbers(shape: Sequence[Dim]) -> int:
-    """Count the numbers of one sample in a tensor of symbolic shape."""
-    return math.prod(d.multiple if isinstance(d, BatchDim) else d for d in shape)
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of one axis of a tensor."""
 
+    axis: int
+    start: int
+    stop: int
 
-def map_tensors(operation: Operation, change: Callable[[Tensor], Tensor]) -> Operation:
-    """Copy an operation with every tensor it holds replaced."""
+    def joined(self, other: "Span | None") -> "Span | None":
+        """Give the smallest range that holds both; None, everything, where axes differ."""
+        if other is None or other.axis != self.axis:
+            return None
+        return Span(self.axis, min(self.start, other.start), max(self.stop, other.stop))
 
-    def changed(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(changed(v) for v in value)
-        return change(value) if isinstance(value, Tensor) else value
-
-    fields = dataclasses.fields(operation)  # type: ignore[arg-type]
-    values = {f.name: changed(getattr(operation, f.name)) for f in fields}
-    return dataclasses.replace(operation, **values)  # type: ignore[type-var]
+    def of(self, shape: Sequence[Dim]) -> "Span | None":
+        """Give None where the range is all of a tensor."""
+        return None if self.start <= 0 and self.stop >= size(shape, self.axis) else self

@@ -1,0 +1,183 @@
+"""What every kind of operation has in common.
+
+A kind is a class in a file of `graph.operations`, which holds everything that is known of it: how it is
+computed, how relevance passes it, what is left of it in a cropped graph, and which ATen functions it stands
+for. Nothing else needs to be touched to add one; see docs/developers/adding.md.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from sparselrp_cli.graph.shapes import Dim, Span, carried, numbers
+
+Pulled = tuple[Tensor | None, ...]
+"""A multiplier for each input, shaped as it; None for one that gets no relevance."""
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """The place that a multiplier is carried through: one operation in one batch.
+
+    Attributes
+    ----------
+    inputs : tuple of Tensor
+        What the operation read.
+    output : Tensor
+        What it made.
+    memo : Any
+        What its `forward` remembered beside that.
+    """
+
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    memo: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cropped:
+    """An operation that makes only a span of its output.
+
+    Attributes
+    ----------
+    operation : Operation
+        What it is then.
+    inputs : tuple of Span
+        What it reads of each input.
+    zeros : tuple of (int, int)
+        How many zeros it reads before and after that, as its padding was.
+    """
+
+    operation: "Operation"
+    inputs: tuple[Span, ...]
+    zeros: tuple[int, int] = (0, 0)
+
+
+class Operation(ABC):
+    """One kind of operation of a canonical graph.
+
+    In *multiplier form* a neuron with activation ``a`` has relevance ``r = a * c``; `pull` turns the
+    multiplier ``c`` at the output into multipliers at the inputs.
+
+    `forward` and `pull` make a kind. All else has an answer that is right for any kind, if not the most
+    that could be said.
+    """
+
+    kind: ClassVar[str]
+    """What the operation is called in tables and composites."""
+    transport: ClassVar[bool] = False
+    """Whether outputs are copies of single input neurons (or zeros)."""
+    passes: ClassVar[str] = "in proportion; constants absorb"
+    """How relevance passes, in a few words, for tables."""
+    elementwise: ClassVar[bool] = False
+    """Whether each neuron of the output is made of the one at its place in the input, and of constants."""
+    takes_decisions: ClassVar[bool] = False
+    """Whether it may read the outcome of a comparison, which relevance can't pass."""
+
+    @abstractmethod
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        """Compute the output, and what `pull` wants to remember."""
+
+    @abstractmethod
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        """Carry the multiplier `c` from the output to each input.
+
+        On a GPU the host must not wait here for a number (``bool``, ``item``, ``cpu``): find out what depends
+        on constants when the operation is converted, and choose with `torch.where`.
+        """
+
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        """Relevance that constants of this operation take, elementwise at the output; None if none."""
+        return None
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        """Whether the output has no negative value, given which inputs have none."""
+        return False
+
+    def is_decision(self, inputs: Sequence[bool]) -> bool:
+        """Whether the output is the outcome of a comparison, given which inputs are."""
+        return False
+
+    def is_gate(self, inputs: Sequence[bool]) -> bool:
+        """Whether the output is a scale for signals, given which inputs are: a product's signal takes all."""
+        return False
+
+    def end(self) -> str:
+        """Name an increasing function that models end in to return probabilities or rates, or nothing.
+
+        What is explained is then what goes into it.
+        """
+        return ""
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        """Make only a span of the output; None where all of it is made, from all of the inputs.
+
+        Parameters
+        ----------
+        span : Span
+            Along an axis of positions, or of channels, never of samples.
+        inputs, output : shapes
+            Of the whole tensors.
+        """
+        return None
+
+    def cropped_whole(self) -> Cropped | None:
+        """Make the whole output from less than the whole inputs, where that can be; see `cropped`."""
+        return None
+
+    def laid(self, shape: tuple[Dim, ...], sources: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
+        """Say how samples lie in the output, whose sizes are `shape`, given how they lie in the inputs.
+
+        Raises
+        ------
+        ValueError
+            If they are mixed.
+        """
+        return carried(shape, sources[0])
+
+    def describe(self) -> str:
+        """Say the parameters in a few words, for tables."""
+        return ""
+
+    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
+        """Count multiply-adds per sample: one a number unless the kind knows better."""
+        return numbers(output)
+
+
+class Transport(Operation):
+    """An operation that moves neurons without changing them: relevance is carried back exactly."""
+
+    transport: ClassVar[bool] = True
+    passes: ClassVar[str] = "moved"
+    takes_decisions: ClassVar[bool] = True
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return all(inputs)
+
+    def is_decision(self, inputs: Sequence[bool]) -> bool:
+        return any(inputs)
+
+    def is_gate(self, inputs: Sequence[bool]) -> bool:
+        return all(inputs)
+
+
+def position_by_position(operation: Operation, span: Span, n_inputs: int = 1) -> Cropped:
+    """Crop an operation each of whose outputs depends on the inputs at its own place alone."""
+    return Cropped(operation, (span,) * n_inputs)
+
+
+def map_tensors(operation: Operation, change: Callable[[Tensor], Tensor]) -> Operation:
+    """Copy an operation with every tensor it holds replaced."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(changed(v) for v in value)
+        return change(value) if isinstance(value, Tensor) else value
+
+    fields = dataclasses.fields(operation)  # type: ignore[arg-type]
+    values = {f.name: changed(getattr(operation, f.name)) for f in fields}
+    return dataclasses.replace(operation, **values)  # type: ignore[type-var]

@@ -1,0 +1,69 @@
+"""Batch normalisation in evaluation mode, where it can't be folded into a layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.graph.call import Call, Converted, Converters, chain
+from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled, position_by_position
+from sparselrp_cli.graph.shapes import Dim, Span
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelAffine(Operation):
+    """Batch normalisation in evaluation mode that stands alone: ``scale * x + shift`` per channel.
+
+    Exact in multiplier form: the shift absorbs its share, nothing is divided.
+    """
+
+    scale: Tensor
+    shift: Tensor
+    kind: ClassVar[str] = "affine"
+    elementwise: ClassVar[bool] = True
+
+    def _spread(self, vector: Tensor, x: Tensor) -> Tensor:
+        return vector.reshape(-1, *[1] * (x.dim() - 2))
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        (x,) = inputs
+        return x * self._spread(self.scale, x) + self._spread(self.shift, x), None
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        return (c * self._spread(self.scale, c),)
+
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        return c * self._spread(self.shift, c)
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return inputs[0] and bool((self.scale >= 0).all()) and bool((self.shift >= 0).all())
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        return position_by_position(self, span) if span.axis > 1 else None
+
+    def describe(self) -> str:
+        return f"{self.scale.numel()} channels"
+
+
+def batch_norm(call: Call) -> Converted:
+    mean, variance = call.weight("running_mean").double(), call.weight("running_var").double()
+    scale = 1 / torch.sqrt(variance + call["eps"])
+    if (weight := call.constant("weight")) is not None:
+        scale = scale * weight.double()
+    shift = -mean * scale
+    if (bias := call.constant("bias")) is not None:
+        shift = shift + bias.double()
+    return chain(call, ChannelAffine(scale.to(call.dtype), shift.to(call.dtype)), name="input")
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten._native_batch_norm_legit_no_training.default: batch_norm,
+        aten.cudnn_batch_norm.default: batch_norm,
+    }
+)

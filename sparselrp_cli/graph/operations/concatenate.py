@@ -1,0 +1,86 @@
+"""Tensors side by side, or stacked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, fx
+
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, axis_of
+from sparselrp_cli.graph.operation import At, Cropped, Pulled, Transport, position_by_position
+from sparselrp_cli.graph.shapes import Dim, Span, sample_axis
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenate(Transport):
+    """Tensors side by side along one axis, or stacked along a new one.
+
+    `parts` says for each piece whether it is an activation (None) or a constant, which absorbs its relevance;
+    constants have length 1 along `samples`, the sample axis, and are the same for every sample.
+    """
+
+    axis: int
+    parts: tuple[Tensor | None, ...]
+    stack: bool = False
+    samples: int = 0
+    kind: ClassVar[str] = "concatenate"
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        activations = iter(inputs)
+        n = inputs[0].shape[self.samples]
+        pieces = [
+            next(activations)
+            if p is None
+            else p.expand(*p.shape[: self.samples], n, *p.shape[self.samples + 1 :])
+            for p in self.parts
+        ]
+        return (torch.stack(pieces, self.axis) if self.stack else torch.cat(pieces, self.axis)), None
+
+    def _split(self, values: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+        if self.stack:
+            return list(values.unbind(self.axis))
+        activations = iter(inputs)
+        pieces = [next(activations) if p is None else p for p in self.parts]
+        return list(torch.split(values, [p.shape[self.axis] for p in pieces], self.axis))
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        pieces = self._split(c, at.inputs)
+        return tuple(piece for piece, part in zip(pieces, self.parts, strict=True) if part is None)
+
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        if all(part is None for part in self.parts):
+            return None
+        constants_only, _ = self.forward(*[torch.zeros_like(x) for x in at.inputs])
+        return c * constants_only
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return all(inputs) and all(p is None or bool((p >= 0).all()) for p in self.parts)
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        side_by_side = not self.stack and self.axis != span.axis and all(part is None for part in self.parts)
+        return position_by_position(self, span, len(inputs)) if side_by_side else None
+
+    def describe(self) -> str:
+        return f"axis {self.axis}"
+
+
+def concatenate(call: Call) -> Converted:
+    pieces = list(call["tensors"])
+    parts = tuple(None if isinstance(p, fx.Node) else p for p in pieces)
+    inputs = tuple(p for p in pieces if isinstance(p, fx.Node))
+    axis = axis_of(call.get("dim", 0), call.output)
+    shape = call.shape_of(inputs[0])
+    stacked = len(call.output) > len(shape)
+    return Chain((Concatenate(axis, parts, stacked, sample_axis(shape)),), inputs)
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.cat.default: concatenate,
+        aten.stack.default: concatenate,
+    }
+)

@@ -1,0 +1,71 @@
+"""Einstein sums."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from torch import Tensor, fx
+
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operations.homogeneous import homogeneous
+from sparselrp_cli.graph.shapes import Dim, numbers
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, eq=False)
+class Contraction(Layer):
+    """An Einstein sum of an activation with a constant, such as ``nld,hdk->nhlk``; no bias."""
+
+    equation: str
+    kind: ClassVar[str] = "dense"
+
+    @property
+    def _indices(self) -> tuple[str, str, str]:
+        given, result = self.equation.split("->")
+        first, second = given.split(",")
+        return first, second, result
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return torch.einsum(self.equation, x, weight)
+
+    def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        first, second, result = self._indices
+        return torch.einsum(f"{result},{second}->{first}", values, weight)
+
+    def spread(self, bias: Tensor, z: Tensor) -> Tensor:
+        return bias
+
+    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
+        _, second, result = self._indices
+        summed = [size for name, size in zip(second, self.weight.shape, strict=True) if name not in result]
+        return numbers(output) * math.prod(summed)
+
+    def describe(self) -> str:
+        return self.equation
+
+
+def einsum(call: Call) -> Converted:
+    operands = list(call["tensors"])
+    activations = [o for o in operands if isinstance(o, fx.Node)]
+    equation = str(call["equation"]).replace(" ", "")
+    if len(operands) == 2 and len(activations) == 1 and "->" in equation and "." not in equation:
+        given, result = equation.split("->")
+        parts = given.split(",")
+        first, second = parts if isinstance(operands[0], fx.Node) else parts[::-1]
+        weight = operands[1] if isinstance(operands[0], fx.Node) else operands[0]
+        if len(set(first)) == len(first) and set(first) <= set(second) | set(result):
+            layer = Contraction(weight, None, f"{first},{second}->{result}")
+            return Chain((layer,), (activations[0],))
+    return homogeneous(f"sum {equation}", degree=float(len(activations)), sign=False)(call)
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.einsum.default: einsum,
+    }
+)

@@ -1,0 +1,79 @@
+"""Dense layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from torch import Tensor, fx
+from torch.nn import functional
+
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, chain
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operation import Cropped, position_by_position
+from sparselrp_cli.graph.operations.permute import Permute
+from sparselrp_cli.graph.shapes import BatchDim, Dim, Span, size
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Layer):
+    """A linear layer over the last axis; weight (features out, features in)."""
+
+    kind: ClassVar[str] = "dense"
+    channel_axis: ClassVar[int | None] = -1
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return functional.linear(x, weight, bias)
+
+    def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        return values @ weight
+
+    def spread(self, bias: Tensor, z: Tensor) -> Tensor:
+        return bias
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        return position_by_position(self, span) if span.axis < len(output) - 1 else None
+
+    def describe(self) -> str:
+        features_out, features_in = self.weight.shape
+        return f"{features_in} -> {features_out}"
+
+
+def linear(call: Call) -> Converted:
+    return chain(call, Dense(call.weight("weight"), call.constant("bias")), name="input")
+
+
+def addmm(call: Call) -> Converted:
+    if call.get("beta", 1) != 1 or call.get("alpha", 1) != 1:
+        raise NoRule("addmm with beta or alpha has no rule")
+    layer = Dense(call.weight("mat2").t().contiguous(), call.constant("self"))
+    return chain(call, layer, name="mat1")
+
+
+def embedding(call: Call) -> Converted:
+    """Convert a look-up of tokens that are the argmax of one-hot bases: a dense layer without bias."""
+    indices = call["indices"]
+    if not isinstance(indices, fx.Node) or indices.target is not torch.ops.aten.argmax.default:
+        raise NoRule("only embeddings of x.argmax(axis), for one-hot x, have a rule")
+    source, axis = indices.args[0], (*indices.args, None)[1]
+    if not isinstance(source, fx.Node) or not isinstance(axis, int) or (*indices.args, False, False)[2]:
+        raise NoRule("only embeddings of x.argmax(axis), for one-hot x, have a rule")
+    shape = call.shape_of(source)
+    axis %= len(shape)
+    if isinstance(shape[axis], BatchDim):
+        raise NoRule("it works along the samples, which must stay apart")
+    order = (*[a for a in range(len(shape)) if a != axis], axis)
+    table = call.weight("weight")[: size(shape, axis)]
+    return Chain((Permute(order), Dense(table.t().contiguous(), None)), (source,))
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.linear.default: linear,
+        aten.addmm.default: addmm,
+        aten.embedding.default: embedding,
+    }
+)

@@ -1,0 +1,140 @@
+"""Functions shared by their gradient: linear maps, norms, sorted values and products of one tensor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.graph.aten_call import AtenCall, places
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, axis_of
+from sparselrp_cli.graph.operation import At, Pulled
+from sparselrp_cli.graph.operations.decision import decision
+from sparselrp_cli.graph.shapes import size
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, eq=False)
+class Homogeneous(AtenCall):
+    """A function with ``f(t x) = t^k f(x)``, shared by its gradient: ``c_in = (df/dx)^T c_out / k``.
+
+    Euler's theorem, ``sum_j x_j df/dx_j = k f``, makes this conserve. Degree 1 are linear maps (padding by
+    reflection, upsampling, running sums, shifts) and norms and sorted values; for a product of k factors it
+    is the uniform rule of AttnLRP (Achtibat et al. 2024, prop. 3.3), 1/k to each.
+
+    Attributes
+    ----------
+    degree : float or Tensor
+        A tensor broadcasts against the output.
+    sign : bool
+        Whether non-negative inputs give non-negative outputs.
+    """
+
+    degree: float | Tensor = 1.0
+    sign: bool = False
+    kind: ClassVar[str] = "homogeneous"
+
+    @property
+    def linear(self) -> bool:
+        """Whether the degree is 1, as that of every linear map is."""
+        return not isinstance(self.degree, Tensor) and self.degree == 1
+
+    @property
+    def passes(self) -> str:  # type: ignore[override]
+        return "in proportion to the terms" if self.linear else "the same share to each factor (uniform)"
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        share = c / self.degree
+        with torch.inference_mode(False), torch.enable_grad():
+            leaves = tuple(x.clone().requires_grad_() for x in at.inputs)
+            return torch.autograd.grad(self.call(leaves), leaves, share.clone(), allow_unused=True)
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return self.sign and all(inputs)
+
+
+def homogeneous(name: str, *, degree: float = 1.0, sign: bool = False) -> Converter:
+    """Make a converter for a homogeneous function; `sign` says that it keeps non-negative non-negative."""
+
+    def convert(call: Call) -> Converted:
+        return _homogeneous(call, name, degree, sign=sign)
+
+    return convert
+
+
+def _homogeneous(call: Call, name: str, degree: float | Tensor, *, sign: bool = False) -> Converted:
+    arguments, inputs = places(call)
+    operation = Homogeneous(call.function, arguments, name, call.item, degree, sign)
+    return Chain((operation,), inputs)
+
+
+def product_over(call: Call) -> Converted:
+    shape = call.shape()
+    return _homogeneous(call, "product", float(size(shape, axis_of(call["dim"], shape))), sign=True)
+
+
+def running_product(call: Call) -> Converted:
+    shape = call.shape()
+    axis = axis_of(call["dim"], shape)
+    factors = torch.arange(1, size(shape, axis) + 1, dtype=call.dtype)
+    degree = factors.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return _homogeneous(call, "running product", degree, sign=True)
+
+
+def first_only(converter: Converter) -> Converter:
+    """Refuse the indices that go with values."""
+
+    def convert(call: Call) -> Converted:
+        return converter(call) if call.item == 0 else decision("indices")(call)
+
+    return convert
+
+
+# Overload, what it does, degree, and whether it keeps non-negative numbers non-negative.
+_ROWS = (
+    (aten.cumsum.default, "running sum", 1, True),
+    (aten.roll.default, "roll", 1, True),
+    (aten.repeat.default, "repeat", 1, True),
+    (aten.tile.default, "tile", 1, True),
+    (aten.repeat_interleave.self_int, "repeat each", 1, True),
+    (aten.tril.default, "lower half", 1, True),
+    (aten.triu.default, "upper half", 1, True),
+    (aten.diagonal.default, "diagonal", 1, True),
+    (aten.unfold.default, "unfold", 1, True),
+    (aten.im2col.default, "unfold", 1, True),
+    (aten.gather.default, "gather", 1, True),
+    (aten.pixel_shuffle.default, "pixel shuffle", 1, True),
+    (aten.upsample_nearest1d.vec, "upsample, nearest", 1, True),
+    (aten.upsample_nearest2d.vec, "upsample, nearest", 1, True),
+    (aten.upsample_linear1d.vec, "upsample, linear", 1, True),
+    (aten.upsample_bilinear2d.vec, "upsample, bilinear", 1, True),
+    (aten.upsample_bicubic2d.vec, "upsample, bicubic", 1, False),
+    (aten.maximum.default, "larger of two", 1, True),
+    (aten.minimum.default, "smaller of two", 1, True),
+    (aten.amin.default, "minimum", 1, True),
+    (aten.linalg_vector_norm.default, "norm", 1, True),
+    (aten.norm.ScalarOpt_dim, "norm", 1, True),
+    (aten.std.correction, "standard deviation", 1, True),
+    (aten.std.dim, "standard deviation", 1, True),
+    (aten.var.correction, "variance", 2, True),
+    (aten.var.dim, "variance", 2, True),
+)
+# Those that give indices beside values.
+_FIRST_ONLY = (
+    (aten.sort.default, "sorted"),
+    (aten.topk.default, "largest values"),
+    (aten.min.dim, "minimum"),
+    (aten.cummax.default, "running maximum"),
+    (aten.kthvalue.default, "k-th value"),
+)
+CONVERTERS: Converters = MappingProxyType(
+    {
+        **{overload: homogeneous(name, degree=degree, sign=sign) for overload, name, degree, sign in _ROWS},
+        **{overload: first_only(homogeneous(name, sign=True)) for overload, name in _FIRST_ONLY},
+        aten.prod.dim_int: product_over,
+        aten.cumprod.default: running_product,
+    }
+)

@@ -1,0 +1,101 @@
+"""Products of activations, with each other and with constants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, fx
+
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, chain
+from sparselrp_cli.graph.constants import never_negative
+from sparselrp_cli.graph.operation import At, Operation, Pulled
+
+aten = torch.ops.aten
+ProductRule = Literal["uniform", "signal-take-all"]
+
+
+@dataclass(frozen=True, eq=False)
+class Product(Operation):
+    """``x * y`` of two activations, broadcast.
+
+    Where one factor is a gate (a sigmoid, an outcome of a comparison, a norm's reciprocal) the other, the
+    signal, takes all (Arras et al. 2017); otherwise each factor takes half, the uniform rule of AttnLRP
+    (Achtibat et al. 2024, prop. 3.3).
+
+    Attributes
+    ----------
+    gate : int or None
+        Which factor is a gate.
+    rule : {"signal-take-all", "uniform"}
+        What is done where there is a gate.
+    """
+
+    gate: int | None = None
+    rule: ProductRule = "signal-take-all"
+    kind: ClassVar[str] = "product"
+    takes_decisions: ClassVar[bool] = True
+
+    @property
+    def passes(self) -> str:  # type: ignore[override]
+        return "half to each factor (uniform)" if self._signal is None else "signal takes all"
+
+    @property
+    def _signal(self) -> int | None:
+        return None if self.gate is None or self.rule == "uniform" else 1 - self.gate
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        return inputs[0] * inputs[1], None
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        share = 0.5 if self._signal is None else 1.0
+        return tuple(
+            (share * c * at.inputs[1 - i]).sum_to_size(x.shape) if self._signal in (None, i) else None
+            for i, x in enumerate(at.inputs)
+        )
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return all(inputs)
+
+    def is_gate(self, inputs: Sequence[bool]) -> bool:
+        return all(inputs)
+
+    def describe(self) -> str:
+        return "" if self.gate is None else f"gate: factor {self.gate + 1}"
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(Operation):
+    """``x * factor`` with a constant factor, broadcast."""
+
+    factor: Tensor
+    kind: ClassVar[str] = "scale"
+    elementwise: ClassVar[bool] = True
+    passes: ClassVar[str] = "passed on"
+    takes_decisions: ClassVar[bool] = True
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        return inputs[0] * self.factor, None
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        return ((c * self.factor).sum_to_size(at.inputs[0].shape),)
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return inputs[0] and never_negative(self.factor)
+
+    def is_gate(self, inputs: Sequence[bool]) -> bool:
+        return all(inputs)
+
+
+def multiply(call: Call) -> Converted:
+    first, second = call["self"], call["other"]
+    if isinstance(first, fx.Node) and isinstance(second, fx.Node):
+        gates = [call.is_gate(first), call.is_gate(second)]
+        return Chain((Product(gates.index(True) if sum(gates) == 1 else None),), (first, second))
+    if isinstance(first, fx.Node):
+        return chain(call, Scale(call.weight("other")))
+    return chain(call, Scale(call.weight("self")), name="other")
+
+
+CONVERTERS: Converters = MappingProxyType({aten.mul.Tensor: multiply, aten.mul.Scalar: multiply})

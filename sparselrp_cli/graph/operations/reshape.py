@@ -1,0 +1,60 @@
+"""View, flatten, squeeze and their like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.graph.call import Alias, Call, Converted, Converters, chain
+from sparselrp_cli.graph.operation import At, Pulled, Transport
+from sparselrp_cli.graph.shapes import Dim, resolve, sample_axis, sample_dim, tracked
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape(Transport):
+    """View, flatten, squeeze and their like; shapes may hold the sample axis."""
+
+    shape_in: tuple[Dim, ...]
+    shape_out: tuple[Dim, ...]
+    kind: ClassVar[str] = "reshape"
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        (x,) = inputs
+        n_samples = x.shape[sample_axis(self.shape_in)] // sample_dim(self.shape_in).multiple
+        return x.reshape(resolve(self.shape_out, n_samples)), None
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        return (c.reshape(at.inputs[0].shape),)
+
+    def laid(self, shape: tuple[Dim, ...], sources: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
+        return tracked(shape, sources[0])
+
+    def describe(self) -> str:
+        return f"to ({', '.join(map(str, self.shape_out))})"
+
+
+def reshape(call: Call) -> Converted:
+    node = call.activation("self")
+    if call.shape_of(node) == call.output:
+        return Alias(node)
+    return chain(call, Reshape(call.shape_of(node), call.output))
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.view.default: reshape,
+        aten.reshape.default: reshape,
+        aten._unsafe_view.default: reshape,
+        aten.unsqueeze.default: reshape,
+        aten.squeeze.default: reshape,
+        aten.squeeze.dim: reshape,
+        aten.squeeze.dims: reshape,
+        aten.flatten.using_ints: reshape,
+        aten.unflatten.int: reshape,
+    }
+)

@@ -1,0 +1,110 @@
+"""Ranges and single entries of an axis."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.graph.call import Alias, Call, Converted, Converters, NoRule, axis_of, chain
+from sparselrp_cli.graph.operation import At, Cropped, Pulled, Transport, position_by_position
+from sparselrp_cli.graph.shapes import BatchDim, Dim, Span, size
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, eq=False)
+class Slice(Transport):
+    """A range of one axis with a step; `drop` removes the axis (a selected index)."""
+
+    axis: int
+    start: int
+    stop: int
+    step: int = 1
+    drop: bool = False
+    kind: ClassVar[str] = "slice"
+
+    def _index(self, x: Tensor) -> tuple[slice, ...]:
+        index = [slice(None)] * x.dim()
+        index[self.axis] = slice(self.start, self.stop, self.step)
+        return tuple(index)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        y = inputs[0][self._index(inputs[0])]
+        return (y.squeeze(self.axis) if self.drop else y), None
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        grad = torch.zeros_like(at.inputs[0])
+        grad[self._index(grad)] = c.unsqueeze(self.axis) if self.drop else c
+        return (grad,)
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        if self.step != 1 or self.axis < 0 or self.drop:
+            return None
+        if self.axis != span.axis:
+            return position_by_position(self, span)
+        moved = Span(span.axis, span.start + self.start, span.stop + self.start)
+        return Cropped(dataclasses.replace(self, start=0, stop=span.stop - span.start), (moved,))
+
+    def cropped_whole(self) -> Cropped | None:
+        # All of a slice is less than all of what it is cut from.
+        if self.step != 1 or self.axis < 1:
+            return None
+        taken = Span(self.axis, self.start, self.stop)
+        return Cropped(dataclasses.replace(self, start=0, stop=taken.stop - taken.start), (taken,))
+
+    def describe(self) -> str:
+        step = f":{self.step}" if self.step != 1 else ""
+        return f"axis {self.axis}, {self.start}:{self.stop}{step}"
+
+
+def slice_axis(call: Call) -> Converted:
+    node = call.activation("self")
+    shape = call.shape_of(node)
+    if shape == call.output:
+        return Alias(node)
+    axis = call.get("dim", 0) % len(shape)
+    length = shape[axis]
+    if isinstance(length, BatchDim):
+        raise NoRule("it takes part of the samples; keep them all")
+    start, stop, step = slice(call.get("start"), call.get("end"), call.get("step", 1)).indices(length)
+    return chain(call, Slice(axis, start, stop, step))
+
+
+def select(call: Call) -> Converted:
+    shape = call.shape_of(call.activation("self"))
+    axis = call["dim"] % len(shape)
+    length = shape[axis]
+    if isinstance(length, BatchDim):
+        raise NoRule("it takes one of the samples; keep them all")
+    index = call["index"] % length
+    return chain(call, Slice(axis, index, index + 1, drop=True))
+
+
+def split(call: Call) -> Converted:
+    axis = axis_of(call.get("dim", 0), call.shape())
+    lengths = [size(shape, axis) for shape in call.output_shapes]
+    start = sum(lengths[: call.item])
+    return chain(call, Slice(axis, start, start + lengths[call.item]))
+
+
+def unbind(call: Call) -> Converted:
+    axis = axis_of(call.get("dim", 0), call.shape())
+    return chain(call, Slice(axis, call.item, call.item + 1, drop=True))
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.slice.Tensor: slice_axis,
+        aten.select.int: select,
+        aten.split.Tensor: split,
+        aten.split_with_sizes.default: split,
+        aten.chunk.default: split,
+        aten.unsafe_split.Tensor: split,
+        aten.unsafe_chunk.default: split,
+        aten.unbind.int: unbind,
+    }
+)

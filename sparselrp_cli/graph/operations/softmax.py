@@ -1,0 +1,77 @@
+"""The softmax and its logarithm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, axis_of, chain
+from sparselrp_cli.graph.operation import At, Operation, Pulled
+
+aten = torch.ops.aten
+
+
+def softmax_pull(c: Tensor, s: Tensor, axis: int) -> Tensor:
+    """Carry a multiplier through ``s = softmax(x)``: the gradient."""
+    return s * (c - (s * c).sum(axis, keepdim=True))
+
+
+def softmax_constant(x: Tensor, s: Tensor, axis: int) -> Tensor:
+    """Give the constant term of the softmax's expansion at x: ``s - J x``."""
+    linear = x.masked_fill(s == 0, 0)
+    return s - s * (linear - (s * linear).sum(axis, keepdim=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Operation):
+    """``softmax(x)`` over an axis, or its logarithm, at first order; its constant absorbs (prop. 3.1)."""
+
+    axis: int
+    logarithm: bool = False
+    kind: ClassVar[str] = "softmax"
+    passes: ClassVar[str] = "first order; constant absorbs"
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        s = inputs[0].softmax(self.axis)
+        return (inputs[0].log_softmax(self.axis) if self.logarithm else s), s
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        if self.logarithm:
+            return (c - at.memo * c.sum(self.axis, keepdim=True),)
+        return (softmax_pull(c, at.memo, self.axis),)
+
+    def absorbed(self, c: Tensor, at: At) -> Tensor | None:
+        (x,) = at.inputs
+        if self.logarithm:
+            constant: Tensor = at.output - x + (at.memo * x).sum(self.axis, keepdim=True)
+            return c * constant
+        return c * softmax_constant(x, at.memo, self.axis)
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return not self.logarithm
+
+    def end(self) -> str:
+        return "log-softmax" if self.logarithm else "softmax"
+
+    def describe(self) -> str:
+        return f"{'logarithm, ' if self.logarithm else ''}axis {self.axis}"
+
+
+def softmax(logarithm: bool) -> Converter:
+    def convert(call: Call) -> Converted:
+        return chain(call, Softmax(axis_of(call["dim"], call.shape()), logarithm))
+
+    return convert
+
+
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.softmax.int: softmax(logarithm=False),
+        aten._softmax.default: softmax(logarithm=False),
+        aten.log_softmax.int: softmax(logarithm=True),
+        aten._log_softmax.default: softmax(logarithm=True),
+    }
+)
