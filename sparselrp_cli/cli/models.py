@@ -14,9 +14,10 @@ REFERENCE = (
     "Model folder or its model.json; PACKAGE.MODULE:FACTORY or FILE.py:FACTORY; or, with --trust-model, a"
     " .pt2 program or a pickled .pt module."
 )
+SEVERAL = f"{REFERENCE} Repeatable: the models, such as folds, are averaged, and their spread is written too."
 
 
-def models_options(command: Command) -> Command:
+def models_options(command: Command, *, required: bool = True, help: str = SEVERAL) -> Command:
     """Add -m for one model or several, and hand the command `models`, a tuple of `ModelRequest`."""
 
     @wraps(command)
@@ -28,10 +29,8 @@ def models_options(command: Command) -> Command:
         return command(*arguments, models=requests, **parsed)
 
     option = click.option(
-        "-m", "--model", "models", required=True, multiple=True, metavar="MODEL",
-        help=f"{REFERENCE} Repeatable: the models, such as folds, are averaged, and their spread is written"
-        " too.",
-    )  # fmt: skip
+        "-m", "--model", "models", required=required, multiple=True, metavar="MODEL", help=help
+    )
     return option(_details(with_models, several=True))  # type: ignore[return-value]
 
 
