@@ -55,18 +55,7 @@ def attribute(
       sparselrp attribute genome.fa -r peaks.bed -m fold0 -m fold1 -m fold2 -o out/mean-of-folds
     """
     start_log(context, quiet=quiet)
-    if sequences == "-" and regions == "-":
-        raise click.UsageError("SEQUENCES and --regions can't both come from standard input")
-    if regions is not None and settings.tile_overlap is not None:
-        raise click.UsageError("--tile-overlap goes without --regions")
-    if report and settings.shard is not None:
-        raise click.UsageError("--report is of a whole run; merge the shards, then use motifs and report")
-    if database is not None and not report:
-        raise click.UsageError("--database goes with --report")
-    if sequences == "-" and regions is not None:
-        raise click.UsageError(
-            "with --regions SEQUENCES is read at random places and can't be standard input"
-        )
+    _refuse_contradictions(sequences, regions, settings, report=report, database=database)
     if database is not None:
         from sparselrp_cli.motifs.database import read_database
 
@@ -90,6 +79,23 @@ def attribute(
         from sparselrp_cli.cli.following import motifs_and_report
 
         motifs_and_report(request, command_line(), progress, stop, database=database, quiet=quiet)
+
+
+def _refuse_contradictions(
+    sequences: str, regions: str | None, settings: RunSettings, *, report: bool, database: str | None
+) -> None:
+    if sequences == "-" and regions == "-":
+        raise click.UsageError("SEQUENCES and --regions can't both come from standard input")
+    if regions is not None and settings.tile_overlap is not None:
+        raise click.UsageError("--tile-overlap goes without --regions")
+    if report and settings.shard is not None:
+        raise click.UsageError("--report is of a whole run; merge the shards, then use motifs and report")
+    if database is not None and not report:
+        raise click.UsageError("--database goes with --report")
+    if sequences == "-" and regions is not None:
+        raise click.UsageError(
+            "with --regions SEQUENCES is read at random places and can't be standard input"
+        )
 
 
 def _say(summary: "RunSummary") -> None:

@@ -140,6 +140,12 @@ def evaluate(
     for line in undefined(evaluation.per_window):
         logging.getLogger("sparselrp").warning("%s", line)
     table, paired = means(evaluation.per_window), differences(evaluation.per_window)
+    _print(evaluation, table, paired, as_json=as_json)
+    if prefix is not None:
+        _write(prefix, evaluation, table, paired)
+
+
+def _print(evaluation: "Evaluation", table: "pd.DataFrame", paired: "pd.DataFrame", *, as_json: bool) -> None:
     if as_json:
         click.echo(table.to_json(orient="records", indent=2))
     else:
@@ -147,8 +153,6 @@ def evaluate(
             if len(frame):
                 shown = frame.assign(**{c: frame[c].map(printable) for c in ("method", "target")})
                 click.echo(shown.to_string(index=False, float_format="%.3f", na_rep="-") + "\n")
-    if prefix is not None:
-        _write(prefix, evaluation, table, paired)
 
 
 def _sites(motif: Path | None, min_bits: float, bed: str | None) -> "MaskSource | None":

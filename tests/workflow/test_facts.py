@@ -9,10 +9,11 @@ import pytest
 from sparselrp_cli.outputs.choices import OVERLAPS
 from sparselrp_cli.outputs.formats import FORMATS, products, standard_formats
 from sparselrp_cli.relevance.choices import COMPOSITE, PROPORTION
+from sparselrp_cli.relevance.conservation import SCORE_FLOOR
 from sparselrp_cli.relevance.pruning import NONE, STANDARD
 from sparselrp_cli.settings.kinds import Device
 from sparselrp_cli.settings.reading import WrongValueError
-from sparselrp_cli.settings.run import RunSettings
+from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
 
 yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
 
@@ -109,6 +110,13 @@ def test_texts_name_the_default_proportion_and_composite():
 
     assert {float("".join(match)) for match in proportions} == {PROPORTION}
     assert {"".join(match) for match in composites} <= {COMPOSITE}
+
+
+def test_texts_name_the_bounds_of_the_conservation_error():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    bounds = re.findall(r"or to (0\.\d+) where the score is smaller\. Above (0\.\d+) a run warns", text)
+
+    assert [tuple(map(float, pair)) for pair in bounds] == [(SCORE_FLOOR, WARN_ABOVE)] * len(bounds)
 
 
 def test_the_example_of_the_configuration_is_one_of_the_default():
