@@ -16,14 +16,16 @@ from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.composites import DEFAULT, PRESETS, Composite
+from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.plan import plan_pruning
+from sparselrp_cli.relevance.program import Program
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.rows import sums
 from sparselrp_cli.relevance.rules import Rule
 from sparselrp_cli.relevance.signs import non_negative_tensors
 from sparselrp_cli.relevance.step import PreparedLayer
-from sparselrp_cli.relevance.walk import ForwardPass, Program, walk
+from sparselrp_cli.relevance.walk import walk
 
 SCORE_FLOOR = 0.1
 """Conservation errors are relative to the score, or to this where the score is smaller."""
@@ -163,17 +165,17 @@ class Explainer:
         program = self._program_for(targets)
         with torch.inference_mode():
             forward = ForwardPass.run(program, x, once=len(targets) == 1)
-            return [self._explain_target(program, forward, target) for target in targets]
+            return [self._explain_target(forward, target) for target in targets]
 
-    def _explain_target(self, program: Program, forward: ForwardPass, target: Target) -> Explanation:
-        graph = program.graph
+    def _explain_target(self, forward: ForwardPass, target: Target) -> Explanation:
+        graph = forward.program.graph
         seeds = target.seeds(graph.outputs, self.names, forward.values)
         scores = [
             sums(forward.values[name].double() * seed.double(), forward.samples[name])
             for name, seed in seeds.items()
         ]
         x, samples = forward.values[graph.input], forward.samples[graph.input]
-        hypothetical, offset, ledger = walk(program, forward, seeds)
+        hypothetical, offset, ledger = walk(forward, seeds)
         if offset is not None:
             hypothetical, outside = _onto_bases(hypothetical, offset, x, self.base_axis)
             ledger.to_bias += sums(outside, samples)

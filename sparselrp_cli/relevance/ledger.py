@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sparselrp_cli.graph.shapes import Samples
+from sparselrp_cli.relevance.pruning import Pruned
+from sparselrp_cli.relevance.rows import sums
+
 
 @dataclass(frozen=True, slots=True)
 class PrunedLayer:
@@ -53,6 +57,25 @@ class Ledger:
     def empty(cls, n_samples: int, device: torch.device) -> "Ledger":
         zeros = torch.zeros(n_samples, dtype=torch.float64, device=device)
         return cls(zeros, zeros.clone(), zeros.clone())
+
+    def absorb(self, relevance: Tensor | None, samples: Samples) -> None:
+        """Book what constants of an operation take, elementwise at its output; None is nothing."""
+        if relevance is not None:
+            self.to_bias += sums(relevance, samples)
+
+    def book(self, to_bias: Tensor, to_stabiliser: Tensor) -> None:
+        """Book what a layer's bias and stabiliser take, per sample."""
+        self.to_bias += to_bias
+        self.to_stabiliser += to_stabiliser
+
+    def record(
+        self, tensor: str, neurons: int, pruned: Pruned, columns: Tensor | None = None,
+        mass: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """Note what pruning did to a tensor, and for PLRP-M what fell back."""
+        self.pruned_layers.append(
+            PrunedLayer(tensor, neurons, pruned.kept, pruned.pruned_mass, pruned.mass, columns, mass)
+        )
 
     @property
     def absorbed(self) -> Tensor:

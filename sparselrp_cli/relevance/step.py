@@ -16,9 +16,6 @@ from sparselrp_cli.relevance.gathered import active_rows
 from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel
 from sparselrp_cli.relevance.rules import Branch, Rule
 
-TAU = 1e-2
-"""A masked denominator smaller than this share of its terms' magnitudes counts as cancelled (PLRP-M)."""
-
 
 @dataclass(frozen=True, eq=False)
 class PreparedLayer:
@@ -37,25 +34,27 @@ class PreparedLayer:
         """Compute ``z~`` with the bias, before stabilising."""
         if branch.own:
             return z
-        weighed = self._weigh(branch, a, branch.bias)
+        weighed = self.weigh(branch, a, branch.bias)
         if branch.offset is None:
             return weighed
         return weighed + self.layer.apply(torch.ones_like(a), branch.offset, None)
 
-    def _weigh(self, branch: Branch, a: Tensor, bias: Tensor | None) -> Tensor:
+    def weigh(self, branch: Branch, a: Tensor, bias: Tensor | None) -> Tensor:
+        """Compute ``sum_j z_jk``, and the bias if one is given."""
         if branch.down is None:
             return self.layer.apply(a, branch.up, bias)
         positive = self.layer.apply(a.clamp(min=0), branch.up, bias)
         return positive + self.layer.apply(a.clamp(max=0), branch.down, None)
 
-    def _magnitude(self, branch: Branch, a: Tensor) -> Tensor:
+    def magnitude(self, branch: Branch, a: Tensor) -> Tensor:
         """Compute ``sum_j |z_jk|``."""
         if branch.down is None:
             return self.layer.apply(a.abs(), branch.up.abs(), None)
         positive = self.layer.apply(a.clamp(min=0), branch.up.abs(), None)
         return positive + self.layer.apply(-a.clamp(max=0), branch.down.abs(), None)
 
-    def _carry(self, branch: Branch, shares: Tensor, a: Tensor) -> Tensor:
+    def carry(self, branch: Branch, shares: Tensor, a: Tensor) -> Tensor:
+        """Carry relevance over denominators to the multiplier at the layer's input."""
         up = self.layer.transpose(shares, branch.up, a)
         if branch.down is None:
             return up
@@ -73,8 +72,6 @@ class StepResult:
     to_bias: Tensor
     to_stabiliser: Tensor
     offset: Tensor | None = None
-    fallback_columns: Tensor | None = None
-    fallback_mass: Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -241,7 +238,7 @@ def propagate(
     to_stabiliser = to_bias.clone()
     for i, branch in enumerate(output.prepared.branches):
         shared = output.share(branch, cache.of(name, i, output, a))
-        part = output.prepared._carry(branch, shared.values, a)
+        part = output.prepared.carry(branch, shared.values, a)
         multiplier = part if multiplier is None else multiplier + part
         if branch.offset is not None:
             offset = output.prepared.layer.transpose(shared.values, branch.offset, a)
@@ -250,57 +247,3 @@ def propagate(
     if multiplier is None:
         raise ValueError("a rule without branches")
     return StepResult(multiplier, to_bias, to_stabiliser, offset)
-
-
-def propagate_masked(
-    prepared: PreparedLayer, name: str, a: Tensor, z: Tensor, c: Tensor, keep: Tensor, samples: Samples,
-    cache: Denominators, tau: float = TAU,
-) -> StepResult:  # fmt: skip
-    """Carry `c` to the input once more with the pruned neurons masked out (PLRP-M).
-
-    Every output neuron gives its relevance to its own kept inputs; the bias is left out. [ours] An output
-    neuron all of whose inputs were pruned, whose masked denominator is below `tau` times the sum of its
-    terms' magnitudes, or of another sign than the unmasked one, falls back to its unmasked column, bias
-    included.
-
-    Parameters
-    ----------
-    keep : Tensor, shaped as `a`
-        1 where the input neuron is kept, else 0.
-    """
-    output = Output.of(prepared, z, c, samples)
-    multiplier: Tensor | None = None
-    to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
-    to_stabiliser, columns, mass = to_bias.clone(), to_bias.clone(), to_bias.clone()
-    for i, branch in enumerate(output.prepared.branches):
-        inner, least = _masked_denominators(output.prepared, branch, a * keep, tau)
-        if not branch.positive:
-            # What is kept and points the other way than the whole would give relevance of the wrong sign.
-            inner.masked_fill_(inner * cache.of(name, i, output, a) < 0, 0)
-        shared = output.share_masked(branch, inner, least)
-        part = output.prepared._carry(branch, shared.values, a).mul_(keep)
-        multiplier = part if multiplier is None else multiplier.add_(part)
-        to_stabiliser += shared.to_stabiliser
-        columns += shared.columns
-        mass += shared.mass
-        if not bool(shared.columns.any()):
-            continue
-        fallen = replace(output, c=shared.fallen)
-        if output.firsts is None:
-            fallen = Output.of(prepared, z, shared.fallen, samples)
-        del shared, part
-        again = fallen.share(branch, cache.of(name, i, fallen, a))
-        multiplier.add_(fallen.prepared._carry(branch, again.values, a))
-        to_bias += again.to_bias
-        to_stabiliser += again.to_stabiliser
-    if multiplier is None:
-        raise ValueError("a rule without branches")
-    return StepResult(multiplier, to_bias, to_stabiliser, None, columns, mass)
-
-
-def _masked_denominators(
-    prepared: PreparedLayer, branch: Branch, masked: Tensor, tau: float
-) -> tuple[Tensor, Tensor | None]:
-    """Compute denominators without the bias, and the magnitude below which they count as cancelled."""
-    inner = prepared._weigh(branch, masked, None)
-    return inner, None if branch.positive else prepared._magnitude(branch, masked).mul_(tau)

@@ -14,8 +14,8 @@ from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.masked import TAU
 from sparselrp_cli.relevance.pruning import Pruning
-from sparselrp_cli.relevance.step import TAU
 
 SEEDS = range(2)
 PRUNINGS = {

@@ -1,0 +1,40 @@
+"""Relevance that doesn't depend on the activation it is given to: rules flat, w-square and z-box.
+
+These suit the layer that reads the model's input, which it may read moved (transposed, sliced, padded). The
+offset, ``r = a c + offset``, then only has to be moved back.
+"""
+
+from torch import Tensor
+
+from sparselrp_cli.graph.canonical import Node
+from sparselrp_cli.relevance.forward import ForwardPass, accumulate
+from sparselrp_cli.relevance.ledger import Ledger
+
+
+class Offsets:
+    """The offsets of one walk, by tensor."""
+
+    def __init__(self, forward: ForwardPass, ledger: Ledger) -> None:
+        self.forward = forward
+        self.ledger = ledger
+        self._given: dict[str, Tensor] = {}
+
+    def give(self, name: str, offset: Tensor | None) -> None:
+        """Give relevance to a tensor, whatever it holds."""
+        accumulate(self._given, name, offset)
+
+    def move(self, node: Node) -> None:
+        """Carry what the output of an operation was given to its inputs; padding keeps its part."""
+        offset = self._given.pop(node.name, None)
+        if offset is None:
+            return
+        left = self.forward.samples[node.name].sums(offset)
+        for name, part in zip(node.inputs, node.operation.pull(offset, self.forward.at(node)), strict=True):
+            if part is not None:
+                self.give(name, part)
+                left = left - self.forward.samples[name].sums(part)
+        self.ledger.to_bias += left
+
+    def of(self, name: str) -> Tensor | None:
+        """Give what a tensor was given, None if nothing."""
+        return self._given.get(name)

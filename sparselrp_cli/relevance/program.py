@@ -1,0 +1,75 @@
+"""A graph with everything that is the same for every batch: rules' weights, and where relevance is pruned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
+
+from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.passes.cropping import crop
+from sparselrp_cli.graph.shapes import Samples, Span
+from sparselrp_cli.relevance.plan import PruningPlan, Reading, plan_pruning
+from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.step import PreparedLayer
+
+
+@dataclass(frozen=True)
+class Program:
+    """A prepared graph.
+
+    Attributes
+    ----------
+    graph : CanonicalGraph
+    layers : mapping of str to PreparedLayer
+        By name of the layer's node.
+    plan : PruningPlan
+    pruning : mapping of str to Pruning
+        For each tensor of the plan that is pruned at all.
+    neurons : mapping of str to int
+        Of each such tensor, per sample, before anything was cropped.
+    """
+
+    graph: CanonicalGraph
+    layers: Mapping[str, PreparedLayer]
+    plan: PruningPlan
+    pruning: Mapping[str, Pruning]
+    neurons: Mapping[str, int]
+
+    def cropped(self, outputs: Mapping[int, Span | None]) -> "Program":
+        """Crop the program to what spans of the outputs depend on; see `graph.passes.cropping`."""
+        graph = crop(self.graph, outputs)
+        if graph is self.graph:
+            return self
+        nodes = graph.by_name()
+        layers = {
+            name: replace(prepared, layer=cast(Layer, nodes[name].operation))
+            for name, prepared in self.layers.items()
+            if name in nodes
+        }
+        return replace(self, graph=graph, layers=layers, plan=plan_pruning(graph))
+
+    def samples(self, n: int) -> dict[str, Samples]:
+        """Say where the samples of a batch of `n` lie in each tensor."""
+        if n not in self._samples:
+            places = {node.name: Samples.of(node.shape, n) for node in self.graph.nodes}
+            self._samples[n] = {self.graph.input: Samples(n), **places}
+        return self._samples[n]
+
+    @cached_property
+    def _samples(self) -> dict[int, dict[str, Samples]]:
+        return {}
+
+    @cached_property
+    def masked_readings(self) -> Mapping[str, Reading]:
+        """The layers that read a tensor pruned by PLRP-M, and how they read it."""
+        return {
+            layer: reading
+            for layer, reading in self.plan.readings.items()
+            if reading.tensor in self.pruning and self.pruning[reading.tensor].redistribute == "m"
+        }
+
+    @cached_property
+    def read_again(self) -> frozenset[str]:
+        """The nodes that PLRP-M goes through twice."""
+        return frozenset(n.name for r in self.masked_readings.values() for n in (r.layer, *r.path))
