@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.model.formats import FORMATS, PARTS, described
 from sparselrp_cli.model.request import LONGEST_WINDOW
 
-KINDS = ("auto", "keras", "bpnet-lite", "cispliceai")
-PARTS = ("accessibility", "bias")
+KINDS = ("auto", *FORMATS)
 
 
 @click.command("import", short_help="A model folder from a published checkpoint, without running its code.")
@@ -28,7 +28,7 @@ PARTS = ("accessibility", "bias")
     type=click.Choice(KINDS),
     default=KINDS[0],
     show_default=True,
-    help="What wrote FILE: Keras (.h5), bpnet-lite (.torch) or CI-SpliceAI (.pb).",
+    help=f"What FILE is: {described()}.",
 )
 @click.option(
     "--window",
@@ -37,7 +37,7 @@ PARTS = ("accessibility", "bias")
     help="Window length in bp, where FILE leaves it open.",
 )
 @click.option(
-    "--part", type=click.Choice(PARTS), help="Which network of a ChromBPNet.  [default: accessibility]"
+    "--part", type=click.Choice(PARTS), help=f"Which network of a ChromBPNet.  [default: {PARTS[0]}]"
 )
 @click.option("--name", metavar="NAME", help="What to call the model.  [default: from FILE]")
 @click.option("--force", is_flag=True, help="Replace a model folder that is there.")

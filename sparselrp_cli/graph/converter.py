@@ -15,7 +15,7 @@ from sparselrp_cli.graph.call import Alias, Call, NoRule
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
 from sparselrp_cli.graph.operation import Operation, map_tensors
 from sparselrp_cli.graph.overloads import convert_call
-from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve, sample_dim
+from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve
 from sparselrp_cli.graph.tracing import Traced
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
@@ -201,8 +201,6 @@ class Conversion:
         sources = [self.shapes[i] for i in inputs]
         if shape is None:
             shape = _computed_shape(operation, sources, self.example.dtype)
-        if sample_dim(shape).multiple == 1:
-            return shape
         try:
             return operation.laid(shape, sources)
         except ValueError as error:

@@ -115,7 +115,6 @@ _ROWS = (
     Function("silu", functional.silu, aten.silu.default, slope=0.5),
     Function("mish", functional.mish, aten.mish.default, slope=0.6),
     Function("hardswish", _hardswish, aten.hardswish.default, slope=0.5),
-    Function("softshrink", functional.softshrink, aten.softshrink.default, ("lambd",)),
     Function("tanh", torch.tanh, aten.tanh.default, slope=1.0),
     Function("atan", torch.atan, aten.atan.default, slope=1.0),
     Function("erf", torch.erf, aten.erf.default, slope=2 / math.sqrt(math.pi)),

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparselrp_cli.graph.shapes import Dim, Span, carried, numbers
+from sparselrp_cli.graph.shapes import Dim, Span, carried, numbers, sample_dim
 
 Pulled = tuple[Tensor | None, ...]
 """A multiplier for each input, shaped as it; None for one that gets no relevance."""
@@ -137,7 +137,7 @@ class Operation(ABC):
         ValueError
             If they are mixed.
         """
-        return carried(shape, sources[0])
+        return shape if sample_dim(shape).multiple == 1 else carried(shape, sources[0])
 
     def describe(self) -> str:
         """Say the parameters in a few words, for tables."""

@@ -134,14 +134,19 @@ def tracked(shape: Sequence[Dim], source: Sequence[Dim]) -> tuple[Dim, ...]:
     """Say how samples lie in the result of a reshape of a tensor of shape `source`.
 
     The distance between neighbouring samples in memory order doesn't change.
+
+    Raises
+    ------
+    ValueError
+        If an entry of the axis that samples lie along would hold parts of several.
     """
     axis, multiple = sample_axis(shape), sample_dim(shape).multiple
     distance = sample_dim(source).entries * numbers(source[sample_axis(source) + 1 :])
     after = numbers(shape[axis + 1 :])
-    if distance % after:
+    inner, rest = divmod(distance, after)
+    if rest or not inner or multiple % inner:
         raise ValueError("the reshape cuts through samples")
-    inner = distance // after if multiple > 1 else None
-    return (*shape[:axis], BatchDim(multiple, inner), *shape[axis + 1 :])
+    return (*shape[:axis], BatchDim(multiple, inner if multiple > 1 else None), *shape[axis + 1 :])
 
 
 def carried(shape: Sequence[Dim], source: Sequence[Dim]) -> tuple[Dim, ...]:

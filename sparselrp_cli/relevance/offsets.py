@@ -29,10 +29,10 @@ class Offsets:
         offset = self._given.pop(node.name, None)
         if offset is None:
             return
-        left = self.forward.samples[node.name].sums(offset)
         if node.operation.elementwise:
             self.give(node.inputs[0], offset.sum_to_size(self.forward.values[node.inputs[0]].shape))
             return
+        left = self.forward.samples[node.name].sums(offset)
         for name, part in zip(node.inputs, node.operation.pull(offset, self.forward.at(node)), strict=True):
             if part is not None:
                 self.give(name, part)

@@ -49,18 +49,21 @@ class _Walk:
         self.masked = MaskedLayers(forward, self.ledger)
 
     def run(self) -> tuple[Tensor, Tensor | None, Ledger]:
-        graph = self.program.graph
-        for node in reversed(graph.nodes):
+        for node in reversed(self.program.graph.nodes):
             self.offsets.move(node)
             c = self._complete(node.name)
             if c is not None:
                 for name, part in zip(node.inputs, self._pull(node, c), strict=True):
                     accumulate(self.multipliers, name, part)
+            # PLRP-M comes back to these once it knows what the tensor they read keeps.
             if node.name not in self.program.read_again:
                 self.forward.let_go(node.name)
-        c = self.multipliers.get(graph.input)
-        nothing = torch.zeros_like(self.forward.values[graph.input])
-        return nothing if c is None else c, self.offsets.of(graph.input), self.ledger
+        return self._arrived(self.program.graph.input), self.offsets.of(self.program.graph.input), self.ledger
+
+    def _arrived(self, name: str) -> Tensor:
+        """Give the multiplier at the input, zeros where no relevance got there."""
+        c = self.multipliers.get(name)
+        return torch.zeros_like(self.forward.values[name]) if c is None else c
 
     def _complete(self, name: str) -> Tensor | None:
         """Give a tensor's multiplier, pruned if it is to be; None where no relevance arrives."""

@@ -153,37 +153,6 @@ def test_several_targets_give_what_each_gives_alone(zoo):
         assert torch.equal(alone.hypothetical, explanation.hypothetical)
 
 
-def test_equal_winners_of_a_max_pool_leave_all_to_the_first():
-    class Pools(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            pooled = functional.max_pool1d(x, 4)
-            return (pooled.sum((1, 2)) + x.amax((1, 2)) + functional.adaptive_max_pool1d(x, 1).sum((1, 2)))[
-                :, None
-            ]
-
-    x = torch.zeros(2, 4, 8, dtype=torch.float64)
-    x[:, 1, 2:5] = 1.0
-    (explanation,) = Explainer(capture(Pools(), x), [FIRST]).explain(x)
-    expected = torch.zeros(8, dtype=torch.float64)
-    expected[2], expected[4] = 3.0, 1.0
-    assert torch.equal(explanation.contributions[0].sum(0), expected)
-
-
-@pytest.mark.parametrize("width", [2, 4, 5])
-def test_same_padding_of_even_and_odd_widths(width):
-    torch.manual_seed(width)
-    one = nn.Conv1d(4, 3, width, padding="same", dilation=3)
-    two = nn.Conv2d(1, 3, (width, 3), padding="same")
-    module = nn.Sequential(
-        one, nn.ReLU(), nn.Unflatten(1, (1, 3)), two, nn.Flatten(), nn.Linear(3 * 3 * 20, 1)
-    )
-    x = torch.rand(3, 4, 20, dtype=torch.float64)
-    graph = capture(module.double(), x)
-    assert max(check_against_module(graph, module, x).values()) < 1e-12
-    (explanation,) = Explainer(graph, [FIRST], pruning=MASKED).explain(x)
-    assert float(explanation.conservation_error.max()) < 1e-9
-
-
 class Zoo2(nn.Module):
     """Operations that the random zoo doesn't have, each read once."""
 

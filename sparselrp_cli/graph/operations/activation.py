@@ -108,7 +108,7 @@ def elu(call: Call) -> Converted:
 def clamp(call: Call) -> Converted:
     low = call.get("min", call.get("min_val", -math.inf))
     high = call.get("max", call.get("max_val", math.inf))
-    if isinstance(low, Tensor) or isinstance(high, Tensor):
+    if isinstance(low, (Tensor, fx.Node)) or isinstance(high, (Tensor, fx.Node)):
         raise NoRule("clamps to tensors have no rule; use torch.minimum and torch.maximum")
     if low == 0 and high == math.inf:
         return chain(call, Activation("relu"))
@@ -145,6 +145,9 @@ CONVERTERS: Converters = MappingProxyType(
         aten.clamp_min.default: clamp,
         aten.clamp_max.default: clamp,
         aten.hardtanh.default: clamp,
+        aten.clamp.Tensor: clamp,
+        aten.clamp_min.Tensor: clamp,
+        aten.clamp_max.Tensor: clamp,
         aten.threshold.default: threshold,
         aten.prelu.default: prelu,
         aten._prelu_kernel.default: prelu,

@@ -25,7 +25,7 @@ class Contraction(Layer):
     kind: ClassVar[str] = "dense"
 
     @property
-    def _indices(self) -> tuple[str, str, str]:
+    def indices(self) -> tuple[str, str, str]:
         given, result = self.equation.split("->")
         first, second = given.split(",")
         return first, second, result
@@ -34,14 +34,14 @@ class Contraction(Layer):
         return torch.einsum(self.equation, x, weight)
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-        first, second, result = self._indices
+        first, second, result = self.indices
         return torch.einsum(f"{result},{second}->{first}", values, weight)
 
     def spread(self, bias: Tensor, z: Tensor) -> Tensor:
         return bias
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
-        _, second, result = self._indices
+        _, second, result = self.indices
         summed = [size for name, size in zip(second, self.weight.shape, strict=True) if name not in result]
         return numbers(output) * math.prod(summed)
 

@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.aten_call import AtenCall, places
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, axis_of
+from sparselrp_cli.graph.aten_call import AtenCall, Place, places
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, NoRule, axis_of
 from sparselrp_cli.graph.operation import At, Pulled
 from sparselrp_cli.graph.operations.decision import decision
-from sparselrp_cli.graph.shapes import size
+from sparselrp_cli.graph.shapes import sample_axis, size
 
 aten = torch.ops.aten
 
@@ -84,6 +84,22 @@ def running_product(call: Call) -> Converted:
     return _homogeneous(call, "running product", degree, sign=True)
 
 
+def gather(call: Call) -> Converted:
+    """Convert a gather by an index that is the same for every sample, of which one row is kept."""
+    shape, index = call.shape(), call.weight("index")
+    axis, samples = axis_of(call["dim"], shape), sample_axis(shape)
+    if index.shape[samples] != 1:
+        raise NoRule("its index differs between samples")
+    arguments = (("x", Place(0)), ("axis", axis), ("index", index), ("samples", samples))
+    operation = Homogeneous(_gathered, arguments, "gather", sign=True)
+    return Chain((operation,), (call.activation("self"),))
+
+
+def _gathered(x: Tensor, axis: int, index: Tensor, samples: int) -> Tensor:
+    sizes = [x.shape[a] if a == samples else size for a, size in enumerate(index.shape)]
+    return x.gather(axis, index.expand(sizes))
+
+
 def first_only(converter: Converter) -> Converter:
     """Refuse the indices that go with values."""
 
@@ -105,7 +121,6 @@ _ROWS = (
     (aten.diagonal.default, "diagonal", 1, True),
     (aten.unfold.default, "unfold", 1, True),
     (aten.im2col.default, "unfold", 1, True),
-    (aten.gather.default, "gather", 1, True),
     (aten.pixel_shuffle.default, "pixel shuffle", 1, True),
     (aten.upsample_nearest1d.vec, "upsample, nearest", 1, True),
     (aten.upsample_nearest2d.vec, "upsample, nearest", 1, True),
@@ -134,6 +149,7 @@ CONVERTERS: Converters = MappingProxyType(
     {
         **{overload: homogeneous(name, degree=degree, sign=sign) for overload, name, degree, sign in _ROWS},
         **{overload: first_only(homogeneous(name, sign=True)) for overload, name in _FIRST_ONLY},
+        aten.gather.default: gather,
         aten.prod.dim_int: product_over,
         aten.cumprod.default: running_product,
     }

@@ -47,4 +47,11 @@ def divide(call: Call) -> Converted:
     return chain(call, Scale(1 / call.weight("other")))
 
 
-CONVERTERS: Converters = MappingProxyType({aten.div.Tensor: divide, aten.div.Scalar: divide})
+CONVERTERS: Converters = MappingProxyType(
+    {
+        aten.div.Tensor: divide,
+        aten.div.Scalar: divide,
+        aten.div.Tensor_mode: divide,
+        aten.div.Scalar_mode: divide,
+    }
+)

@@ -1,22 +1,18 @@
 """Published checkpoints as model folders: read as data, no code in them ever runs."""
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
+from typing import cast
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.model.importing.bpnet_lite import import_bpnet_lite
-from sparselrp_cli.model.importing.cispliceai import import_cispliceai
+from sparselrp_cli.model.formats import FORMATS, described
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
-from sparselrp_cli.model.importing.keras import import_keras
 from sparselrp_cli.model.importing.writing import refuse_existing, write_folders
 
-__all__ = ["IMPORTERS", "ImportRequest", "ImportedModel", "import_model", "refuse_existing", "write_folders"]
+__all__ = ["ImportRequest", "ImportedModel", "import_model", "reader", "refuse_existing", "write_folders"]
 
-IMPORTERS: Mapping[str, Callable[[Path, ImportRequest], list[ImportedModel]]] = MappingProxyType(
-    {"keras": import_keras, "bpnet-lite": import_bpnet_lite, "cispliceai": import_cispliceai}
-)
-_HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+Reader = Callable[[Path, ImportRequest], list[ImportedModel]]
 
 
 def import_model(path: Path, kind: str, request: ImportRequest) -> list[ImportedModel]:
@@ -26,7 +22,7 @@ def import_model(path: Path, kind: str, request: ImportRequest) -> list[Imported
     ----------
     path : Path
     kind : str
-        One of `IMPORTERS`, or ``auto``.
+        One of `FORMATS`, or ``auto``.
     request : ImportRequest
 
     Raises
@@ -37,7 +33,13 @@ def import_model(path: Path, kind: str, request: ImportRequest) -> list[Imported
     chosen = detect_format(path) if kind == "auto" else kind
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
-    return IMPORTERS[chosen](path, request)
+    return reader(chosen)(path, request)
+
+
+def reader(name: str) -> Reader:
+    """Give the function that reads checkpoints of a format."""
+    module, _, function = FORMATS[name].reader.partition(":")
+    return cast(Reader, getattr(importlib.import_module(f"{__name__}.{module}"), function))
 
 
 def detect_format(path: Path) -> str:
@@ -52,13 +54,10 @@ def detect_format(path: Path) -> str:
             start = stream.read(8)
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror})") from error
-    if start == _HDF5:
-        return "keras"
-    if start.startswith(_ZIP):
-        return "bpnet-lite"
-    if start[:1] == b"\x0a" and path.suffix == ".pb":
-        return "cispliceai"
+    for name, row in FORMATS.items():
+        if row.fits(start, path.suffix):
+            return name
     raise ModelError(
-        f"{path}: not a format that is known by its content; import reads Keras models (.h5), bpnet-lite"
-        " checkpoints (.torch, .pt) and CI-SpliceAI's graph (.pb); name one with --format"
+        f"{path}: not a format that is known by its content; import reads {described()};"
+        " name one with --format"
     )

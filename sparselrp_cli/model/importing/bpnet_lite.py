@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.formats import PARTS
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
 from sparselrp_cli.model.importing.unpickling import Stub, read_checkpoint
 from sparselrp_cli.model.output_names import OutputNames
 
-_PARTS = ("accessibility", "bias")
 _PROFILE_LENGTH = 1000  # what the published models were trained to predict, in bp
 _CONVOLUTIONS = ("iconv", "fconv", "rconvs")
 
@@ -86,9 +86,9 @@ def _chosen(saved: _Saved, part: str | None, place: str, notes: list[str]) -> tu
     """Go down to the BPNet inside wrappers and ChromBPNet, and say which part that was."""
     while "iconv.weight" not in saved.tensors and _below(saved.tensors, "model"):
         saved = saved.part("model")
-    parts = [name for name in _PARTS if f"{name}.iconv.weight" in saved.tensors]
+    parts = [name for name in PARTS if f"{name}.iconv.weight" in saved.tensors]
     if parts:
-        chosen = part or _PARTS[0]
+        chosen = part or PARTS[0]
         if chosen not in parts:
             raise ModelError(f"{place}: has no part '{chosen}'; there is {' and '.join(parts)}")
         notes.append(f"'{chosen}' of a ChromBPNet" + ("" if part else "; its bias model is left out"))

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
-from sparselrp_cli.cli.import_model import KINDS, PARTS
 from sparselrp_cli.cli.main import run
-from sparselrp_cli.model.importing import IMPORTERS, writing
+from sparselrp_cli.model.formats import FORMATS, PARTS
+from sparselrp_cli.model.importing import reader, writing
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
 
@@ -102,7 +103,10 @@ def test_a_file_of_no_known_format_is_refused(tmp_path, capsys):
     path = tmp_path / "notes.txt"
     path.write_text("hello")
     assert imports(path, "-o", tmp_path / "model") == 1
-    assert "not a format that is known by its content" in error_line(capsys)
+    assert error_line(capsys).endswith(
+        "not a format that is known by its content; import reads a Keras model (.h5), a bpnet-lite checkpoint"
+        " (.torch, .pt) or CI-SpliceAI's graph (.pb); name one with --format"
+    )
     assert imports(tmp_path / "missing.h5", "-o", tmp_path / "model") == 1
     assert "missing.h5" in error_line(capsys)
     assert imports(tmp_path / "missing.h5", "-o", tmp_path / "model", "--format", "keras") == 1
@@ -117,9 +121,19 @@ def test_a_folder_below_none_is_refused(tmp_path, capsys):
     assert "can't be written" in error_line(capsys)
 
 
-def test_the_command_names_the_formats_and_parts_there_are():
-    assert list(KINDS) == ["auto", *IMPORTERS]
-    assert list(PARTS) == ["accessibility", "bias"]
+def test_the_command_names_the_formats_and_parts_there_are(capsys):
+    assert imports("--help") == 0
+    said = "".join(capsys.readouterr().out.split())  # lines break at hyphens, too
+    assert f"[{'|'.join(['auto', *FORMATS])}]" in said
+    assert f"[{'|'.join(PARTS)}]" in said
+    assert all(row.what.replace(" ", "") in said for row in FORMATS.values())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_its_reader_in_a_module_of_its_own(name):
+    modules = [reader(other).__module__ for other in FORMATS]
+    assert callable(reader(name))
+    assert modules.count(reader(name).__module__) == 1
 
 
 def test_help_says_that_no_code_runs(capsys):

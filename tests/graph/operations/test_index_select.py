@@ -1,0 +1,44 @@
+"""Chosen indices move neurons; one chosen twice gets what both got."""
+
+import numpy as np
+import pytest
+import torch
+from oracles.operations import SEEDS, Case, check_conversions, check_refusals, check_relevance, moved
+
+from sparselrp_cli.graph.operations.index_select import IndexSelect
+
+SHAPE = (2, 3, 6)
+CHOSEN = [2, 0, 2]
+CASES = {
+    "chosen": lambda rng: Case(
+        IndexSelect(1, torch.tensor(CHOSEN)), [rng.normal(size=(2, 3, 4))], lambda x: x[:, CHOSEN],
+        moved(lambda x: x[:, CHOSEN]),
+    ),
+}  # fmt: skip
+CONVERSIONS = {
+    "index select": (lambda x: x.index_select(1, torch.tensor(CHOSEN)), ["index-select"]),
+    "index": (lambda x: x[:, :, torch.tensor([-1, 0])], ["index-select"]),
+    "strided": (
+        lambda x: x.as_strided((x.shape[0], 3, 2), (18, 6, 2), 1), ["reshape", "index-select", "reshape"]
+    ),
+}  # fmt: skip
+REFUSALS = {
+    "two axes": (
+        lambda x: x[:, torch.tensor([0, 1]), torch.tensor([0, 1])],
+        "index: only a constant list of indices along one axis has a rule",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("draw", CASES.values(), ids=CASES)
+def test_relevance_follows_its_formula_and_is_conserved(draw, seed):
+    check_relevance(draw, seed)
+
+
+def test_aten_functions_are_converted_and_compute_the_same():
+    check_conversions(CONVERSIONS, np.random.default_rng(0).normal(size=SHAPE))
+
+
+def test_what_has_no_rule_is_refused_with_its_reason():
+    check_refusals(REFUSALS, np.random.default_rng(0).normal(size=SHAPE))
