@@ -1,5 +1,8 @@
 """The compiled passes against definitions and plain torch, on fresh random and on awkward numbers."""
 
+import os
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -118,6 +121,22 @@ def test_the_number_of_threads_changes_no_bit():
         torch.set_num_threads(before)
         kernels.use_threads()
     assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
+
+
+def test_the_first_compiled_loop_leaves_torch_the_threads_it_was_given():
+    code = """
+import torch
+torch.set_num_threads(1)
+assert torch.get_num_threads() == 1
+from sparselrp_cli.relevance import kernels
+kernels.sums(torch.ones(1, 8))
+print(torch.get_num_threads())
+"""
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
