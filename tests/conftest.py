@@ -1,13 +1,22 @@
 """What tests of several stages share."""
 
 import logging
+import os
 from collections.abc import Iterator
+
+# As the command does: threads that wait give way. It is read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 import torch
+from hypothesis import settings
 
 # The networks of the tests are small; several threads would only wait for each other.
 torch.set_num_threads(1)
+
+# Every law is tried on the same examples in every run, and however long one takes.
+settings.register_profile("laws", deadline=None, derandomize=True)
+settings.load_profile("laws")
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -88,7 +88,7 @@ alleles = st.text("ACGT", min_size=1, max_size=8)
 
 
 @given(st.integers(0, 290), st.integers(1, 8), alleles)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_window_with_the_alternative_is_the_edited_chromosome(genome, letters, start, n_ref, alt):
     ref = letters[start : start + n_ref]
     variant = Variant("chr1", start, ".", ref, alt)

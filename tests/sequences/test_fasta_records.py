@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from Bio import SeqIO, bgzf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparselrp_cli.errors import InputError
@@ -78,7 +78,6 @@ def test_a_pipe_that_gives_a_byte_at_a_time_is_read_whole(tmp_path: Path) -> Non
     writer.join()
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.text("ACGTN", min_size=1, max_size=30), min_size=1, max_size=5), st.integers(1, 12))
 def test_records_agree_with_biopython(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], width: int

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_fasta_records import bgzipped
 
@@ -60,7 +60,6 @@ def test_chromosomes_are_in_the_order_of_the_file(packed: Genome) -> None:
     assert list(packed.chrom_sizes.items()) == [(name, len(letters)) for name, letters in CHROMS.items()]
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.sampled_from(list(CHROMS)), st.integers(-100, 130_100), st.integers(0, 400))
 def test_a_stretch_is_that_of_a_chromosome_between_two_seas_of_n(
     packed: Genome, chrom: str, start: int, size: int
