@@ -11,6 +11,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest_plugins = ["helpers.interruption"]
+
 # The networks of the tests are small; several threads would only wait for each other.
 torch.set_num_threads(1)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.interruption import send_to_itself
 from helpers.tiny_net import MODEL
 
 from sparselrp_cli.cli.main import run
@@ -94,7 +95,7 @@ def raising(error: BaseException):
 def sending(*numbers: int):
     def happen() -> None:
         for number in numbers:
-            os.kill(os.getpid(), number)
+            send_to_itself(number)
 
     return happen
 
