@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.export._trace  # what tracing loads, once for all
 from torch import nn
 
 import sparselrp_cli.runs.attribute  # noqa: F401 - loaded once for all

@@ -31,7 +31,7 @@ def test_the_numbers_of_the_definitions():
 
 
 @given(maps, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_ranking_metrics_are_their_definitions_by_counting(values, data):
     a = np.array(values, float)
     m = np.array(data.draw(st.lists(st.booleans(), min_size=len(a), max_size=len(a))))

@@ -1,5 +1,8 @@
 """The compiled passes against definitions and plain torch, on fresh random and on awkward numbers."""
 
+import os
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -23,7 +26,7 @@ from sparselrp_cli.relevance.step import Output, PreparedLayer
 
 SEEDS = range(4)
 DTYPES = [torch.float32, torch.float64]
-LAWS = settings(deadline=None, derandomize=True, max_examples=200)
+LAWS = settings(max_examples=200)
 proportions = st.floats(0, 0.99)
 awkward = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-40, -1e-45, 2e-45, 1e30, -0.0])
 layers = st.lists(st.one_of(st.floats(-10, 10, width=32), awkward), min_size=1, max_size=60)
@@ -131,6 +134,22 @@ def test_the_number_of_threads_changes_no_bit():
         torch.set_num_threads(before)
         kernels.use_threads()
     assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
+
+
+def test_the_first_compiled_loop_leaves_torch_the_threads_it_was_given():
+    code = """
+import torch
+torch.set_num_threads(1)
+assert torch.get_num_threads() == 1
+from sparselrp_cli.relevance import kernels
+kernels.sums(torch.ones(1, 8))
+print(torch.get_num_threads())
+"""
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

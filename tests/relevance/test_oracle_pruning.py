@@ -20,7 +20,7 @@ MIXED = [5, 3, 1, 0.5, 0.5, -2, -1, -0.25, 0]
 values = st.one_of(st.integers(-4, 4).map(float), st.floats(-1e3, 1e3, allow_subnormal=False))
 vectors = st.lists(values, max_size=20).map(lambda r: np.array(r, dtype=np.float64))
 proportions = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75]), st.floats(0.0, 0.99))
-law = settings(deadline=None, derandomize=True, max_examples=300)
+law = settings(max_examples=300)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ if find_spec("triton") is None:
 
 Array = NDArray[Any]
 Select = Callable[..., Any]
-LAWS = settings(deadline=None, derandomize=True, max_examples=60)
+LAWS = settings(max_examples=60)
 LARGEST = float(np.finfo(np.float32).max)
 DENORMAL = float(np.float32(1e-45))
 # Whole numbers make ties and running sums that hit p V exactly.

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.interruption import send_to_itself
 from helpers.tiny_net import MODEL
 
 from sparselrp_cli.cli.main import run
@@ -94,7 +95,7 @@ def raising(error: BaseException):
 def sending(*numbers: int):
     def happen() -> None:
         for number in numbers:
-            os.kill(os.getpid(), number)
+            send_to_itself(number)
 
     return happen
 
@@ -344,11 +345,13 @@ def test_a_shard_that_isnt_one_is_wrong_usage(inputs, tmp_path, text, capsys):
     assert text in capsys.readouterr().err
 
 
-def test_kills_at_random_moments_lose_nothing():
-    command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "6", "--windows", "1500"]
+@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_lose_nothing(kills):
+    script = str(ROOT / "benchmarks" / "kills.py")
+    command = [sys.executable, script, "--kills", str(kills), "--windows", "1500"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "6 kills" in done.stdout
+    assert f"{kills} kills" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,12 @@ def _with_threads(size: int) -> None:
     """Set the number of threads for work on so many numbers."""
     wanted = 1 if size <= compiling.PIECE else (_threads.allowed or torch.get_num_threads())
     if wanted != _threads.now:
+        torchs = torch.get_num_threads()
         compiling.use_threads(wanted)
         _threads.now = wanted
+        # numba starts its threads at the first call, and with them changes OpenMP's number, which is torch's.
+        if torch.get_num_threads() != torchs:
+            torch.set_num_threads(torchs)
 
 
 def _array(tensor: Tensor) -> Any:

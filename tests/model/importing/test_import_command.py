@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.commands import command, error_line
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.model.formats import FORMATS, PARTS
@@ -17,12 +18,7 @@ POOLED, STRANDED = DATA / "keras-pooled.h5", DATA / "bpnet-lite-stranded.torch"
 
 
 def imports(*arguments: object) -> int:
-    return run(["import", *map(str, arguments)])
-
-
-def error_line(capsys) -> str:
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    return line
+    return command("import", *arguments)
 
 
 def test_a_folder_is_written_loaded_again_and_named_with_the_next_step(tmp_path, capsys):
