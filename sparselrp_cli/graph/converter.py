@@ -51,6 +51,8 @@ class Conversion:
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.gates: set[str] = set()
         self.decisions: set[str] = set()
+        # Torch 2.11 traces the last state of a recurrent layer with an axis too many, and all that reads it.
+        self.mended: set[str] = set()
         self.input = ""
 
     def _lifted_constants(self) -> Mapping[str, Any]:
@@ -190,9 +192,11 @@ class Conversion:
                 raise NoRule(_READS_A_DECISION)
             last = i == len(converted.steps) - 1
             names.append(called if last else f"{called}:{i}")
-            self._add(
-                node, names[-1], operation, inputs, self._placed(operation, inputs, shape if last else None)
-            )
+            trusted = last and not i and not self.mended.intersection(inputs)
+            placed = self._placed(operation, inputs, shape if trusted else None)
+            if last and len(placed) != len(shape):
+                self.mended.add(called)
+            self._add(node, names[-1], operation, inputs, placed)
 
     def _placed(
         self, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...] | None

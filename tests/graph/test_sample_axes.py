@@ -10,6 +10,7 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.capture import capture, check_against_module
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.graph.tracing import Traced
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 from sparselrp_cli.relevance.pruning import Pruning
 
@@ -157,3 +158,32 @@ def test_a_model_that_loops_over_its_batch_is_refused():
         "the model does different things for batches of 2 and of 3 samples (a loop over the batch?);"
         " write its forward for any number of samples"
     )
+
+
+class LastState(nn.Module):
+    """The state after the last position, of a recurrent net as torch has it unless told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.head = nn.LSTM(4, 5), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, (h, _) = self.cell(x.permute(2, 0, 1))
+        return self.head(h[-1])
+
+
+def test_a_shape_that_torch_traces_wrongly_is_mended(monkeypatch):
+    """Torch 2.11 gives the last state of a recurrent layer an axis too many."""
+    module, x = LastState().double().eval(), torch.randn(3, 4, LENGTH, dtype=torch.float64)
+    right = capture(module, x)
+    traced = Traced.shape
+
+    def with_an_axis_too_many(self, node):
+        shape = traced(self, node)
+        return (1, *shape) if node.name.startswith(("getitem", "select", "linear")) else shape
+
+    monkeypatch.setattr(Traced, "shape", with_an_axis_too_many)
+    found = capture(module, x)
+    assert [node.shape for node in found.nodes] == [node.shape for node in right.nodes]
+    assert found.outputs == right.outputs
+    assert max(check_against_module(found, module, x).values()) < 1e-12
