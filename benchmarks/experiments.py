@@ -13,12 +13,12 @@ ENGINES = (TIMING, "benchmarks/engines.py", "benchmarks/networks.py", JUNCTIONS,
 GENOME, PEAKS = "data/chr2R-15-21Mb.fa.gz", "data/suhw-peaks.bed"
 MATRIX, JASPAR = "data/suhw-MA0533.1.jaspar", "data/jaspar2026-insects.meme"
 ENGINE = ("sequences", "model", "graph", "relevance")
-COMMAND = ("cli", "runs", *ENGINE, "outputs")
+COMMAND = ("cli", "settings", "runs", *ENGINE, "outputs")
 GROUPS = {
     "benchmarks": "its scripts",
     "models": "the model",
     "data": "the data",
-    "tests": "the tests' fuzzing",
+    "tests": "the tests' inputs",
 }
 
 
@@ -129,6 +129,14 @@ EXPERIMENTS = (
     ),
     Experiment(
         "kills", "runs killed at random moments and resumed", "robustness.kills", "", ("files", *COMMAND)
+    ),
+    Experiment(
+        "gpu_agreement", "relevance on a GPU against the CPU", "robustness.gpu_agreement",
+        "two minutes on a GPU", ENGINE, ("tests/zoo", SUHW),
+    ),
+    Experiment(
+        "gpu_profile", "where the time goes on a GPU", "speed.gpu_profile", "a quarter of a minute", ENGINE,
+        ENGINES,
     ),
 )  # fmt: skip
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
