@@ -1,8 +1,9 @@
 # make demo    explain real su(Hw) peaks with the shipped model, and say where to look
-# make test    run all tests
+# make test    run the tests, but for those that take long; make test-all runs these too
 # make check   lint, format and types
 # make workflow  run the Snakemake workflow on the demo's data
 # make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
+# make evidence  list the experiments; NAME=... does one and refreshes benchmarks/RESULTS.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,9 +11,11 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 # More for pip, such as another index: make demo PIP_OPTIONS="..."
 PIP_OPTIONS ?=
+# One worker a core, up to four; who is done takes tests from another's end.
+WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test check workflow bench bench-gpu clean
+.PHONY: demo test test-all check workflow bench bench-gpu evidence clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -36,7 +39,10 @@ demo: $(VENV)/.installed
 	@SPARSELRP=$(BIN)/sparselrp DEMO=$(DEMO) sh data/demo.sh
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(PYTEST_OPTIONS)
+
+test-all: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_OPTIONS)
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
@@ -47,11 +53,14 @@ workflow: $(VENV)/.installed-test
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake -s workflow/Snakefile --configfile workflow/config/demo.yaml -c 2
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/engine_speed.py $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.speed.engine_speed $(BENCH_OPTIONS)
 
 bench-gpu: $(VENV)/.installed
-	$(BIN)/python benchmarks/engine_speed.py --device cuda $(BENCH_OPTIONS)
-	$(BIN)/python benchmarks/selection.py --device cuda
+	$(BIN)/python -m benchmarks.speed.engine_speed --device cuda --batches 1 16 256 $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.speed.selection --device cuda
+
+evidence: $(VENV)/.installed-test
+	@$(BIN)/python -m benchmarks.evidence $(NAME) $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

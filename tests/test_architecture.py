@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sparselrp_cli.cli.options import COMPOSITES, OVERLAPS
+from sparselrp_cli.cli import evaluate as evaluate_command
+from sparselrp_cli.evaluation import evaluate
+from sparselrp_cli.outputs.choices import OVERLAPS
 from sparselrp_cli.outputs.overlap import POLICIES
+from sparselrp_cli.relevance.choices import COMPOSITE, COMPOSITES, DTYPES, REDUCED
 from sparselrp_cli.relevance.composites import PRESETS
 
 PACKAGE = Path(__file__).parents[1] / "sparselrp_cli"
@@ -18,11 +21,12 @@ ALLOWED = {
     "model": {"files"},
     "graph": {"model"},
     "relevance": {"model", "graph"},
-    "outputs": {"files"},
-    "motifs": {"files", "sequences", "outputs"},
-    "report": {"files", "outputs"},
-    "runs": {"files", "sequences", "model", "graph", "relevance", "outputs", "motifs"},
-    "evaluation": {"files", "sequences", "model", "graph", "relevance", "outputs", "runs"},
+    "outputs": {"files", "sequences"},
+    "settings": {"files", "sequences", "relevance", "outputs"},
+    "motifs": {"files", "sequences", "outputs", "settings"},
+    "report": {"files", "sequences", "outputs", "settings"},
+    "runs": {"files", "sequences", "model", "graph", "relevance", "outputs", "settings", "motifs"},
+    "evaluation": {"files", "sequences", "model", "graph", "relevance", "outputs", "settings", "runs"},
     "cli": {
         "files",
         "sequences",
@@ -30,6 +34,7 @@ ALLOWED = {
         "graph",
         "relevance",
         "outputs",
+        "settings",
         "motifs",
         "report",
         "runs",
@@ -43,8 +48,10 @@ WITHOUT_TORCH = (
     "sequences",
     "outputs",
     "motifs",
+    "settings",
     "report",
     "runs/merge.py",
+    "runs/origin.py",
     "runs/run_files.py",
     "runs/shards.py",
 )
@@ -98,4 +105,7 @@ def test_tensors_dont_enter_a_room_of_arrays(room):
 
 def test_the_command_line_names_what_there_is():
     assert tuple(PRESETS) == COMPOSITES
+    assert COMPOSITE in PRESETS
+    assert set(REDUCED) <= set(DTYPES)
     assert set(OVERLAPS) == set(POLICIES)
+    assert set(evaluate_command.BASELINES) == set(evaluate.BASELINES)

@@ -1,28 +1,24 @@
 """`sparselrp attribute`: relevance for every window."""
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sparselrp_cli.cli.explaining import attribute_options, command_line, compute_options, explain_options
-from sparselrp_cli.cli.options import (
-    ShardOf,
-    log_options,
-    model_options,
-    prefix_option,
-    start_log,
-    track_options,
-)
+from sparselrp_cli.cli.models import models_options
+from sparselrp_cli.cli.options import command_line, log_options, prefix_option, resume_option, start_log
+from sparselrp_cli.cli.settings import settings_options
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.runs.stopping import StopRequest
+from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
 
 if TYPE_CHECKING:
-    from sparselrp_cli.runs.attribute import AttributeOptions
+    from sparselrp_cli.runs.run_files import RunSummary
 
 
 @click.command(short_help="Relevance for every window (the GPU step).")
 @click.argument("sequences", metavar="SEQUENCES")
-@partial(model_options, several=True)
+@models_options
 @prefix_option
 @click.option(
     "-r",
@@ -31,29 +27,8 @@ if TYPE_CHECKING:
     help="BED or narrowPeak, plain or gzip, - for standard input: windows of the model's length around their"
     " summits or midpoints. Strand '-' is explained reverse-complemented.",
 )
-@explain_options
-@click.option(
-    "--tile-overlap",
-    type=click.IntRange(0),
-    metavar="BP",
-    help="Without -r: overlap of neighbouring windows on records longer than the model's window."
-    "  [default: half a window]",
-)
-@click.option(
-    "--max-unknown",
-    type=click.FloatRange(0, 1),
-    default=1.0,
-    show_default=True,
-    metavar="SHARE",
-    help="Skip windows with a larger share of N.",
-)
-@track_options
-@compute_options
-@click.option(
-    "--shard",
-    type=ShardOf(),
-    help="Do part I of N; `sparselrp merge` puts the parts together.",
-)
+@settings_options("attribute")
+@resume_option
 @click.option(
     "--report",
     is_flag=True,
@@ -62,7 +37,11 @@ if TYPE_CHECKING:
 @click.option("--database", metavar="FILE|NAME", help="With --report: names for the motifs, see `motifs`.")
 @log_options
 @click.pass_context
-def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # fmt: skip
+def attribute(
+    context: click.Context, /, sequences: str, models: tuple[ModelRequest, ...], prefix: Path,
+    regions: str | None, settings: RunSettings, resume: bool | None, report: bool, database: str | None,
+    quiet: bool,
+) -> None:  # fmt: skip
     """Explain every window of SEQUENCES and write tracks, tables and motif-ready files.
 
     SEQUENCES is FASTA: plain, gzip or bgzip, or - for standard input. With -r it is a genome; alone, every
@@ -76,69 +55,63 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
       sparselrp attribute genome.fa -r peaks.bed -m fold0 -m fold1 -m fold2 -o out/mean-of-folds
     """
     start_log(context, quiet=quiet)
-    if given["sequences"] == "-" and given["regions"] == "-":
-        raise click.UsageError("SEQUENCES and --regions can't both come from standard input")
-    if given["regions"] is not None and given["tile_overlap"] is not None:
-        raise click.UsageError("--tile-overlap goes without --regions")
-    if given["report"] and given["shard"] is not None:
-        raise click.UsageError("--report is of a whole run; merge the shards, then use motifs and report")
-    if given["database"] is not None and not given["report"]:
-        raise click.UsageError("--database goes with --report")
-    if given["sequences"] == "-" and given["regions"] is not None:
-        raise click.UsageError(
-            "with --regions SEQUENCES is read at random places and can't be standard input"
-        )
-    if given["database"] is not None:
+    _refuse_contradictions(sequences, regions, settings, report=report, database=database)
+    if database is not None:
         from sparselrp_cli.motifs.database import read_database
 
         # Said now, and not after the long part.
-        read_database(given["database"])
-    stop = context.find_object(StopRequest) or StopRequest()
-    _run(given, stop, quiet=quiet)
-    if given["report"]:
-        from sparselrp_cli.cli.following import motifs_and_report
-        from sparselrp_cli.cli.progress import progress_bar
-
-        motifs_and_report(
-            _options(given), command_line(), progress_bar(quiet=quiet), stop,
-            database=given["database"], quiet=quiet,
-        )  # fmt: skip
-
-
-def _run(given: dict[str, Any], stop: StopRequest, *, quiet: bool) -> None:
+        read_database(database)
     import logging
 
     from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.runs.attribute import WARN_ABOVE
+    from sparselrp_cli.runs.attribute import RunRequest
     from sparselrp_cli.runs.attribute import attribute as run
 
-    logger = logging.getLogger("sparselrp")
-    summary = run(_options(given), command_line(), progress_bar(quiet=quiet), stop)
+    request = RunRequest(sequences, prefix, models, settings, regions, resume)
+    stop = context.find_object(StopRequest) or StopRequest()
+    progress = progress_bar(quiet=quiet)
+    summary = run(request, command_line(), progress, stop)
     if summary is None:
-        logger.info("%s.* is complete; nothing to do", given["prefix"])
-        return
-    totals = summary.totals
-    accounts = totals.summary()
-    for target, means in accounts["targets"].items() if totals.windows else ():
+        logging.getLogger("sparselrp").info("%s.* is complete; nothing to do", prefix)
+    else:
+        _say(summary)
+    if report:
+        from sparselrp_cli.cli.following import motifs_and_report
+
+        motifs_and_report(request, command_line(), progress, stop, database=database, quiet=quiet)
+
+
+def _refuse_contradictions(
+    sequences: str, regions: str | None, settings: RunSettings, *, report: bool, database: str | None
+) -> None:
+    if sequences == "-" and regions == "-":
+        raise click.UsageError("SEQUENCES and --regions can't both come from standard input")
+    if regions is not None and settings.tile_overlap is not None:
+        raise click.UsageError("--tile-overlap goes without --regions")
+    if report and settings.shard is not None:
+        raise click.UsageError("--report is of a whole run; merge the shards, then use motifs and report")
+    if database is not None and not report:
+        raise click.UsageError("--database goes with --report")
+    if sequences == "-" and regions is not None:
+        raise click.UsageError(
+            "with --regions SEQUENCES is read at random places and can't be standard input"
+        )
+
+
+def _say(summary: "RunSummary") -> None:
+    """Log what a run came to."""
+    import logging
+
+    logger = logging.getLogger("sparselrp")
+    outcome = summary.totals.outcome()
+    for target, means in outcome.means.items() if outcome.windows else ():
         logger.info(
             "%s: mean score %.4g, relevance %.4g, absorbed %.4g, lost %.4g; %.1f %% of bases exactly zero",
             target, means["mean_score"], means["mean_relevance"], means["mean_absorbed"], means["mean_lost"],
             100 * means["mean_zero_share"],
         )  # fmt: skip
-    logger.info("%d windows explained, %d skipped", totals.windows, totals.skipped)
-    if totals.largest_error > WARN_ABOVE:
-        logger.warning("conservation error up to %.2g (window %s)", totals.largest_error, totals.worst_window)
+    logger.info("%d windows explained, %d skipped", outcome.windows, outcome.skipped)
+    if outcome.largest_error > WARN_ABOVE:
+        worst = summary.totals.worst_window
+        logger.warning("conservation error up to %.2g (window %s)", outcome.largest_error, worst)
     logger.info("wrote %s", ", ".join(str(path) for path in summary.files))
-
-
-def _options(given: dict[str, Any]) -> "AttributeOptions":
-    from sparselrp_cli.runs.shards import Shard
-
-    return attribute_options(
-        given,
-        regions=given["regions"],
-        tile_overlap=given["tile_overlap"],
-        max_unknown=given["max_unknown"],
-        formats=given["formats"] or (),
-        shard=given["shard"] and Shard(*given["shard"]),
-    )

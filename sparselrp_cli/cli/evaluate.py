@@ -2,12 +2,15 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from sparselrp_cli.cli.options import Device, log_options, model_details, seed_option, start_log
+from sparselrp_cli.cli.models import model_option
+from sparselrp_cli.cli.options import log_options, seed_option, start_log
+from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.errors import printable
+from sparselrp_cli.model.request import ModelRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +44,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     metavar="X",
     help="Only windows whose explained score is above X.  [default: all]",
 )
-@click.option(
-    "-m",
-    "--model",
-    metavar="MODEL",
-    help="The model the archives are of; what follows asks it again.",
-)
-@partial(model_details, several=False)
+@partial(model_option, help="The model the archives are of; what follows asks it again.")
 @click.option(
     "--baseline",
     "baselines",
@@ -72,9 +69,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     help="At most N windows, evenly from all.  [default: all]",
 )
 @partial(seed_option, of="all that is drawn")
-@click.option(
-    "--device", type=Device(), default="auto", show_default=True, help="auto, cpu or cuda[:N], for the model."
-)
+@setting_option("device", help="auto, cpu or cuda[:N], for the model.")
 @click.option(
     "-o",
     "--output",
@@ -86,7 +81,12 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @log_options
 @click.pass_context
-def evaluate(context: click.Context, /, quiet: bool, as_json: bool, **given: Any) -> None:
+def evaluate(
+    context: click.Context, /, archives: tuple[Path, ...], motif: Path | None, min_bits: float,
+    sites: str | None, min_score: float | None, model: ModelRequest | None, baselines: tuple[str, ...],
+    draws: int, strands: bool, randomise: bool, windows: int | None, seed: int, device: str,
+    prefix: Path | None, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
     """Compare archives of the same windows: agreement with sites, sparsity, faithfulness to the model.
 
     \b
@@ -109,61 +109,62 @@ def evaluate(context: click.Context, /, quiet: bool, as_json: bool, **given: Any
         --baseline gradient-x-input --baseline mutagenesis -o out/comparison
     """
     start_log(context, quiet=quiet)
-    if given["motif"] is not None and given["sites"] is not None:
+    if motif is not None and sites is not None:
         raise click.UsageError("give the sites with either --motif or --sites")
-    asks = [name for name in ("baselines", "draws", "strands", "randomise") if given[name]]
-    if asks and given["model"] is None:
-        option = {"baselines": "baseline", "draws": "faithfulness"}.get(asks[0], asks[0])
-        raise click.UsageError(f"--{option} asks the model again; name it with --model")
-    if len({path.stem for path in given["archives"]}) < len(given["archives"]):
+    asks = {"baseline": baselines, "faithfulness": draws, "strands": strands, "randomise": randomise}
+    if model is None and (asked := [option for option, value in asks.items() if value]):
+        raise click.UsageError(f"--{asked[0]} asks the model again; name it with --model")
+    if len({path.stem for path in archives}) < len(archives):
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
-    from sparselrp_cli.evaluation.summary import differences, means
+    import logging
 
-    found = _evaluated(given)
-    table, paired = means(found.per_window), differences(found.per_window)
+    from sparselrp_cli.evaluation.evaluate import EvaluateOptions
+    from sparselrp_cli.evaluation.evaluate import evaluate as run
+    from sparselrp_cli.evaluation.summary import differences, means, undefined
+
+    evaluation = run(
+        EvaluateOptions(
+            archives=archives,
+            sites=_sites(motif, min_bits, sites),
+            min_score=min_score,
+            model=model,
+            baselines=tuple(dict.fromkeys(baselines)),
+            draws=draws,
+            strands=strands,
+            randomise=randomise,
+            windows=windows,
+            seed=seed,
+            device=device,
+        )
+    )
+    for line in undefined(evaluation.per_window):
+        logging.getLogger("sparselrp").warning("%s", line)
+    table, paired = means(evaluation.per_window), differences(evaluation.per_window)
+    _print(evaluation, table, paired, as_json=as_json)
+    if prefix is not None:
+        _write(prefix, evaluation, table, paired)
+
+
+def _print(evaluation: "Evaluation", table: "pd.DataFrame", paired: "pd.DataFrame", *, as_json: bool) -> None:
     if as_json:
         click.echo(table.to_json(orient="records", indent=2))
     else:
-        for frame in (table, paired, found.randomisation):
+        for frame in (table, paired, evaluation.randomisation):
             if len(frame):
                 shown = frame.assign(**{c: frame[c].map(printable) for c in ("method", "target")})
                 click.echo(shown.to_string(index=False, float_format="%.3f", na_rep="-") + "\n")
-    if given["prefix"] is not None:
-        _write(given["prefix"], found, table, paired)
 
 
-def _evaluated(given: dict[str, Any]) -> "Evaluation":
-    from sparselrp_cli.evaluation.evaluate import EvaluateOptions
-    from sparselrp_cli.evaluation.evaluate import evaluate as run
-    from sparselrp_cli.model.loading import ModelRequest
+def _sites(motif: Path | None, min_bits: float, bed: str | None) -> "MaskSource | None":
+    """Give what finds the sites in windows, if any are known."""
+    from sparselrp_cli.evaluation.sites import bed_sites, matrix_sites
 
-    sites = None
-    if given["motif"] is not None:
-        sites = _matrix_sites(given["motif"], given["min_bits"])
-    elif given["sites"] is not None:
-        sites = _bed_sites(given["sites"])
-    model = None
-    if given["model"] is not None:
-        details = ("weights", "window", "alphabet", "layout", "trust_model", "inputs")
-        model = ModelRequest(given["model"], *(given[name] for name in details))
-    return run(
-        EvaluateOptions(
-            archives=given["archives"],
-            sites=sites,
-            min_score=float("-inf") if given["min_score"] is None else given["min_score"],
-            model=model,
-            baselines=tuple(dict.fromkeys(given["baselines"])),
-            draws=given["draws"],
-            strands=given["strands"],
-            randomise=given["randomise"],
-            windows=given["windows"],
-            seed=given["seed"],
-            device=given["device"],
-        )
-    )
+    if motif is not None:
+        return matrix_sites(motif, min_bits)
+    return None if bed is None else bed_sites(bed)
 
 
-def _write(prefix: Path, found: "Evaluation", table: "pd.DataFrame", paired: "pd.DataFrame") -> None:
+def _write(prefix: Path, evaluation: "Evaluation", table: "pd.DataFrame", paired: "pd.DataFrame") -> None:
     import json
     import logging
 
@@ -172,10 +173,10 @@ def _write(prefix: Path, found: "Evaluation", table: "pd.DataFrame", paired: "pd
 
     frames = {
         "evaluation.tsv": table,
-        "per-window.tsv": found.per_window,
+        "per-window.tsv": evaluation.per_window,
         "differences.tsv": paired,
-        "curves.tsv": found.curves,
-        "randomisation.tsv": found.randomisation,
+        "curves.tsv": evaluation.curves,
+        "randomisation.tsv": evaluation.randomisation,
     }
     written = []
     for ending, frame in frames.items():
@@ -187,40 +188,15 @@ def _write(prefix: Path, found: "Evaluation", table: "pd.DataFrame", paired: "pd
     records = {
         name: json.loads(frame.to_json(orient="records"))
         for name, frame in (
-            ("methods", table), ("differences", paired), ("curves", found.curves),
-            ("randomisation", found.randomisation),
+            ("methods", table), ("differences", paired), ("curves", evaluation.curves),
+            ("randomisation", evaluation.randomisation),
         )
     }  # fmt: skip
     with replacing(written[-1]) as hidden:
         hidden.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     written.append(prefix.with_name(f"{prefix.name}.evaluation.svg"))
-    plot_metrics(found.per_window, written[-1])
-    if len(found.curves):
+    plot_metrics(evaluation.per_window, written[-1])
+    if len(evaluation.curves):
         written.append(prefix.with_name(f"{prefix.name}.curves.svg"))
-        plot_curves(found.curves, written[-1])
+        plot_curves(evaluation.curves, written[-1])
     logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, written)))
-
-
-def _matrix_sites(motif: Path, min_bits: float) -> "MaskSource":
-    from sparselrp_cli.evaluation.sites import matrix_hits, read_matrix
-
-    matrix = read_matrix(motif)
-    return lambda reader, rows: matrix_hits(reader.read(rows)[0], matrix, min_bits)
-
-
-def _bed_sites(path: str) -> "MaskSource":
-    import numpy as np
-
-    from sparselrp_cli.evaluation.sites import Intervals
-    from sparselrp_cli.sequences.regions import read_regions
-
-    found: dict[str, list[tuple[int, int]]] = {}
-    for region in read_regions(path):
-        found.setdefault(region.chrom, []).append((region.start, region.end))
-    intervals = Intervals(found)
-
-    def masks(reader: object, rows: object) -> object:
-        windows = reader.windows(rows)  # type: ignore[attr-defined]
-        return np.stack([intervals.mask(w.chrom, w.start, w.end - w.start) for w in windows])
-
-    return masks  # type: ignore[return-value]

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, start_log, track_options
+from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.settings import setting_option
+from sparselrp_cli.outputs.formats import EXPORTED
 
 
 @click.command(short_help="Tracks and motif-ready files again, from the archive (CPU, no torch).")
@@ -17,11 +19,12 @@ from sparselrp_cli.cli.options import log_options, start_log, track_options
     metavar="PREFIX",
     help="Where to write, for a single archive.  [default: the archive's own prefix]",
 )
-@track_options
+@setting_option("formats")
+@setting_option("overlap")
 @log_options
 @click.pass_context
 def export(
-    context: click.Context, archives: tuple[Path, ...], prefix: Path | None, formats: tuple[str, ...] | None,
+    context: click.Context, archives: tuple[Path, ...], prefix: Path | None, formats: tuple[str, ...],
     overlap: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Write tracks and motif-ready files from archives that `attribute` made.
@@ -42,5 +45,5 @@ def export(
     for archive in archives:
         target = prefix or archive.with_suffix("")
         with ArchiveReader(archive) as reader, locked(target):
-            files = export_files(reader, target, formats or ("bigwig", "modisco", "finemo"), overlap)
+            files = export_files(reader, target, formats or EXPORTED, overlap)
         logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, files)))

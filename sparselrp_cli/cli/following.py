@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sparselrp_cli.runs.attribute import AttributeOptions, Progress
+    from sparselrp_cli.runs.attribute import Progress, RunRequest
     from sparselrp_cli.runs.stopping import StopRequest
 
 
 def motifs_and_report(
-    options: "AttributeOptions", command: list[str], progress: "Progress", stop: "StopRequest",
+    request: "RunRequest", command: list[str], progress: "Progress", stop: "StopRequest",
     *, database: str | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Explain shuffled windows and the best ones unpruned, then find motifs and write the report.
@@ -33,29 +33,37 @@ def motifs_and_report(
     from sparselrp_cli.runs.follow_ups import explain_shuffled, explain_unpruned
 
     logger = logging.getLogger("sparselrp")
-    prefix = options.prefix
+    prefix = request.prefix
     archive = prefix.with_name(f"{prefix.name}.h5")
     logger.info("explaining shuffled windows, for the null of the seqlets")
-    background = explain_shuffled(options, command, progress, stop)
+    background = explain_shuffled(request, command, progress, stop)
     logger.info("explaining the best windows without pruning, for the report")
-    unpruned = explain_unpruned(options, command, progress, stop)
+    unpruned = explain_unpruned(request, command, progress, stop)
     with ArchiveReader(archive) as reader:
         targets = reader.target_names
     names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
     for target, name in zip(targets, names, strict=True):
         own = prefix.with_name(prefix.name + name)
         naming = ["--database", database] if database is not None else []
-        _command(
+        run_command(
             ["motifs", archive, "-o", own, "-t", target, "--background", background, *naming], quiet=quiet
         )
         beside: list[str | Path] = ["--unpruned", unpruned] if unpruned is not None else []
-        found = own.with_name(f"{own.name}.motifs.json")
+        record = own.with_name(f"{own.name}.motifs.json")
         page = own.with_name(f"{own.name}.report.html")
-        _command(["report", archive, "-o", page, "-t", target, "--motifs", found, *beside], quiet=quiet)
+        run_command(["report", archive, "-o", page, "-t", target, "--motifs", record, *beside], quiet=quiet)
 
 
-def _command(arguments: list[str | Path], *, quiet: bool) -> None:
+def run_command(arguments: list[str | Path], *, quiet: bool) -> None:
+    """Run a command of ours in a process of its own.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With its exit code, where that isn't 0; it has said why.
+    """
     given = [*map(str, arguments), *(["-q"] if quiet else [])]
-    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False)
+    # A database may come from a pipe, which has only a number.
+    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False, close_fds=False)
     if done.returncode != 0:
         raise click.exceptions.Exit(done.returncode)

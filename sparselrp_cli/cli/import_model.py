@@ -6,6 +6,7 @@ import click
 
 from sparselrp_cli.cli.options import log_options, start_log
 from sparselrp_cli.model.formats import FORMATS, PARTS, described
+from sparselrp_cli.model.request import LONGEST_WINDOW
 
 KINDS = ("auto", *FORMATS)
 
@@ -31,7 +32,7 @@ KINDS = ("auto", *FORMATS)
 )
 @click.option(
     "--window",
-    type=click.IntRange(1, 10_000_000),
+    type=click.IntRange(1, LONGEST_WINDOW),
     metavar="BP",
     help="Window length in bp, where FILE leaves it open.",
 )

@@ -1,25 +1,23 @@
 """`sparselrp inspect`: what a model is, and the rule each operation gets."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from sparselrp_cli.cli.options import composite_option, log_options, model_details, start_log
+from sparselrp_cli.cli.models import model_details
+from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.settings import setting_option
+from sparselrp_cli.model.request import ModelRequest
 
 
 @click.command(short_help="What the model is, the rule each operation gets, what has none.")
 @click.argument("model")
 @model_details
-@composite_option
+@setting_option("composite")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @log_options
 @click.pass_context
-def inspect(
-    context: click.Context, model: str, composite: str, as_json: bool, quiet: bool, weights: Path | None,
-    window: int | None, alphabet: str | None, layout: str | None,
-    inputs: tuple[str, ...], trust_model: bool,
-) -> None:  # fmt: skip
+def inspect(context: click.Context, model: ModelRequest, composite: str, as_json: bool, quiet: bool) -> None:
     """Trace MODEL and print its operations, the rule each gets, its targets, and the composites there are.
 
     On a few random sequences the traced graph is compared with the model, and conservation measured.
@@ -29,14 +27,14 @@ def inspect(
     from sparselrp_cli.graph.loaded import capture_model, output_names
     from sparselrp_cli.graph.passes.ends import undo_ends
     from sparselrp_cli.graph.targets import TargetParser
-    from sparselrp_cli.model.loading import ModelRequest, load_model
+    from sparselrp_cli.model.loading import load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
     from sparselrp_cli.relevance.pruning import NONE
     from sparselrp_cli.runs.composite_file import find_composite
 
-    loaded = load_model(ModelRequest(model, weights, window, alphabet, layout, trust_model, inputs))
+    loaded = load_model(model)
     graph = capture_model(loaded)
     names = output_names(loaded, graph)
     rules = find_composite(composite)

@@ -3,23 +3,13 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
 
 import click
 
 from sparselrp_cli import __version__
-from sparselrp_cli.cli.attribute import attribute
-from sparselrp_cli.cli.browser import browser
-from sparselrp_cli.cli.evaluate import evaluate
-from sparselrp_cli.cli.export import export
-from sparselrp_cli.cli.import_model import import_model
-from sparselrp_cli.cli.inspect import inspect
-from sparselrp_cli.cli.merge import merge
-from sparselrp_cli.cli.motifs import motifs
-from sparselrp_cli.cli.plot import plot
-from sparselrp_cli.cli.report import report
-from sparselrp_cli.cli.shuffle import shuffle
-from sparselrp_cli.cli.variants import variants
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.runs.stopping import stop_request
 
@@ -30,7 +20,41 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 DONE, FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
 
 
+# Each command and its module in this folder, whose function of the same name it is, in the order of the help.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "attribute": "attribute",
+        "variants": "variants",
+        "shuffle": "shuffle",
+        "motifs": "motifs",
+        "report": "report",
+        "plot": "plot",
+        "browser": "browser",
+        "export": "export",
+        "merge": "merge",
+        "evaluate": "evaluate",
+        "inspect": "inspect",
+        "import": "import_model",
+    }
+)
+
+
+class Commands(click.Group):
+    """The commands of the table, loaded when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"sparselrp_cli.cli.{module}"), module)
+        return command
+
+
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped by SIGTERM or SIGUSR1, 130 interrupted.",
 )
@@ -41,23 +65,6 @@ def cli() -> None:
     Pruned layer-wise relevance propagation (Yanez Sarmiento et al., ECML PKDD 2024) for genomics: per-base
     relevance tracks and motif-ready files from FASTA or BED.
     """
-
-
-for command in (
-    attribute,
-    variants,
-    shuffle,
-    motifs,
-    report,
-    plot,
-    browser,
-    export,
-    merge,
-    evaluate,
-    inspect,
-    import_model,
-):
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

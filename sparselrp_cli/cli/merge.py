@@ -4,17 +4,19 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, prefix_option, start_log, track_options
+from sparselrp_cli.cli.options import command_line, log_options, prefix_option, start_log
+from sparselrp_cli.cli.settings import setting_option
 
 
 @click.command(short_help="Shards of one run to one result (CPU, no torch).")
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SHARD.h5...")
 @prefix_option
-@track_options
+@setting_option("formats")
+@setting_option("overlap")
 @log_options
 @click.pass_context
 def merge(
-    context: click.Context, archives: tuple[Path, ...], prefix: Path, formats: tuple[str, ...] | None,
+    context: click.Context, archives: tuple[Path, ...], prefix: Path, formats: tuple[str, ...],
     overlap: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Put the shards that `attribute --shard I/N` made together, in any order.
@@ -30,11 +32,10 @@ def merge(
     """
     start_log(context, quiet=quiet)
     import logging
-    import sys
 
     from sparselrp_cli.runs.merge import merge as run
 
-    summary = run(archives, prefix, formats, overlap, ["sparselrp", *sys.argv[1:]])
+    summary = run(archives, prefix, formats, overlap, command_line())
     logger = logging.getLogger("sparselrp")
     logger.info("%d windows, %d skipped", summary.totals.windows, summary.totals.skipped)
     logger.info("wrote %s", ", ".join(map(str, summary.files)))

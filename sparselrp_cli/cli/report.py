@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log, target_option
+from sparselrp_cli.settings.run import TOP_WINDOWS
 
 
 @click.command(short_help="One self-contained page: logos, motifs, quality.")
@@ -23,8 +24,8 @@ from sparselrp_cli.cli.options import log_options, start_log, target_option
     help="Archive of the same windows made with -p 0.  [default: PREFIX.unpruned.h5, if it is there]",
 )  # fmt: skip
 @click.option(
-    "--windows", "n_windows", type=click.IntRange(0, 100), default=6, show_default=True, metavar="N",
-    help="How many windows to show in letters.",
+    "--windows", "n_windows", type=click.IntRange(0, 100), default=TOP_WINDOWS, show_default=True,
+    metavar="N", help="How many windows to show in letters.",
 )  # fmt: skip
 @log_options
 @click.pass_context

@@ -1,26 +1,30 @@
 """`sparselrp variants`: reference and alternative allele explained on the same window."""
 
-from functools import partial
-from typing import Any
+from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.explaining import attribute_options, command_line, compute_options, explain_options
-from sparselrp_cli.cli.options import log_options, model_options, overlap_option, prefix_option, start_log
+from sparselrp_cli.cli.models import models_options
+from sparselrp_cli.cli.options import command_line, log_options, prefix_option, resume_option, start_log
+from sparselrp_cli.cli.settings import settings_options
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.runs.stopping import StopRequest
+from sparselrp_cli.settings.run import RunSettings
 
 
 @click.command(short_help="What a variant changes: both alleles explained, and their difference.")
 @click.argument("variants", metavar="VCF")
 @click.argument("sequences", metavar="GENOME")
-@partial(model_options, several=True)
+@models_options
 @prefix_option
-@explain_options
-@partial(overlap_option, default="max-abs")
-@compute_options
+@settings_options("variants", overlap="max-abs")
+@resume_option
 @log_options
 @click.pass_context
-def variants(context: click.Context, /, quiet: bool, **given: Any) -> None:
+def variants(
+    context: click.Context, /, variants: str, sequences: str, models: tuple[ModelRequest, ...], prefix: Path,
+    settings: RunSettings, resume: bool | None, quiet: bool,
+) -> None:  # fmt: skip
     """Explain the reference and the alternative allele of every variant of a VCF on GENOME.
 
     VCF is plain, gzip or bgzip; of it the first five columns are read, and every alternative allele counts by
@@ -40,12 +44,13 @@ def variants(context: click.Context, /, quiet: bool, **given: Any) -> None:
     import logging
 
     from sparselrp_cli.cli.progress import progress_bar
+    from sparselrp_cli.runs.attribute import RunRequest
     from sparselrp_cli.runs.variants import explain_variants
 
     logger = logging.getLogger("sparselrp")
-    options = attribute_options(given, regions=given["variants"])
+    request = RunRequest(sequences, prefix, models, settings, variants, resume)
     stop = context.find_object(StopRequest) or StopRequest()
-    done = explain_variants(options, command_line(), progress_bar(quiet=quiet), stop)
+    done = explain_variants(request, command_line(), progress_bar(quiet=quiet), stop)
     logger.info("%d alternative alleles explained, %d skipped", done.explained, done.skipped)
     if done.skipped:
         logger.warning("the first that was skipped: %s", done.first_reason)

@@ -1,5 +1,6 @@
 """DeepLIFT/SHAP by tangermeme, for comparison."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -17,11 +18,11 @@ Reals = npt.NDArray[np.floating]
 
 
 class _Scalar(torch.nn.Module):
-    """A model whose output is the explained number, one for each window."""
+    """A copy of a model whose output is the explained number, one for each window."""
 
     def __init__(self, model: LoadedModel, target: Target) -> None:
         super().__init__()
-        self.model, self.target = model.module, target
+        self.model, self.target = _copy_of(model), target
         self.layout = model.layout
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -38,10 +39,13 @@ class _Scalar(torch.nn.Module):
 def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
     """Let tangermeme compute DeepLIFT/SHAP with 20 dinucleotide shuffles: shape (n, L).
 
+    It gets a copy: it hangs hooks onto the modules, moves them, switches gradients on, and leaves all of them
+    in training mode, in which dropout and batch normalisation would change what comes after.
+
     Raises
     ------
     InputError
-        If tangermeme isn't installed, or the target has positions.
+        If tangermeme isn't installed, the model can't be copied, or the target has positions.
     """
     try:
         from tangermeme.deep_lift_shap import deep_lift_shap
@@ -49,11 +53,14 @@ def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
         raise InputError(
             "the baseline deeplift-shap needs tangermeme: pip install 'sparselrp[baselines]'"
         ) from None
+    scalar = _Scalar(model, target)
+    for module in scalar.modules():  # what .eval() does; exported programs refuse the call
+        module.training = False
     x = torch.from_numpy(np.ascontiguousarray(one_hot)).float()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = deep_lift_shap(
-            _Scalar(model, target),
+            scalar,
             x,
             n_shuffles=SHUFFLES,
             device="cpu",
@@ -62,3 +69,14 @@ def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
         )
     values: Reals = found.sum(dim=1).detach().numpy()
     return values
+
+
+def _copy_of(model: LoadedModel) -> torch.nn.Module:
+    try:
+        return copy.deepcopy(model.module)
+    except RuntimeError as error:
+        # Of tensors that were computed, as by the old form of weight normalisation.
+        raise InputError(
+            f"the baseline deeplift-shap works on a copy of the model, and '{model.name}' can't be copied"
+            f" ({error}); leave it out"
+        ) from error

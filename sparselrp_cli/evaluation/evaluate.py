@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,16 @@ from sparselrp_cli.evaluation.deeplift import deeplift_shap
 from sparselrp_cli.evaluation.faithfulness import SHARES, Curves, OneHot, curves
 from sparselrp_cli.evaluation.metrics import rank_correlation
 from sparselrp_cli.evaluation.mutagenesis import mutagenesis
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.files.digest import FileEntry
+from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
-from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.scoring import Scorer
-from sparselrp_cli.runs.manifest import file_entry
-from sparselrp_cli.runs.models import ExplainOptions, Member, prepare
+from sparselrp_cli.runs.models import PreparedModel, prepare
 from sparselrp_cli.sequences.one_hot import encode
 from sparselrp_cli.sequences.shuffling import LETTERS, shuffle_dinucleotides
+from sparselrp_cli.settings.manifest import read_manifest
 
 logger = logging.getLogger("sparselrp")
 
@@ -39,21 +41,21 @@ RANDOMISED, DRAWS = 20, 5
 Reals = npt.NDArray[np.floating]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOptions:
     """What `sparselrp evaluate` was asked to do; see its help for each."""
 
     archives: tuple[Path, ...]
-    sites: MaskSource | None = None
-    min_score: float = float("-inf")
-    model: ModelRequest | None = None
-    baselines: tuple[str, ...] = ()
-    draws: int = 0
-    strands: bool = False
-    randomise: bool = False
-    windows: int | None = None
-    seed: int = 0
-    device: str = "auto"
+    sites: MaskSource | None
+    min_score: float | None
+    model: ModelRequest | None
+    baselines: tuple[str, ...]
+    draws: int
+    strands: bool
+    randomise: bool
+    windows: int | None
+    seed: int
+    device: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,55 +117,55 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
     with ExitStack() as stack:
         readers = [stack.enter_context(ArchiveReader(path)) for path in options.archives]
         _require_equal_windows(readers)
-        members: list[Member] = []
+        prepared: list[PreparedModel] = []
         if options.model is not None:
             device = choose_device(options.device)
             logger.info("device: %s", prepare_device(device))
             model = load_model(options.model)
             for reader in readers:
                 _require_made_with(model, reader)
-            members = [_member(reader, model, device) for reader in readers]
-        parts = [_of_target(options, readers, members, t) for t in range(readers[0].n_targets)]
+            prepared = [_prepared(reader, model, device) for reader in readers]
+        parts = [_of_target(options, readers, prepared, t) for t in range(readers[0].n_targets)]
     names = readers[0].target_names
     return Evaluation(*(_joined(names, tables) for tables in zip(*parts, strict=True)))
 
 
 def _of_target(
-    options: EvaluateOptions, readers: Sequence[ArchiveReader], members: Sequence[Member], target: int
+    options: EvaluateOptions, readers: Sequence[ArchiveReader], prepared: Sequence[PreparedModel], target: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     names = [path.stem for path in options.archives]
     methods: dict[str, Method] = {
         name: _Archived(reader, target) for name, reader in zip(names, readers, strict=True)
     }
     scorer = None
-    if members:
-        scorer = Scorer(members[0].explainer, members[0].model.layout, target)
-        methods |= {name: _baseline(name, scorer, members[0], target) for name in options.baselines}
+    if prepared:
+        scorer = Scorer(prepared[0].explainer, prepared[0].model.layout, target)
+        methods |= {name: _baseline(name, scorer, prepared[0]) for name in options.baselines}
     chosen = _chosen(options, readers[0], target)
     rows: list[dict[str, Any]] = []
-    found: dict[str, list[Curves]] = {}
+    curves_of: dict[str, list[Curves]] = {}
     for windows in _batches(options, readers[0], chosen):
         maps = {name: method(windows) for name, method in methods.items()}
         for i in range(len(windows.rows)):
             drawn = {} if scorer is None or not options.draws else _curves(windows, i, maps, scorer, options)
             rows += _rows(windows, i, maps, drawn)
             for name, values in drawn.items():
-                found.setdefault(name, []).append(values)
+                curves_of.setdefault(name, []).append(values)
     table = pd.DataFrame(rows)
     for name, reader in zip(names, readers, strict=True):
         mine = table["method"] == name
         table.loc[mine, "conservation_error"] = reader.column("conservation_error", target)[chosen]
     randomised: list[dict[str, Any]] = []
-    for name, reader, member in zip(names, readers, members, strict=False):
+    for name, reader, model in zip(names, readers, prepared, strict=False):
         if options.strands:
-            found_there = [_strands(w, member, target) for w in _batches(options, readers[0], chosen)]
-            table.loc[table["method"] == name, "strand_agreement"] = np.concatenate(found_there)
+            agreements = [_strands(w, model, target) for w in _batches(options, readers[0], chosen)]
+            table.loc[table["method"] == name, "strand_agreement"] = np.concatenate(agreements)
         if options.randomise:
             n = min(RANDOMISED, len(chosen))
             some = [*_batches(options, readers[0], chosen[np.arange(n) * len(chosen) // n])]
-            lines = _randomised(member, reader, some, target, options)
+            lines = _randomised(model, reader, some, target, options)
             randomised += [{"method": name, **line} for line in lines]
-    return table, _mean_curves(found), pd.DataFrame(randomised)
+    return table, _mean_curves(curves_of), pd.DataFrame(randomised)
 
 
 def _rows(
@@ -203,25 +205,22 @@ def _require_equal_windows(readers: Sequence[ArchiveReader]) -> None:
 
 def _require_made_with(model: LoadedModel, reader: ArchiveReader) -> None:
     """Stop where an archive is of another model than the one that is asked."""
-    if "model" not in reader.manifest:
+    made_with = read_manifest(reader).models
+    if len(made_with) > 1:
         raise InputError(
             f"{reader.path} is the mean of several models; evaluate asks one, so give archives of each alone"
         )
-    made_with = reader.manifest["model"]
-    known, given = (
-        [file.get("sha256") for file in files]
-        for files in (made_with["files"], [file_entry(path) for path in model.files])
-    )
-    if known != given:
+    if made_with[0].digests != [FileEntry.of(path).sha256 for path in model.files]:
         raise InputError(
-            f"{reader.path} was made with the model '{made_with['name']}' from other files than the given"
+            f"{reader.path} was made with the model '{made_with[0].name}' from other files than the given"
             f" '{model.name}'; give the model it is of"
         )
 
 
 def _chosen(options: EvaluateOptions, reader: ArchiveReader, target: int) -> npt.NDArray[np.intp]:
     """Number the windows that score enough and hold a site, evenly thinned out."""
-    fits = reader.column("score", target) > options.min_score
+    score = reader.column("score", target)
+    fits = np.ones(len(score), bool) if options.min_score is None else score > options.min_score
     if options.sites is not None:
         for rows in reader.chunks():
             fits[rows] &= options.sites(reader, rows).any(axis=1)
@@ -252,17 +251,28 @@ class _Archived:
         return self.reader.contributions(windows.rows, self.target)
 
 
-def _baseline(name: str, scorer: Scorer, member: Member, target: int) -> Method:
-    """Give a method that is computed on the spot, on what the model reads."""
+def _gradient(scorer: Scorer, _: PreparedModel, seen: OneHot) -> Reals:
+    return scorer.gradient_times_input(seen)
 
+
+def _mutagenesis(scorer: Scorer, _: PreparedModel, seen: OneHot) -> Reals:
+    return np.stack([mutagenesis(window, scorer.scores) for window in seen])
+
+
+def _deeplift_shap(scorer: Scorer, model: PreparedModel, seen: OneHot) -> Reals:
+    return deeplift_shap(model.model, scorer.target, seen)
+
+
+BASELINES: Mapping[str, Callable[[Scorer, PreparedModel, OneHot], Reals]] = MappingProxyType(
+    {"gradient-x-input": _gradient, "mutagenesis": _mutagenesis, "deeplift-shap": _deeplift_shap}
+)
+"""Methods that are computed on the spot, on what the model reads, shape (n, 4, L): give shape (n, L)."""
+
+
+def _baseline(name: str, scorer: Scorer, model: PreparedModel) -> Method:
     def of_windows(windows: _Windows) -> Reals:
         seen = np.stack([windows.seen(i) for i in range(len(windows.rows))])
-        if name == "gradient-x-input":
-            values = scorer.gradient_times_input(seen)
-        elif name == "mutagenesis":
-            values = np.stack([mutagenesis(window, scorer.scores) for window in seen])
-        else:
-            values = deeplift_shap(member.model, member.explainer.targets[target], seen)
+        values = BASELINES[name](scorer, model, seen)
         return np.where(windows.reverse[:, np.newaxis], values[:, ::-1], values)
 
     return of_windows
@@ -277,19 +287,19 @@ def _curves(
     number = int(windows.rows[i]) * options.draws
     shuffled = [shuffle_dinucleotides(letters, options.seed, number + d) for d in range(options.draws)]
     backgrounds = np.stack([encode(text) for text in shuffled])
-    found = {}
+    drawn = {}
     for name in (*maps, RANDOM):
         ranking = np.zeros(seen.shape[1]) if name == RANDOM else maps[name][i]
         if windows.reverse[i]:
             ranking = ranking[::-1]
         rng = np.random.default_rng([options.seed, number])
-        found[name] = curves(seen, ranking, backgrounds, scorer.scores, rng)
-    return found
+        drawn[name] = curves(seen, ranking, backgrounds, scorer.scores, rng)
+    return drawn
 
 
-def _mean_curves(found: Mapping[str, Sequence[Curves]]) -> pd.DataFrame:
+def _mean_curves(curves_of: Mapping[str, Sequence[Curves]]) -> pd.DataFrame:
     lines = []
-    for name, windows in found.items():
+    for name, windows in curves_of.items():
         deletion = np.mean([c.deletion for c in windows], axis=0)
         insertion = np.mean([c.insertion for c in windows], axis=0)
         lines += [
@@ -307,74 +317,65 @@ def _joined(names: Sequence[str], tables: Sequence[pd.DataFrame]) -> pd.DataFram
     return pd.concat(tables, ignore_index=True)
 
 
-def _member(reader: ArchiveReader, model: LoadedModel, device: torch.device) -> Member:
+def _prepared(reader: ArchiveReader, model: LoadedModel, device: torch.device) -> PreparedModel:
     """Make the model explain as it did for an archive."""
-    options = _explaining(reader)
+    settings = read_manifest(reader).settings
     try:
-        return prepare(options, "", model, device)
+        return prepare(settings, "", model, device)
     except TargetError:
-        if len(options.targets) > 1:
+        if len(settings.targets) > 1:
             raise
         # A single scalar is explained without being named, and its name isn't always one to ask for.
-        member = prepare(replace(options, targets=()), "", model, device)
-        if member.explainer.targets[0].name != options.targets[0]:
+        prepared = prepare(replace(settings, targets=()), "", model, device)
+        if prepared.explainer.targets[0].name != settings.targets[0]:
             raise
-        return member
+        return prepared
 
 
-def _explaining(reader: ArchiveReader) -> ExplainOptions:
-    """Read from an archive how it was made."""
-    settings, runtime = reader.manifest["settings"], reader.manifest["runtime"]
-    automatic = settings["prune"] == "auto"
-    pruning = Pruning(
-        0.0 if automatic else settings["prune"],
-        None if automatic else settings["prune_negative"],
-        automatic,
-        settings["redistribute"],
-    )
-    return ExplainOptions(
-        tuple(settings["targets"]), settings["composite"], pruning, settings["reverse_complement"],
-        runtime["dtype"],
-    )  # fmt: skip
-
-
-def _explained(member: Member, windows: _Windows, target: int, *, opposite: bool = False) -> Reals:
+def _explained(model: PreparedModel, windows: _Windows, target: int, *, opposite: bool = False) -> Reals:
     reverse = (windows.reverse ^ opposite).tolist()
-    hypothetical = member.windows.explain(windows.one_hot, reverse).hypothetical[target]
-    found: Reals = (hypothetical * windows.one_hot).sum(axis=1)
-    return found
+    hypothetical = model.windows.explain(windows.one_hot, reverse).hypothetical[target]
+    contributions: Reals = (hypothetical * windows.one_hot).sum(axis=1)
+    return contributions
 
 
-def _strands(windows: _Windows, member: Member, target: int) -> npt.NDArray[np.float64]:
+def _strands(windows: _Windows, model: PreparedModel, target: int) -> npt.NDArray[np.float64]:
     """Correlate the maps of both strands, both on forward coordinates."""
-    there, back = (_explained(member, windows, target, opposite=o) for o in (False, True))
+    there, back = (_explained(model, windows, target, opposite=o) for o in (False, True))
     return np.array([rank_correlation(a, b) for a, b in zip(there, back, strict=True)])
 
 
 def _randomised(
-    member: Member, reader: ArchiveReader, windows: Sequence[_Windows], target: int, options: EvaluateOptions
+    model: PreparedModel,
+    reader: ArchiveReader,
+    windows: Sequence[_Windows],
+    target: int,
+    options: EvaluateOptions,
 ) -> Iterator[dict[str, Any]]:
     """Shuffle the weights of more and more layers, the last first (Adebayo et al. 2018), several times.
 
     One draw says little: where the sign of the score flips, so does the map. So magnitudes are compared too.
     """
-    before = np.concatenate([_explained(member, w, target) for w in windows])
-    found: dict[int, list[tuple[float, float]]] = {}
+    before = np.concatenate([_explained(model, w, target) for w in windows])
+    correlations: dict[int, list[tuple[float, float]]] = {}
     for draw in range(DRAWS):
         generator = torch.Generator().manual_seed(options.seed * DRAWS + draw)
-        for stage, module in _shuffled_models(member.model.module, generator):
-            other = _member(reader, replace(member.model, module=module), member.explainer.graph.device)
+        for stage, module in _shuffled_models(model.model.module, generator):
+            other = _prepared(reader, replace(model.model, module=module), model.explainer.graph.device)
             after = np.concatenate([_explained(other, w, target) for w in windows])
             pairs = list(zip(before, after, strict=True))
             signed = pd.Series([rank_correlation(a, b) for a, b in pairs]).mean()
             magnitudes = pd.Series([rank_correlation(np.abs(a), np.abs(b)) for a, b in pairs]).mean()
-            found.setdefault(stage, []).append((float(signed), float(magnitudes)))
-    for stage, values in found.items():
-        (signed, magnitudes), spread = np.nanmean(values, axis=0), np.nanstd([v[0] for v in values])
+            correlations.setdefault(stage, []).append((float(signed), float(magnitudes)))
+    for stage, values in correlations.items():
+        # Not defined where every draw gives a constant map.
+        draws = pd.DataFrame(values, columns=["signed", "magnitudes"])
         yield {
-            "layers_shuffled": stage, "correlation": signed, "sd_over_draws": spread,
-            "correlation_of_magnitudes": magnitudes,
-        }  # fmt: skip
+            "layers_shuffled": stage,
+            "correlation": draws["signed"].mean(),
+            "sd_over_draws": draws["signed"].std(ddof=0),
+            "correlation_of_magnitudes": draws["magnitudes"].mean(),
+        }
 
 
 def _shuffled_models(

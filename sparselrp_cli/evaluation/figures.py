@@ -2,14 +2,23 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from sparselrp_cli.evaluation.intervals import interval
+from sparselrp_cli.evaluation.summary import OF_MAPS
 from sparselrp_cli.files.atomic import replacing
 
+NOTE: Any = {
+    "xycoords": ("axes fraction", "data"),
+    "ha": "center",
+    "va": "center",
+    "fontsize": 7,
+    "color": "0.4",
+}
 MARKERS = "osD^vPX*<>"
 mpl.rcParams["svg.hashsalt"] = "sparselrp"
 
@@ -27,6 +36,8 @@ def plot_metrics(per_window: pd.DataFrame, path: Path) -> None:
     for axis, metric in zip(axes, metrics, strict=False):
         for place, method in enumerate(methods):
             found = interval(part.loc[part["method"] == method, metric])
+            if not found.windows and part.loc[part["method"] == method, OF_MAPS].notna().any():
+                axis.annotate("not defined", (0.5, place), **NOTE)
             if found.windows:
                 axis.plot([found.low, found.high], [place, place], color="0.4", lw=1.5)
                 axis.plot(found.mean, place, MARKERS[place % len(MARKERS)], color="C0", ms=5)

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
+_DRAWN_AT_ONCE = 1 << 16
+"""Windows; bounds the memory of resampling many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,12 @@ def interval(values: npt.ArrayLike, seed: int = 0) -> Interval:
     x = x[~np.isnan(x)]
     if not len(x):
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    rng = np.random.default_rng(seed)
-    means = np.array([x[rng.integers(len(x), size=len(x))].mean() for _ in range(RESAMPLES)])
-    low, high = np.quantile(means, (0.025, 0.975))
+    low, high = np.quantile(_means_of_resamples(x, np.random.default_rng(seed)), (0.025, 0.975))
     return Interval(float(x.mean()), float(low), float(high), len(x))
+
+
+def _means_of_resamples(x: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Give the mean of each resample, shape (RESAMPLES,)."""
+    at_once = max(1, _DRAWN_AT_ONCE // len(x))
+    counts = [min(at_once, RESAMPLES - done) for done in range(0, RESAMPLES, at_once)]
+    return np.concatenate([x[rng.integers(len(x), size=(n, len(x)))].mean(axis=1) for n in counts])

@@ -1,4 +1,9 @@
-"""Metrics of one attribution map against known sites. `a` is a contribution per position, `m` a mask."""
+"""Metrics of one attribution map against known sites. `a` is a contribution per position, `m` a mask.
+
+A metric that a map leaves open is NaN: the concentration of a map that is zero throughout, the correlation
+with a constant one. Where positions are only ranked, those that are equal count as in every order alike, so
+that a map that is the same everywhere gets what chance gives.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +34,7 @@ def relevance_mass_accuracy(a: Values, m: Mask) -> float:
 def relevance_rank_accuracy(a: Values, m: Mask) -> float:
     """Share of the K highest positions that lie inside the K positions of sites, expected over ties.
 
-    Arras, Osman, Samek 2022. NaN without sites.
+    Arras, Osman, Samek 2022. NaN without sites; the share of sites where all positions are equal.
     """
     k = int(m.sum())
     if k == 0:
@@ -43,7 +48,7 @@ def relevance_rank_accuracy(a: Values, m: Mask) -> float:
 def auroc(a: Values, m: Mask) -> float:
     """Probability that a position inside the sites ranks above one outside, ties counting half.
 
-    NaN where all positions or none are inside.
+    NaN where all positions or none are inside; a half where all are equal.
     """
     inside, outside = int(m.sum()), int((~m).sum())
     if not inside or not outside:
@@ -62,7 +67,8 @@ def gini(a: Values) -> float:
     if total == 0:
         return float("nan")
     k = np.arange(1, n + 1)
-    return float(((2 * k - n - 1) * ascending).sum() / (n * total))
+    # Equal magnitudes may round to less than 0.
+    return max(0.0, float(((2 * k - n - 1) * ascending).sum() / (n * total)))
 
 
 def complexity(a: Values) -> float:
@@ -75,13 +81,14 @@ def complexity(a: Values) -> float:
     if total == 0:
         return float("nan")
     shares = magnitudes[magnitudes > 0] / total
-    return float(-(shares * np.log(shares)).sum())
+    # Not -0.
+    return float((shares * -np.log(shares)).sum()) + 0.0
 
 
 def average_precision(a: Values, m: Mask) -> float:
     """Area under the curve of precision and recall, as the step-wise sum; ties come all at once.
 
-    NaN without sites.
+    NaN without sites; the share of sites where all positions are equal.
     """
     total = int(m.sum())
     if total == 0:

@@ -8,8 +8,42 @@ from Bio import motifs
 from Bio.motifs.matrix import PositionSpecificScoringMatrix
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.evaluation.agreement import MaskSource
+from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.archive.reader import Rows
+from sparselrp_cli.sequences.regions import read_regions
 
 PSEUDOCOUNT = 0.1
+
+
+def matrix_sites(path: Path, min_bits: float) -> MaskSource:
+    """Give what marks the matches of a motif file's first matrix, see `matrix_hits`.
+
+    Raises
+    ------
+    InputError
+    """
+    matrix = read_matrix(path)
+    return lambda reader, rows: matrix_hits(reader.read(rows)[0], matrix, min_bits)
+
+
+def bed_sites(path: str) -> MaskSource:
+    """Give what marks the intervals of a BED.
+
+    Raises
+    ------
+    InputError
+    """
+    by_chrom: dict[str, list[tuple[int, int]]] = {}
+    for region in read_regions(path):
+        by_chrom.setdefault(region.chrom, []).append((region.start, region.end))
+    intervals = Intervals(by_chrom)
+
+    def masks(reader: ArchiveReader, rows: Rows) -> npt.NDArray[np.bool_]:
+        windows = reader.windows(rows)
+        return np.stack([intervals.mask(w.chrom, w.start, w.end - w.start) for w in windows])
+
+    return masks
 
 
 def read_matrix(path: Path) -> PositionSpecificScoringMatrix:

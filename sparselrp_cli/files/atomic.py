@@ -168,12 +168,6 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
-def sha256(path: Path | str) -> str:
-    """Give the SHA-256 of a file as 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _remedy(error: OSError) -> str:
     if error.errno in REMEDIES:
         return REMEDIES[error.errno]

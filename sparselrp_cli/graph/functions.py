@@ -78,6 +78,15 @@ def _prelu(x: Tensor, slope: Tensor) -> Tensor:
     return torch.where(x > 0, x, slope * x)
 
 
+def _hardsigmoid(x: Tensor) -> Tensor:
+    # torch's own divides by 6 in float32 on GPUs, also in float64.
+    return functional.relu6(x + 3) / 6
+
+
+def _hardswish(x: Tensor) -> Tensor:
+    return x * _hardsigmoid(x)
+
+
 def _clamped(low: float, high: float) -> dict[str, Any]:
     slope = 1.0 if low < 0 < high else 0.0
     return {
@@ -105,7 +114,7 @@ _ROWS = (
     Function("gelu", _gelu, aten.gelu.default, ("approximate",), slope=0.5),
     Function("silu", functional.silu, aten.silu.default, slope=0.5),
     Function("mish", functional.mish, aten.mish.default, slope=0.6),
-    Function("hardswish", functional.hardswish, aten.hardswish.default, slope=0.5),
+    Function("hardswish", _hardswish, aten.hardswish.default, slope=0.5),
     Function("tanh", torch.tanh, aten.tanh.default, slope=1.0),
     Function("atan", torch.atan, aten.atan.default, slope=1.0),
     Function("erf", torch.erf, aten.erf.default, slope=2 / math.sqrt(math.pi)),
@@ -114,7 +123,7 @@ _ROWS = (
         end=True,
     ),
     Function(
-        "hardsigmoid", functional.hardsigmoid, aten.hardsigmoid.default, value=0.5, slope=1 / 6,
+        "hardsigmoid", _hardsigmoid, aten.hardsigmoid.default, value=0.5, slope=1 / 6,
         non_negative=True, gate=True, end=True,
     ),
     Function(

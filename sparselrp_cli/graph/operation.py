@@ -73,6 +73,8 @@ class Operation(ABC):
     """Whether outputs are copies of single input neurons (or zeros)."""
     passes: ClassVar[str] = "in proportion; constants absorb"
     """How relevance passes, in a few words, for tables."""
+    elementwise: ClassVar[bool] = False
+    """Whether each neuron of the output is made of the one at its place in the input, and of constants."""
     takes_decisions: ClassVar[bool] = False
     """Whether it may read the outcome of a comparison, which relevance can't pass."""
 

@@ -1,6 +1,5 @@
 """Model folders: `model.json` with the architecture and names, and weights as safetensors."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from typing import Any
 from torch import nn
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.request import ALPHABET, LAYOUTS, LONGEST_WINDOW
 from sparselrp_cli.model.sizes import outline, require_room
 from sparselrp_cli.model.weights import load_weights, put_weights, require_fit
 
@@ -98,8 +99,8 @@ def _checked(document: Any, path: Path) -> ModelSpec:
         raise ModelError(
             f"{path}: schema version {document['schema_version']}; this program reads {SCHEMA_VERSION}"
         )
-    if not 0 < document["window"] <= 10_000_000:
-        raise ModelError(f"{path}: 'window' must be between 1 and 10,000,000 bp")
+    if not 0 < document["window"] <= LONGEST_WINDOW:
+        raise ModelError(f"{path}: 'window' must be between 1 and {LONGEST_WINDOW:,} bp")
     weights = document["weights"]
     if Path(weights).name != weights or not weights.endswith(".safetensors"):
         raise ModelError(
@@ -117,8 +118,8 @@ def _checked(document: Any, path: Path) -> ModelSpec:
         weights=weights,
         weights_sha256=document.get("weights_sha256"),
         window=document["window"],
-        alphabet=document.get("alphabet", "ACGT"),
-        layout=document.get("layout", "NCL"),
+        alphabet=document.get("alphabet", ALPHABET),
+        layout=document.get("layout", LAYOUTS[0]),
         outputs=_outputs(document.get("outputs", []), path),
     )
 
@@ -160,7 +161,7 @@ def build(spec: ModelSpec, path: Path) -> nn.Module:
         message = f"{path}: architecture '{spec.architecture}' can't be built with these arguments ({error})"
         raise ModelError(message) from error
     weights = path.parent / spec.weights
-    if spec.weights_sha256 and weights.is_file() and file_sha256(weights) != spec.weights_sha256:
+    if spec.weights_sha256 and weights.is_file() and sha256(weights) != spec.weights_sha256:
         raise ModelError(f"{weights}: not the weights that {path.name} was written for (sha256 differs)")
     tensors = load_weights(weights)
     require_fit(plan, tensors, weights)
@@ -168,9 +169,3 @@ def build(spec: ModelSpec, path: Path) -> nn.Module:
     module = factory(**spec.arguments)
     put_weights(module, tensors, weights)
     return module
-
-
-def file_sha256(path: Path) -> str:
-    """Hash a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -19,38 +19,10 @@ from sparselrp_cli.model.folder import build, read_spec
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.model.weights import load_weights, put_weights
 
 _TRUSTED_SUFFIXES = (".pt2", ".pt", ".pth", ".pkl")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
-    """What the user said about the model.
-
-    Attributes
-    ----------
-    reference : str
-        Folder, `model.json`, ``package.module:factory``, ``file.py:factory``, or a file to be trusted.
-    weights : Path or None
-        For a factory.
-    window : int or None
-        Window length in bp, where the model doesn't carry it.
-    alphabet, layout : str or None
-        Where they differ from the model's own, or A C G T and NCL.
-    trust : bool
-        Whether files that can run code may be loaded.
-    inputs : tuple of str
-        Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``.
-    """
-
-    reference: str
-    weights: Path | None = None
-    window: int | None = None
-    alphabet: str | None = None
-    layout: str | None = None
-    trust: bool = False
-    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

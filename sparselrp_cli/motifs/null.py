@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.motifs.segments import maximal_segments
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.settings.manifest import other_explanation, read_manifest
 
 Doubles = npt.NDArray[np.float64]
 
@@ -19,6 +20,11 @@ LEAST_SEGMENTS = 100
 # Of the root mean square of the null. Permuted contributions hold the motifs' own large values, singly: a
 # higher drift keeps neighbouring background from joining them.
 DRIFTS = {"background": 1.0, "permuted": 2.0}
+SIGNS = {1: "positive", -1: "negative"}
+
+
+class NoNullError(InputError):
+    """Relevance of one sign has no null: there is none of it, or too little to fit a tail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +55,16 @@ class Null:
     rate: float
     n_windows: int
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether windows without a site are called as seldom as q says.
+
+        Permuting takes neighbouring contributions apart. Segments of a map in which neighbours are alike, as
+        they are in most, then score more than the null gives without any site
+        (``benchmarks/evidence/null_calibration.py``).
+        """
+        return self.kind == "background"
+
     def p_values(self, scores: Doubles) -> Doubles:
         """Give the probability that a segment of the null scores as much or more.
 
@@ -69,6 +85,7 @@ class Null:
         """Give what a reader of the results needs to know, as JSON."""
         return {
             "kind": self.kind,
+            "calibrated": self.calibrated,
             "windows": self.n_windows,
             "segments": len(self.sample),
             "drift": self.drift,
@@ -77,7 +94,7 @@ class Null:
         }
 
 
-def fit_null(reader: ArchiveReader, kind: str, sign: int, target: int = 0, seed: int = 0) -> Null | None:
+def fit_null(reader: ArchiveReader, kind: str, sign: int, target: int = 0, seed: int = 0) -> Null:
     """Fit the null of one sign from an archive.
 
     Parameters
@@ -92,13 +109,12 @@ def fit_null(reader: ArchiveReader, kind: str, sign: int, target: int = 0, seed:
 
     Returns
     -------
-    Null or None
-        None where the archive has no contribution at all.
+    Null
 
     Raises
     ------
-    InputError
-        If there are too few segments to fit a tail.
+    NoNullError
+        If the archive has no contribution at all, or too few segments to fit a tail.
     """
     rows = _spread_out(reader.n_windows)
     blocks = [rows[i : i + 256] for i in range(0, len(rows), 256)]
@@ -107,7 +123,7 @@ def fit_null(reader: ArchiveReader, kind: str, sign: int, target: int = 0, seed:
         part = reader.contributions(block, target).astype(np.float64)
         squares, count = squares + float(np.square(part).sum()), count + part.size
     if squares == 0:
-        return None
+        raise NoNullError(f"{reader.path.name}: all relevance is zero; there is no null to compare with")
     drift = DRIFTS[kind] * float(np.sqrt(squares / count))
     found = []
     for block in blocks:
@@ -117,9 +133,9 @@ def fit_null(reader: ArchiveReader, kind: str, sign: int, target: int = 0, seed:
         found += [maximal_segments(x - drift)[2] for x in part]
     sample = np.sort(np.concatenate(found))
     if len(sample) < LEAST_SEGMENTS:
-        raise InputError(
-            f"{reader.path}: {len(sample)} segments of {'positive' if sign > 0 else 'negative'} relevance are"
-            f" too few for a null (at least {LEAST_SEGMENTS}); give --background with more windows"
+        raise NoNullError(
+            f"{reader.path.name}: {len(sample)} segments of {SIGNS[sign]} relevance are too few for a null"
+            f" (at least {LEAST_SEGMENTS}); give --background with more windows"
         )
     threshold = float(np.quantile(sample, 1 - TAIL))
     excess = sample[sample > threshold] - threshold
@@ -138,19 +154,11 @@ def require_same_explanation(reader: ArchiveReader, background: ArchiveReader, t
     Raises
     ------
     OutputError
-        If model, rules, pruning or target differ: the scores would not compare.
+        If model, rules, a setting that decides the contributions, or target differ: scores don't compare.
     """
-    ours, theirs = reader.manifest, background.manifest
     same = "make it with the same model and options"
-    for what in ("model", "models", "rules"):
-        if ours.get(what) != theirs.get(what):
-            raise OutputError(f"{background.path}: its {what} aren't those of {reader.path}; {same}")
-    for option in ("prune", "prune_negative", "redistribute", "composite", "reverse_complement", "dtype"):
-        mine, other = (m.get("settings", {}).get(option) for m in (ours, theirs))
-        if mine != other:
-            raise OutputError(
-                f"{background.path} was made with {option} {other}, {reader.path} with {mine}; {same}"
-            )
+    if other := other_explanation(read_manifest(reader), read_manifest(background)):
+        raise OutputError(f"{background.path} was made with {other}, unlike {reader.path}; {same}")
     name = reader.target_names[target]
     if name not in background.target_names:
         raise OutputError(f"{background.path} has no target '{name}'; {same}")

@@ -7,21 +7,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sparselrp_cli.errors import InputError, OutputError
-from sparselrp_cli.files.atomic import is_same_file, sha256
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.files.atomic import is_same_file
+from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.motifs.alignment import Context
+from sparselrp_cli.motifs.bed import looks, write_description, write_hits, write_seqlets
 from sparselrp_cli.motifs.database import KnownMotif, Match, match, read_database
 from sparselrp_cli.motifs.discovery import Motif, find_motifs, seqlet_context
-from sparselrp_cli.motifs.files import motif_record, write_hits, write_record, write_seqlets, write_table
-from sparselrp_cli.motifs.hits import find_hits
+from sparselrp_cli.motifs.files import motif_record, write_record, write_table
+from sparselrp_cli.motifs.hits import Hit, find_hits
 from sparselrp_cli.motifs.matrices import write_matrices, write_patterns
-from sparselrp_cli.motifs.null import Null, fit_null, require_same_explanation
+from sparselrp_cli.motifs.null import SIGNS, NoNullError, Null, fit_null, require_same_explanation
 from sparselrp_cli.motifs.seqlets import Seqlets, call_seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
 
 logger = logging.getLogger("sparselrp")
-SIGNS = {1: "positive", -1: "negative"}
+# Largest q of a match whose name a motif is shown with.
+NAMED = 0.05
+UNCALIBRATED = (
+    "p and q of %s relevance aren't calibrated: the null is the windows' own contributions, permuted; even"
+    " windows without a single site can give hundreds of seqlets with it"
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class MotifOptions:
         Of a motif.
     seed : int
         Of the permutations.
+    advice : str
+        What is said where contributions are permuted.
     """
 
     archive: Path
@@ -56,6 +65,7 @@ class MotifOptions:
     max_seqlets: int = 5000
     min_seqlets: int = 20
     seed: int = 0
+    advice: str = ""
 
 
 def search(options: MotifOptions) -> list[Path]:
@@ -83,7 +93,8 @@ def search(options: MotifOptions) -> list[Path]:
     background = ArchiveReader(options.background) if options.background is not None else nullcontext()
     with ArchiveReader(options.archive) as reader, background as other, locked(options.prefix):
         target = reader.target_number(options.target)
-        nulls = _nulls(reader, other, target, options.seed)
+        nulls, missing = _nulls(reader, other, target, options.seed)
+        _say_what_is_uncertain(nulls, missing, options.advice)
         seqlets = {
             sign: call_seqlets(reader, null, sign, target=target, fdr=options.fdr)
             for sign, null in nulls.items()
@@ -92,24 +103,20 @@ def search(options: MotifOptions) -> list[Path]:
             logger.info("%d seqlets of %s relevance (q <= %g)", len(found), SIGNS[sign], options.fdr)
         contexts, motifs = _motifs(reader, seqlets, target, options)
         named = _named(motifs, database)
-        hits = find_hits(
-            reader,
-            [(name, m.sign, m.counts) for name, m, _ in named],
-            nulls,
-            target=target,
-            fdr=options.fdr,
-        )
+        sought = [(name, m.sign, m.counts) for name, m, _ in named]
+        hits = find_hits(reader, sought, nulls, target=target, fdr=options.fdr)
         counted = Counter(hit.motif for hit in hits)
-        records = [motif_record(name, m, counted[name], matches) for name, m, matches in named]
+        records = [
+            motif_record(name, m, counted[name], matches, calibrated=nulls[m.sign].calibrated)
+            for name, m, matches in named
+        ]
         for r in records:
             logger.info("%s", _said(r))
         if not records:
             logger.warning("no motif: fewer than %d seqlets are alike", options.min_seqlets)
         record = {
-            "archive": {"name": options.archive.name, "sha256": sha256(options.archive)},
-            "target": reader.target_names[target],
-            "settings": _settings(options),
-            "null": {SIGNS[sign]: null.as_record() for sign, null in nulls.items()},
+            **_asked(options, reader, target),
+            **_certainty(nulls, missing),
             "counts": {
                 "windows": reader.n_windows,
                 "seqlets": sum(map(len, seqlets.values())),
@@ -118,29 +125,56 @@ def search(options: MotifOptions) -> list[Path]:
             },
             "motifs": records,
         }
-        return _write(options.prefix, reader, seqlets, contexts, named, hits, record)
+        return _write(options.prefix, reader, seqlets, nulls, contexts, named, hits, record)
 
 
 def _nulls(
     reader: ArchiveReader, background: ArchiveReader | None, target: int, seed: int
-) -> dict[int, Null]:
-    """The null of each sign that has relevance at all."""
+) -> tuple[dict[int, Null], dict[int, str]]:
+    """Fit the null of each sign, and say why one has none.
+
+    Where a rule gives shuffled windows relevance of one sign only, as z-plus does to windows of negative
+    score, the other sign of the windows themselves is permuted.
+    """
     if reader.n_windows == 0:
         raise InputError(f"{reader.path} has no window; there is nothing to look for motifs in")
-    if background is None:
-        found = {sign: fit_null(reader, "permuted", sign, target, seed) for sign in SIGNS}
-    else:
+    sources = [(reader, "permuted", target)]
+    if background is not None:
         if background.window_length != reader.window_length:
             logger.warning(
                 "the background's windows are %d bp, not %d", background.window_length, reader.window_length
             )
-        other = require_same_explanation(reader, background, target)
-        found = {sign: fit_null(background, "background", sign, other, seed) for sign in SIGNS}
-    if None in found.values():
-        raise OutputError(
-            f"{(background or reader).path}: all relevance is zero; there is no null to compare with"
-        )
-    return {sign: null for sign, null in found.items() if null is not None}
+        number = require_same_explanation(reader, background, target)
+        sources.insert(0, (background, "background", number))
+    nulls: dict[int, Null] = {}
+    missing: dict[int, str] = {}
+    for sign in SIGNS:
+        for source, kind, number in sources:
+            try:
+                nulls[sign] = fit_null(source, kind, sign, number, seed)
+                break
+            except NoNullError as error:
+                missing.setdefault(sign, str(error))
+    return nulls, missing
+
+
+def _say_what_is_uncertain(nulls: dict[int, Null], missing: dict[int, str], advice: str) -> None:
+    for sign, reason in missing.items():
+        then = "permuted contributions take its place" if sign in nulls else "none of it is called"
+        logger.warning("%s relevance has no null; %s (%s)", SIGNS[sign], then, reason)
+    if signs := [SIGNS[sign] for sign, null in nulls.items() if not null.calibrated]:
+        logger.warning("%s%s", UNCALIBRATED % " and ".join(signs), f"; {advice}" if advice else "")
+
+
+def _certainty(nulls: dict[int, Null], missing: dict[int, str]) -> dict[str, Any]:
+    """Describe the null of each sign, or why it has none, and whether q is calibrated, as JSON."""
+    none = {"kind": "none", "calibrated": False}
+    found = {sign: nulls[sign].as_record() if sign in nulls else none for sign in SIGNS}
+    reasons = {sign: {"reason": reason} for sign, reason in missing.items()}
+    return {
+        "calibrated": all(null.calibrated for null in nulls.values()),
+        "null": {SIGNS[sign]: found[sign] | reasons.get(sign, {}) for sign in SIGNS},
+    }
 
 
 def _motifs(
@@ -186,6 +220,15 @@ def _said(record: dict[str, Any]) -> str:
     return line
 
 
+def _asked(options: MotifOptions, reader: ArchiveReader, target: int) -> dict[str, Any]:
+    """Say what was looked for in what, as JSON."""
+    return {
+        "archive": {"name": options.archive.name, "sha256": sha256(options.archive)},
+        "target": reader.target_names[target],
+        "settings": _settings(options),
+    }
+
+
 def _settings(options: MotifOptions) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: getattr(options, name) for name in ("fdr", "max_seqlets", "min_seqlets", "seed")
@@ -201,8 +244,9 @@ def _settings(options: MotifOptions) -> dict[str, Any]:
 
 
 def _write(
-    prefix: Path, reader: ArchiveReader, seqlets: dict[int, Seqlets], contexts: dict[int, Context],
-    named: list[tuple[str, Motif, list[Match]]], hits: Any, record: dict[str, Any],
+    prefix: Path, reader: ArchiveReader, seqlets: dict[int, Seqlets], nulls: dict[int, Null],
+    contexts: dict[int, Context], named: list[tuple[str, Motif, list[Match]]], hits: list[Hit],
+    record: dict[str, Any],
 ) -> list[Path]:  # fmt: skip
     def path(suffix: str) -> Path:
         return prefix.with_name(f"{prefix.name}.{suffix}")
@@ -211,13 +255,16 @@ def _write(
     matched = {
         name: (matches[0].alt_name or matches[0].name)
         for name, _, matches in named
-        if matches and matches[0].q <= 0.05
+        if matches and matches[0].q <= NAMED
     }
-    write_seqlets(path("seqlets.bed"), reader, list(seqlets.values()), motifs)
-    write_hits(path("hits.bed"), hits)
+    shown = looks([name for name, _ in motifs], matched)
+    write_seqlets(path("seqlets.bed"), reader, seqlets, motifs, nulls, shown)
+    write_hits(path("hits.bed"), hits, nulls, {name: motif.sign for name, motif in motifs}, shown)
+    for kind in ("seqlets", "hits"):
+        write_description(path(f"{kind}.as"), kind)
     matrices = write_matrices(prefix, motifs, matched)
     write_patterns(path("motifs.h5"), motifs, contexts, seqlets)
     write_table(path("motifs.tsv"), record["motifs"])
     write_record(path("motifs.json"), record)
-    names = ("seqlets.bed", "hits.bed", "motifs.h5", "motifs.tsv", "motifs.json")
+    names = ("seqlets.bed", "seqlets.as", "hits.bed", "hits.as", "motifs.h5", "motifs.tsv", "motifs.json")
     return [*map(path, names), *matrices]

@@ -31,8 +31,6 @@ class Seqlets:
     relevance : ndarray of float64, shape (n,)
         Sum of the contributions.
     p, q : ndarray of float64, shape (n,)
-    n_tested : int
-        Segments that were tested.
     """
 
     sign: int
@@ -43,7 +41,6 @@ class Seqlets:
     relevance: npt.NDArray[np.float64]
     p: npt.NDArray[np.float64]
     q: npt.NDArray[np.float64]
-    n_tested: int
 
     def __len__(self) -> int:
         return len(self.row)
@@ -103,7 +100,7 @@ def call_seqlets(
     order = np.lexsort((table[:, 1], table[:, 0], -table[:, 6]))
     table = table[order]
     row, start, end, centre = table[:, :4].astype(np.int64).T
-    found = Seqlets(sign, row, start, end, centre, table[:, 4], table[:, 5], q[order], tested)
+    found = Seqlets(sign, row, start, end, centre, table[:, 4], table[:, 5], q[order])
     return found.take(_not_repeated(reader, found))
 
 

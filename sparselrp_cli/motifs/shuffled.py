@@ -46,15 +46,26 @@ def write_shuffled(archive: Path, sequences: Path, n_windows: int = MOST_SHUFFLE
     """
     require_other_file(sequences, archive)
     with ArchiveReader(archive) as reader:
-        rows = _chosen(reader, n_windows)
+        rows = chosen_rows(reader, n_windows)
         with replacing(sequences) as hidden, hidden.open("wb") as file:
             for number, window in enumerate(_read_windows(reader, rows)):
                 file.write(b">shuffled_%d\n%s\n" % (number, shuffle_dinucleotides(window, seed, number)))
     return len(rows)
 
 
-def _chosen(reader: ArchiveReader, n_windows: int) -> npt.NDArray[np.integer[Any]]:
-    """Row of the archive for every sequence, shape (S,)."""
+def chosen_rows(reader: ArchiveReader, n_windows: int) -> npt.NDArray[np.integer[Any]]:
+    """Choose the windows that are shuffled: at most `n_windows`, and few of them several times each.
+
+    Returns
+    -------
+    ndarray of int, shape (S,)
+        Row of the archive for every sequence.
+
+    Raises
+    ------
+    InputError
+        If the archive has no window.
+    """
     if reader.n_windows == 0:
         raise InputError(f"{reader.path} has no window; there is nothing to find motifs in")
     kept = min(reader.n_windows, n_windows)

@@ -14,15 +14,14 @@ import pyBigWig
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.free_space import require_room
+from sparselrp_cli.outputs.chromosome_tree import chromosome_tree
 from sparselrp_cli.outputs.track_runs import Run
 
 LONGEST_CHROM = (1 << 32) - 1
 ROOM = 16 << 20
 # What a value takes at most in its block, with the zoom levels, and a run in the index.
 VALUE_BYTES, RUN_BYTES = 24, 128
-# Of a chromosome tree in one leaf, whose count has 16 bits.
-MOST_CHROMS = (1 << 16) - 1
-TREE_MAGIC, FILE_MAGIC = 0x78CA8C91, 0x888FFC26
+FILE_MAGIC = 0x888FFC26
 TREE_POINTER, SUMMARY_POINTER, SUMMARY_COVERED = 8, 44, 8
 
 Value = tuple[str, int, int, float]
@@ -129,22 +128,15 @@ def _write_empty(path: Path, chrom_sizes: Mapping[str, int]) -> None:
 
 
 def _name_all_chroms(path: Path, chrom_sizes: Mapping[str, int], with_values: list[str]) -> None:
-    """Put a chromosome tree that names all behind the file, for the writer's own, which leaves out the empty.
+    """Put a chromosome tree that names all behind the file, in place of the writer's own.
 
-    Chromosomes with values keep their numbers, 0, 1, ... in the order in which they came. The tree is that of
-    the supplement of Kent et al. 2010 (Bioinformatics 26:2204), tables 8 to 11, with a single leaf.
+    That leaves out chromosomes without a value, and miscounts more than 65,535, which no reader can open.
+    Chromosomes with values keep their numbers, 0, 1, ... in the order in which they came.
     """
-    if len(chrom_sizes) > MOST_CHROMS:
-        return
-    chroms = list(dict.fromkeys([*with_values, *chrom_sizes]))
-    names = [chrom.encode() for chrom in chroms]
-    longest = max(map(len, names))
-    tree = struct.pack("<IIIIQQ", TREE_MAGIC, len(names), longest, 8, len(names), 0)
-    tree += struct.pack("<BBH", 1, 0, len(names))
-    for number, (name, chrom) in enumerate(zip(names, chroms, strict=True)):
-        tree += name.ljust(longest, b"\0") + struct.pack("<II", number, chrom_sizes[chrom])
+    chroms = dict.fromkeys([*with_values, *chrom_sizes])
     with path.open("r+b") as file:
         at = file.seek(0, 2)
+        tree = chromosome_tree([(chrom, chrom_sizes[chrom]) for chrom in chroms], at)
         file.write(tree + struct.pack("<I", FILE_MAGIC))
         file.seek(TREE_POINTER)
         file.write(struct.pack("<Q", at))

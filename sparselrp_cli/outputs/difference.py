@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.outputs.archive.reader import ArchiveReader, Coordinates, Rows
-from sparselrp_cli.outputs.archive.rows import ArchivedWindow, Doubles, Reals
+from sparselrp_cli.outputs.archive.rows import Doubles, Reals
+from sparselrp_cli.sequences.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Differences:
     def coordinates(self) -> Coordinates:
         return self.ref.coordinates
 
-    def windows(self, rows: Rows) -> list[ArchivedWindow]:
+    def windows(self, rows: Rows) -> list[Window]:
         return self.ref.windows(rows)
 
     def contributions(self, rows: Rows, target: int = 0) -> Reals:

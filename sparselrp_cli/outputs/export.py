@@ -1,24 +1,20 @@
 """Every file that is made from an archive, by format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.motif_files import write_modisco, write_modisco_h5, write_regions
-from sparselrp_cli.outputs.tracks import write_bedgraph, write_bigwig
+from sparselrp_cli.outputs.formats import Export, Product, products
 
 
-def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], overlap: str) -> list[Path]:
+def export_files(reader: ArchiveReader, prefix: Path, formats: Iterable[str], overlap: str) -> list[Path]:
     """Write the files of some formats, for every target of the archive.
-
-    An archive of several models also has tracks of the spread of contributions: ``PREFIX.sd.bw`` and so on.
 
     Parameters
     ----------
-    formats : sequence of str
-        Of ``bigwig``, ``bedgraph``, ``modisco``, ``modisco-h5``, ``finemo``; ``h5`` is the archive itself
-        and adds nothing.
+    formats : iterable of str
+        Names of rows of `formats.FORMATS`; ``h5`` is the archive itself and adds nothing.
     overlap : str
         What a base covered by several windows gets in a track.
 
@@ -30,27 +26,23 @@ def export_files(reader: ArchiveReader, prefix: Path, formats: Sequence[str], ov
     several = len(reader.target_names) > 1
     endings = ("", ".sd") if reader.has_spread else ("",)
     names = target_file_names(reader.target_names, endings) if several else [""]
+    chosen = products(formats)
     written: list[Path] = []
-
-    def path(name: str, suffix: str) -> Path:
-        middle = f".{name}" if name else ""
-        target = prefix.with_name(f"{prefix.name}{middle}.{suffix}")
-        written.append(target)
-        return target
-
     for target, name in enumerate(names):
-        if "bigwig" in formats:
-            write_bigwig(reader, path(name, "bw"), overlap, target)
-            if reader.has_spread:
-                write_bigwig(reader, path(name, "sd.bw"), overlap, target, spread=True)
-        if "bedgraph" in formats:
-            write_bedgraph(reader, path(name, "bedgraph.gz"), overlap, target)
-            if reader.has_spread:
-                write_bedgraph(reader, path(name, "sd.bedgraph.gz"), overlap, target, spread=True)
-        if "modisco" in formats or "finemo" in formats:
-            write_modisco(reader, path(name, "ohe.npz"), path(name, "attr.npz"), target)
-        if "modisco-h5" in formats:
-            write_modisco_h5(reader, path(name, "modisco.h5"), target)
-    if "modisco" in formats or "finemo" in formats:
-        write_regions(reader, path("", "regions.narrowPeak"))
+        for product in chosen:
+            if product.per_target:
+                written += _write(product, prefix, name, Export(reader, target, overlap))
+                if product.of_spread and reader.has_spread:
+                    written += _write(product, prefix, name, Export(reader, target, overlap, spread=True))
+    for product in chosen:
+        if not product.per_target:
+            written += _write(product, prefix, "", Export(reader, 0, overlap))
     return written
+
+
+def _write(product: Product, prefix: Path, target: str, export: Export) -> list[Path]:
+    """Write a product; `target` is the part of the file names that stands for the target, or empty."""
+    middle = [part for part in (target, "sd" if export.spread else "") if part]
+    paths = [prefix.with_name(".".join([prefix.name, *middle, ending])) for ending in product.endings]
+    product.write(export, paths)
+    return paths

@@ -13,7 +13,8 @@ from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.archive.layout import chunk_rows
 from sparselrp_cli.outputs.archive.reader import ArchiveReader
-from sparselrp_cli.outputs.archive.rows import ArchivedWindow, Bases, Doubles, Reals
+from sparselrp_cli.outputs.archive.rows import Bases, Doubles, Reals
+from sparselrp_cli.sequences.windows import Window
 
 # Of the small contributions. On planted motifs with 95 and 97 % zeros this finds the patterns of the map
 # before the zeros were made; noise much smaller than what was kept leaves a gap, in which TF-MoDISco puts its
@@ -155,7 +156,7 @@ def write_regions(reader: ArchiveReader, path: Path | str) -> None:
                 file.write(narrow_peak(window, sizes[window.chrom]))
 
 
-def narrow_peak(window: ArchivedWindow, size: int) -> str:
+def narrow_peak(window: Window, size: int) -> str:
     """Give a window on a chromosome of `size` bp as a line of narrowPeak, see `write_regions`."""
     start, end = max(0, window.start), min(window.end, size)
     summit = window.start + (window.end - window.start) // 2 - start

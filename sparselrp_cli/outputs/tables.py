@@ -9,7 +9,8 @@ from typing import Self
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import reported, temporary
 from sparselrp_cli.files.names import field
-from sparselrp_cli.outputs.archive.rows import ACCOUNTING, Accounts, WindowLike
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, Accounts
+from sparselrp_cli.sequences.windows import Window
 
 PLACE = ("chrom", "start", "end", "name", "strand")
 
@@ -97,12 +98,8 @@ class SkippedTable(Table):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path, (*PLACE, "reason"))
 
-    def append(self, window: WindowLike, reason: str) -> None:
-        """Add a region."""
-        self.write(skipped_line(window, reason))
 
-
-def skipped_line(window: WindowLike, reason: str) -> tuple[str, ...]:
+def skipped_line(window: Window, reason: str) -> tuple[str, ...]:
     """Give the fields of a line of `SkippedTable`."""
     return (*_place(window), reason)
 
@@ -132,5 +129,5 @@ def read_skipped(path: Path) -> Iterator[tuple[str, ...]]:
         raise OutputError(f"{path} can't be read ({' '.join(str(error).split())}); copy it again") from error
 
 
-def _place(window: WindowLike) -> tuple[str, ...]:
+def _place(window: Window) -> tuple[str, ...]:
     return window.chrom, str(window.start), str(window.end), window.name, window.strand

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.outputs.archive.reader import Coordinates, Rows
-from sparselrp_cli.outputs.archive.rows import ArchivedWindow, Doubles, Reals, place
+from sparselrp_cli.outputs.archive.rows import Doubles, Reals, place
 from sparselrp_cli.outputs.overlap import POLICIES
+from sparselrp_cli.sequences.windows import Window
 
 Singles = npt.NDArray[np.float32]
 
@@ -30,7 +31,7 @@ class Maps(Protocol):
     def chrom_sizes(self) -> dict[str, int]: ...
     @property
     def coordinates(self) -> Coordinates: ...
-    def windows(self, rows: Rows) -> list[ArchivedWindow]: ...
+    def windows(self, rows: Rows) -> list[Window]: ...
     def contributions(self, rows: Rows, target: int = 0) -> Reals: ...
     def contribution_sd(self, rows: Rows, target: int = 0) -> Reals: ...
 
@@ -66,7 +67,8 @@ def track_runs(reader: Maps, policy: str, target: int = 0, *, spread: bool = Fal
     Parameters
     ----------
     reader : Maps
-    policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
+    policy : str
+        One of `overlap.POLICIES`.
     target : int
     spread : bool
         Merge the standard deviations of an archive of several models.

@@ -26,8 +26,8 @@ def write_bigwig(
     ----------
     reader : Maps
     path : Path or str
-    policy : {"nearest-centre", "mean", "max-abs", "sum", "error"}
-        What a base covered by several windows gets.
+    policy : str
+        What a base covered by several windows gets, one of `overlap.POLICIES`.
     target : int
     spread : bool
         Write the standard deviations over the models in place of the contributions. The policy is applied to

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.graph.canonical import CanonicalGraph
@@ -58,6 +59,24 @@ def prepare_device(device: torch.device) -> str:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the host to a device; to a GPU from pinned memory, without waiting for it."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
+def to_host(values: Tensor) -> Tensor:
+    """Copy a tensor to the host; from a GPU to pinned memory, without waiting for it.
+
+    What comes from a GPU is there once an event recorded behind this call has happened.
+    """
+    if values.device.type != "cuda":
+        return values.cpu()
+    pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return pinned.copy_(values, non_blocking=True)
 
 
 def automatic_batch_size(graph: CanonicalGraph, trial: Callable[[int], object] | None = None) -> int:

@@ -12,7 +12,7 @@ from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.product import Product, ProductRule
-from sparselrp_cli.relevance.plan import only_moves_input
+from sparselrp_cli.relevance.first_layers import before_layers, range_of, reached_by_offsets
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 
@@ -121,7 +121,7 @@ class Composite:
         CompositeError
             If a layer gets no rule, or one that only suits the layer that reads the model's input.
         """
-        positions = _positions(graph)
+        positions, reached = _positions(graph), reached_by_offsets(graph)
         rules: dict[str, Rule] = {}
         prunings: dict[str, tuple[float, float | None]] = {}
         products: dict[str, ProductRule] = {}
@@ -133,7 +133,9 @@ class Composite:
             used.update(fitting)
             entries = [self.entries[i] for i in fitting]
             if isinstance(node.operation, Layer):
-                rules[node.name] = self._layer_rule(node, entries, positions[node.name])
+                if node.inputs[0] not in reached:
+                    entries = self._without_offsets(node, entries, positions[node.name])
+                rules[node.name] = _ranged(self._layer_rule(node, entries, positions[node.name]), graph, node)
                 if own := next((e for e in entries if e.prune is not None), None):
                     prunings[node.name] = (own.prune or 0.0, own.prune_negative)
             elif isinstance(node.operation, Product):
@@ -142,7 +144,26 @@ class Composite:
         for i, entry in enumerate(self.entries):
             if i not in used and entry.name is not None:
                 logger.warning("composite '%s': no operation is called '%s'", self.name, entry.name)
+            elif i not in used and entry.position == "first":
+                logger.warning(
+                    "composite '%s': its rule for the first layer reaches none: no layer reads the input",
+                    self.name,
+                )
         return Assignment(rules, prunings, products)
+
+    def _without_offsets(
+        self, node: Node, entries: list[Entry], positions: frozenset[Position]
+    ) -> list[Entry]:
+        """Leave out rules that give relevance to what is 0, where it can't be carried further back."""
+        kept = [e for e in entries if not (isinstance(e.rule, Rule) and e.rule.input_only)]
+        if len(kept) < len(entries) and "first" in positions:
+            logger.warning(
+                "composite '%s': its rule for the first layer doesn't reach the one at %s: what stands"
+                " between it and the model's input mixes neurons",
+                self.name, node.where,
+            )  # fmt: skip
+            return kept
+        return entries
 
     def _layer_rule(self, node: Node, entries: list[Entry], positions: frozenset[Position]) -> Rule:
         rule = next((e.rule for e in entries if isinstance(e.rule, Rule)), None)
@@ -158,15 +179,24 @@ class Composite:
         return rule
 
 
+def _ranged(rule: Rule, graph: CanonicalGraph, node: Node) -> Rule:
+    """Give z-box, unless its range was chosen, the range of what a first layer reads."""
+    source = node.inputs[0]
+    if rule != ZBox() or source == graph.input or source not in before_layers(graph):
+        return rule
+    low, high = range_of(graph, source)
+    return ZBox(low=low, high=high)
+
+
 def _positions(graph: CanonicalGraph) -> dict[str, frozenset[Position]]:
     """Say of each layer whether it is a first or a last one."""
-    nodes = graph.by_name()
+    in_front = before_layers(graph)
     open_ends = {output.node for output in graph.outputs}
     found: dict[str, frozenset[Position]] = {}
     for node in reversed(graph.nodes):
         last = node.name in open_ends
         if isinstance(node.operation, Layer):
-            first = only_moves_input(node.inputs[0], graph.input, nodes)
+            first = node.inputs[0] in in_front
             where: tuple[tuple[Position, bool], ...] = (("first", first), ("last", last))
             found[node.name] = frozenset(p for p, holds in where if holds)
         elif last:
@@ -179,7 +209,6 @@ def _preset(name: str, summary: str, convolution: Rule, dense: Rule, first: Rule
     return Composite(name, summary, (Entry(first, position="first"), *entries) if first else entries)
 
 
-DEFAULT = "epsilon-plus"
 PRESETS = MappingProxyType(
     {
         preset.name: preset

@@ -5,12 +5,13 @@ models' scores, and its accounts close as each model's do.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.relevance.windows import BOOKS, ExplainedWindows, WindowExplainer, accounts
+from sparselrp_cli.relevance.windows import BOOKS, ExplainedWindows, Launched, WindowExplainer, accounts
 
 Doubles = npt.NDArray[np.float64]
 
@@ -22,12 +23,12 @@ class EnsembleExplainer:
 
     Parameters
     ----------
-    members : sequence of WindowExplainer
+    explainers : sequence of WindowExplainer
         All explain the same targets of windows of the same length.
     """
 
-    def __init__(self, members: Sequence[WindowExplainer]) -> None:
-        self.members = tuple(members)
+    def __init__(self, explainers: Sequence[WindowExplainer]) -> None:
+        self.explainers = tuple(explainers)
 
     def explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
         """Explain windows; parameters as for `WindowExplainer.explain`.
@@ -39,12 +40,33 @@ class EnsembleExplainer:
             that of the mean map. With the spread: population standard deviations (divisor: the number of
             models) of the scores and of the contributions of the observed bases.
         """
-        explained = self.members[0].explain(one_hot, reverse)
+        return self.launch(one_hot, reverse).result()
+
+    def launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "LaunchedEnsemble":
+        """Begin to explain windows by the first model; the others follow where the result is asked for."""
+        return LaunchedEnsemble(
+            self.explainers, one_hot, reverse, self.explainers[0].launch(one_hot, reverse)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaunchedEnsemble:
+    """Windows that are being explained by several models."""
+
+    explainers: Sequence[WindowExplainer]
+    one_hot: npt.NDArray[np.uint8]
+    reverse: Sequence[bool]
+    first: Launched
+
+    def result(self) -> ExplainedWindows:
+        """Wait until all models have explained them."""
+        one_hot, reverse = self.one_hot, self.reverse
+        explained = self.first.result()
         dtype = explained.hypothetical.dtype
         maps, books = _Running(explained.hypothetical), _Running(_books(explained))
         kept = _Running(explained.accounting["kept_share"])
-        for member in self.members[1:]:
-            explained = member.explain(one_hot, reverse)
+        for explainer in self.explainers[1:]:
+            explained = explainer.explain(one_hot, reverse)
             maps.add(explained.hypothetical)
             books.add(_books(explained))
             kept.add(explained.accounting["kept_share"])

@@ -15,7 +15,9 @@ from sparselrp_cli.graph.shapes import Span, numbers
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
-from sparselrp_cli.relevance.composites import DEFAULT, PRESETS, Composite
+from sparselrp_cli.relevance.choices import COMPOSITE
+from sparselrp_cli.relevance.composites import PRESETS, Composite
+from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.plan import plan_pruning
@@ -26,9 +28,6 @@ from sparselrp_cli.relevance.rules import Rule
 from sparselrp_cli.relevance.signs import non_negative_tensors
 from sparselrp_cli.relevance.step import PreparedLayer
 from sparselrp_cli.relevance.walk import walk
-
-SCORE_FLOOR = 0.1
-"""Conservation errors are relative to the score, or to this where the score is smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,8 @@ class Explanation:
 
     @property
     def conservation_error(self) -> Tensor:
-        """``|score - relevance - absorbed - lost| / max(|score|, 0.1)``, shape (N,)."""
-        gap = self.score - self.relevance - self.absorbed - self.lost
-        return gap.abs() / self.score.abs().clamp(min=SCORE_FLOOR)
+        """How far the accounts are from closing, see `conservation_error`: shape (N,)."""
+        return conservation_error(self.score, self.relevance, self.absorbed, self.lost)
 
 
 class Explainer:
@@ -90,7 +88,7 @@ class Explainer:
         graph: CanonicalGraph,
         targets: Sequence[Target],
         names: Sequence[OutputNames] | None = None,
-        composite: Composite = PRESETS[DEFAULT],
+        composite: Composite = PRESETS[COMPOSITE],
         pruning: Pruning = STANDARD,
         *,
         input_non_negative: bool = True,

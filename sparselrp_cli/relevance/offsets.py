@@ -1,7 +1,8 @@
 """Relevance that doesn't depend on the activation it is given to: rules flat, w-square and z-box.
 
-These suit the layer that reads the model's input, which it may read moved (transposed, sliced, padded). The
-offset, ``r = a c + offset``, then only has to be moved back.
+These suit the layers that read the model's input, which they may read moved (transposed, padded, repeated)
+or changed neuron by neuron (shifted, scaled, normalised). The offset, ``r = a c + offset``, is then carried
+back: what changes each neuron alone passes relevance on, all else as its multiplier.
 """
 
 from torch import Tensor
@@ -27,6 +28,9 @@ class Offsets:
         """Carry what the output of an operation was given to its inputs; padding keeps its part."""
         offset = self._given.pop(node.name, None)
         if offset is None:
+            return
+        if node.operation.elementwise:
+            self.give(node.inputs[0], offset.sum_to_size(self.forward.values[node.inputs[0]].shape))
             return
         left = self.forward.samples[node.name].sums(offset)
         for name, part in zip(node.inputs, node.operation.pull(offset, self.forward.at(node)), strict=True):

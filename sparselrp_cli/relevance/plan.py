@@ -10,6 +10,7 @@ from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.concatenate import Concatenate
 from sparselrp_cli.graph.operations.pad import Pad
+from sparselrp_cli.relevance.first_layers import before_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class PruningPlan:
 
     A tensor is pruned once, after everything that reads it has contributed. Operations that only move
     neurons are looked through; a concatenation is one layer's input if its parts feed nothing else, and
-    otherwise each part is pruned on its own [ours]. What is only the model's input, moved, is never pruned.
+    otherwise each part is pruned on its own [ours]. What has no layer between it and the model's input is
+    never pruned.
 
     Attributes
     ----------
@@ -43,18 +45,18 @@ class PruningPlan:
 
 def plan_pruning(graph: CanonicalGraph) -> PruningPlan:
     """Find the tensors to prune in a graph."""
-    nodes, reads = graph.by_name(), graph.reads()
+    nodes, reads, in_front = graph.by_name(), graph.reads(), before_layers(graph)
     tensors: dict[str, tuple[str, ...]] = {}
     readings: dict[str, Reading] = {}
     for node in graph.nodes:
         if not isinstance(node.operation, Layer):
             continue
         source, path = _origin(node.inputs[0], nodes)
-        if only_moves_input(source, graph.input, nodes):
+        if source in in_front:
             continue
         origins = _parts(source, nodes, reads)
         for origin in origins:
-            if not only_moves_input(origin, graph.input, nodes):
+            if origin not in in_front:
                 tensors[origin] = (*tensors.get(origin, ()), node.name)
         if origins == [source]:
             readings[node.name] = Reading(source, path, node)
@@ -84,16 +86,6 @@ def _parts(name: str, nodes: dict[str, Node], reads: dict[str, int]) -> list[str
     if exclusive:
         return [name]
     return [origin for part, _ in chains for origin in _parts(part, nodes, reads)]
-
-
-def only_moves_input(name: str, graph_input: str, nodes: dict[str, Node]) -> bool:
-    """Whether a tensor is the model's input, moved."""
-    if name == graph_input:
-        return True
-    node = nodes.get(name)
-    if node is None or not node.operation.transport:
-        return False
-    return all(only_moves_input(i, graph_input, nodes) for i in node.inputs)
 
 
 def carry_mask(path: tuple[Node, ...], mask: Tensor) -> Tensor:

@@ -1,18 +1,20 @@
 """Pruning of one layer's relevance, per sample and per sign, and where the pruned mass goes.
 
-Source: Yanez Sarmiento et al., ECML PKDD 2024 (PLRP). Never cutting through a group of equal values, and the
-automatic proportion, are our own definitions.
+Source: Yanez Sarmiento et al., ECML PKDD 2024 (PLRP). Our own definitions are the automatic proportion, and
+that no group of equal values is cut through. Neurons that are equal in theory, as inside of a repeat, differ
+in the last bits by the number of threads, the batch and the dtype: values within a relative tolerance count
+as equal, and so do a running sum and ``p V``.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance import kernels
-
-Redistribution = Literal["lambda", "m"]
+from sparselrp_cli.relevance.choices import PROPORTION, REDISTRIBUTIONS, Redistribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,7 @@ class Pruning:
     ----------
     positive, negative : float
         Proportion of the positive and negative relevance mass pruned, 0 <= p < 1. `negative` None is half
-        of `positive`. The default is the largest that cost neither ranking nor faithfulness in our
-        experiments (benchmarks/RESULTS.md) [ours].
+        of `positive`.
     automatic : bool
         Choose the proportion per layer and sample instead (see `kept_automatically`).
     redistribute : {"lambda", "m"}
@@ -37,10 +38,10 @@ class Pruning:
         If a proportion isn't in [0, 1).
     """
 
-    positive: float = 0.02
+    positive: float = PROPORTION
     negative: float | None = None
     automatic: bool = False
-    redistribute: Redistribution = "lambda"
+    redistribute: Redistribution = REDISTRIBUTIONS[0]
 
     def __post_init__(self) -> None:
         for proportion in (self.positive, self.proportion_negative):
@@ -139,9 +140,9 @@ NONE = Pruning(0.0)
 def kept(relevance: Tensor, positive: float, negative: float) -> Tensor:
     """Keep all but the smallest values that together hold at most the given proportion of the mass.
 
-    Per sample and sign: with the non-zero magnitudes ascending and ``C_i`` their running sum (float64),
-    everything up to the largest ``i`` with ``C_i <= p V`` is pruned; a group of equal values is kept whole
-    if it can't be pruned whole.
+    Per sample and sign: with the non-zero magnitudes ascending and ``C_i`` their running sum (float64), the
+    first with ``C_i > p V (1 + SUMS)`` stays, and with it every magnitude that is as large to within the
+    relative tolerance of the dtype, `graph.rounding.ties` [ours]; what is smaller is pruned.
 
     Parameters
     ----------
@@ -153,30 +154,30 @@ def kept(relevance: Tensor, positive: float, negative: float) -> Tensor:
     -------
     Tensor of bool, shape (N, neurons)
     """
-    above = relevance > _threshold(relevance.clamp(min=0), positive)
-    below = -relevance > _threshold((-relevance).clamp(min=0), negative)
+    above = (relevance > 0) & (relevance >= _smallest_kept(relevance.clamp(min=0), positive))
+    below = (relevance < 0) & (-relevance >= _smallest_kept((-relevance).clamp(min=0), negative))
     return above | below
 
 
-def _threshold(magnitude: Tensor, proportion: float) -> Tensor:
-    """Give the largest magnitude that is pruned, 0 if none: shape (N, 1)."""
+def _smallest_kept(magnitude: Tensor, proportion: float) -> Tensor:
+    """Give the smallest number of the dtype that is kept: shape (N, 1)."""
     if proportion == 0 or magnitude.shape[1] == 0:
         return magnitude.new_zeros(magnitude.shape[0], 1)
     ascending, _ = magnitude.sort(1)
     running = ascending.cumsum(1, dtype=torch.float64)
-    n_pruned = (running <= proportion * running[:, -1:]).sum(1, keepdim=True)
-    # The first value that stays; where the mass is zero everything is zero, and the last will do.
-    first_kept = ascending.gather(1, n_pruned.clamp(max=magnitude.shape[1] - 1))
-    before_its_group = torch.searchsorted(ascending, first_kept) - 1
-    threshold = ascending.gather(1, before_its_group.clamp(min=0))
-    return threshold.masked_fill(before_its_group < 0, 0)
+    n_pruned = (running <= proportion * (1 + kernels.SUMS) * running[:, -1:]).sum(1, keepdim=True)
+    first_kept = ascending.gather(1, n_pruned.clamp(max=magnitude.shape[1] - 1)).double()
+    bound = first_kept * (1 - ties(magnitude.dtype))
+    rounded = bound.to(magnitude.dtype)
+    upwards = torch.nextafter(rounded, torch.full_like(rounded, math.inf))
+    return torch.where(rounded.double() < bound, upwards, rounded)
 
 
-def kept_automatically(relevance: Tensor, gain: float = 1.0) -> Tensor:
-    """Keep what is above the mean magnitude of its sign, divided by `gain` [ours].
+def kept_automatically(relevance: Tensor) -> Tensor:
+    """Keep what is above the mean magnitude of its sign, to within the tolerance of equal values [ours].
 
     Pruning one more neuron then no longer saves as much sparsity as it costs mass. The largest magnitude of
-    each sign always stays.
+    each sign always stays, with those that equal it.
 
     Parameters
     ----------
@@ -186,12 +187,15 @@ def kept_automatically(relevance: Tensor, gain: float = 1.0) -> Tensor:
     -------
     Tensor of bool, shape (N, neurons)
     """
+    tolerance = ties(relevance.dtype)
     keep = torch.zeros_like(relevance, dtype=torch.bool)
     for magnitude in (relevance.clamp(min=0), (-relevance).clamp(min=0)):
         count = (magnitude > 0).sum(1, keepdim=True).clamp(min=1)
         mean = magnitude.sum(1, keepdim=True, dtype=torch.float64) / count
-        largest = magnitude.amax(1, keepdim=True)
-        above = (magnitude.double() > mean / gain) | (magnitude == largest)
+        largest = magnitude.amax(1, keepdim=True).double()
+        above = (magnitude.double() > mean * (1 + tolerance)) | (
+            magnitude.double() >= largest * (1 - tolerance)
+        )
         keep |= above & (magnitude > 0)
     return keep
 

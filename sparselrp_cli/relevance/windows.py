@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.model.layout import InputLayout
-from sparselrp_cli.relevance.batching import halving
-from sparselrp_cli.relevance.explainer import SCORE_FLOOR, Explainer, Explanation
+from sparselrp_cli.relevance.batching import halving, to_device, to_host
+from sparselrp_cli.relevance.conservation import conservation_error
+from sparselrp_cli.relevance.explainer import Explainer, Explanation
 
 BOOKS = ("score", "relevance", "absorbed", "lost")
 
@@ -53,7 +54,11 @@ class WindowExplainer:
         self.average_strands = average_strands
 
     def explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
-        """Explain windows.
+        """Explain windows, and wait for what comes out; see `launch`."""
+        return self.launch(one_hot, reverse).result()
+
+    def launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "Launched":
+        """Begin to explain windows. A GPU goes on while the host does something else.
 
         Parameters
         ----------
@@ -62,9 +67,42 @@ class WindowExplainer:
         reverse : sequence of bool, length N
             Windows that the model is to see reverse-complemented.
         """
-        parts = halving(
-            len(one_hot), lambda start, end: self._explain(one_hot[start:end], reverse[start:end])
+        return Launched(
+            halving(len(one_hot), lambda start, end: self._launch(one_hot[start:end], reverse[start:end]))
         )
+
+    def _launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "_OnTheWay":
+        graph = self.explainer.graph
+        forward = to_device(torch.from_numpy(np.ascontiguousarray(one_hot)), graph.device)
+        flip = to_device(torch.tensor(list(reverse)), graph.device)[:, None, None]
+        x = torch.where(flip, forward.flip(1, 2), forward).to(graph.dtype)
+        explanations = self.explainer.explain(self.layout.to_model(x))
+        maps = torch.stack([self.layout.from_model(e.hypothetical) for e in explanations])
+        books = torch.stack([_books(e) for e in explanations], 1)
+        kept = torch.stack([_kept_share(e) for e in explanations])
+        if self.average_strands:
+            opposite = self.explainer.explain(self.layout.to_model(x.flip(1, 2)), mirrored=True)
+            others = torch.stack([self.layout.from_model(e.hypothetical) for e in opposite])
+            maps = (maps + others.flip(2, 3)) / 2
+            books = (books + torch.stack([_books(e) for e in opposite], 1)) / 2
+            kept = (kept + torch.stack([_kept_share(e) for e in opposite])) / 2
+        known = forward.sum(1, keepdim=True, dtype=graph.dtype)
+        maps = torch.where(flip, maps.flip(2, 3), maps) * known
+        zero = ((maps * forward).sum(2) == 0).double().mean(2)
+        return _OnTheWay.of(maps, books, zero, kept)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Launched:
+    """Windows that are being explained, in one or several parts."""
+
+    parts: Sequence["_OnTheWay"]
+
+    def result(self) -> ExplainedWindows:
+        """Wait until they are explained."""
+        parts = [part.result() for part in self.parts]
+        if len(parts) == 1:
+            return parts[0]
         return ExplainedWindows(
             hypothetical=np.concatenate([p.hypothetical for p in parts], axis=1),
             accounting={
@@ -73,41 +111,39 @@ class WindowExplainer:
             },
         )
 
-    def _explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
-        graph = self.explainer.graph
-        forward = torch.from_numpy(np.ascontiguousarray(one_hot)).to(graph.device, graph.dtype)
-        flip = torch.tensor(list(reverse), device=graph.device)
-        known = forward.sum(1, keepdim=True)
-        x = torch.where(flip[:, None, None], forward.flip(1, 2), forward)
-        explanations = self.explainer.explain(self.layout.to_model(x))
-        maps = [self.layout.from_model(e.hypothetical) for e in explanations]
-        books = [_books(e) for e in explanations]
-        kept = [_kept_share(e) for e in explanations]
-        if self.average_strands:
-            opposite = self.explainer.explain(self.layout.to_model(x.flip(1, 2)), mirrored=True)
-            others = [self.layout.from_model(e.hypothetical).flip(1, 2) for e in opposite]
-            maps = [(m + o) / 2 for m, o in zip(maps, others, strict=True)]
-            books = [(b + _books(e)) / 2 for b, e in zip(books, opposite, strict=True)]
-            kept = [(k + _kept_share(e)) / 2 for k, e in zip(kept, opposite, strict=True)]
-        maps = [torch.where(flip[:, None, None], m.flip(1, 2), m) * known for m in maps]
-        return ExplainedWindows(
-            hypothetical=np.stack([_array(m) for m in maps]),
-            accounting=_accounting(maps, books, kept, forward),
-        )
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OnTheWay:
+    """Maps (T, N, 4, L), books (4, T, N) and shares of zeros and of kept neurons (T, N), sent to the host."""
+
+    maps: Tensor
+    books: Tensor
+    zero: Tensor
+    kept: Tensor
+    arrived: torch.cuda.Event | None
+
+    @classmethod
+    def of(cls, maps: Tensor, books: Tensor, zero: Tensor, kept: Tensor) -> "_OnTheWay":
+        """Send them to the host without waiting for them."""
+        if maps.dtype not in (torch.float32, torch.float64):  # numpy has no bfloat16
+            maps = maps.float()
+        sent = to_host(maps), to_host(books), to_host(zero), to_host(kept.double())
+        event = None
+        if maps.device.type == "cuda":
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record(torch.cuda.current_stream(maps.device))
+        return cls(*sent, event)
+
+    def result(self) -> ExplainedWindows:
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        books = accounts(self.books.numpy(), self.zero.numpy(), self.kept.numpy())
+        return ExplainedWindows(self.maps.numpy(), books)
 
 
 def _books(explanation: Explanation) -> Tensor:
     """Stack score, relevance, absorbed and lost: shape (4, N)."""
     return torch.stack([explanation.score, explanation.relevance, explanation.absorbed, explanation.lost])
-
-
-def _accounting(
-    maps: list[Tensor], books: list[Tensor], kept: list[Tensor], forward: Tensor
-) -> dict[str, npt.NDArray[np.float64]]:
-    zero = [((m * forward).sum(1) == 0).double().mean(1).cpu().numpy() for m in maps]
-    return accounts(
-        torch.stack(books, 1).cpu().numpy(), np.stack(zero), torch.stack(kept).double().cpu().numpy()
-    )
 
 
 def accounts(
@@ -123,22 +159,12 @@ def accounts(
         The columns `BOOKS`.
     zero_share, kept_share : ndarray of float64, shape (T, N)
     """
-    score, relevance, absorbed, lost = books
-    gap = np.abs(score - relevance - absorbed - lost)
     return {
         **dict(zip(BOOKS, books, strict=True)),
-        "conservation_error": gap / np.maximum(np.abs(score), SCORE_FLOOR),
+        "conservation_error": conservation_error(*books),
         "zero_share": zero_share,
         "kept_share": kept_share,
     }
-
-
-def _array(values: Tensor) -> npt.NDArray[np.floating]:
-    """Copy to an array; types that numpy doesn't know become float32."""
-    if values.dtype not in (torch.float32, torch.float64):
-        values = values.float()
-    array: npt.NDArray[np.floating] = values.cpu().numpy()
-    return array
 
 
 def _kept_share(explanation: Explanation) -> Tensor:

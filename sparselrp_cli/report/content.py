@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.outputs.archive import ArchivedWindow, ArchiveReader
+from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.report.figures import Span
+from sparselrp_cli.sequences.windows import Window
 
 Doubles = npt.NDArray[np.float64]
 
 # Of a window, in letters.
 CROP = 60
-# Warn above, as a run does.
-WORST_ERROR = 0.01
+# Of motifs.json.
+MOTIFS_VERSION = 2
 SHOWN_SKIPPED = 20
 
 
@@ -27,14 +28,14 @@ class TopWindow:
 
     Attributes
     ----------
-    window : ArchivedWindow
+    window : Window
     score, relevance, zero_share : float
     start : int
         First position shown, on forward coordinates, 0-based.
     pruned, unpruned : ndarray of float64, shape (L', 4), or None
     """
 
-    window: ArchivedWindow
+    window: Window
     score: float
     relevance: float
     zero_share: float
@@ -107,7 +108,7 @@ def read_motifs(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: can't be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path} isn't JSON; give the PREFIX.motifs.json that `motifs` wrote") from error
-    if not isinstance(found, dict) or found.get("schema_version") != 1 or "motifs" not in found:
+    if not isinstance(found, dict) or found.get("schema_version") != MOTIFS_VERSION or "motifs" not in found:
         raise InputError(f"{path} isn't of `sparselrp motifs`, or of another version; make it again")
     return found
 

@@ -23,6 +23,8 @@ from sparselrp_cli.report.figures import (
     draw_profile,
     draw_tracks,
 )
+from sparselrp_cli.settings.manifest import read_manifest
+from sparselrp_cli.settings.run import WARN_ABOVE
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class ReportOptions:
 
     archive: Path
     output: Path
-    target: str | None = None
-    motifs: Path | None = None
-    unpruned: Path | None = None
-    n_windows: int = 6
+    target: str | None
+    motifs: Path | None
+    unpruned: Path | None
+    n_windows: int
 
 
 def write_report(options: ReportOptions) -> None:
@@ -66,6 +68,7 @@ def write_report(options: ReportOptions) -> None:
             **_summary(reader, target, options.archive),
             motifs=motifs and [_motif(m) for m in motifs["motifs"]],
             motif_counts=motifs and motifs["counts"],
+            nulls=motifs and motifs["null"],
             has_database=bool(motifs and "database" in motifs["settings"]),
             windows=[
                 _window(w, hits)
@@ -80,8 +83,7 @@ def write_report(options: ReportOptions) -> None:
 
 def _summary(reader: ArchiveReader, target: int, archive: Path) -> dict[str, Any]:
     accounts = content.read_accounts(reader, target)
-    manifest = reader.manifest
-    settings = manifest.get("settings", {})
+    manifest = read_manifest(reader)
     worst = float(accounts.conservation_error.max(initial=0.0))
     header, rows, n_skipped = content.read_skipped(archive)
     histograms = []
@@ -107,24 +109,18 @@ def _summary(reader: ArchiveReader, target: int, archive: Path) -> dict[str, Any
         "target": printable(reader.target_names[target]),
         "n_windows": reader.n_windows,
         "window_length": reader.window_length,
-        "model": _model_name(manifest),
-        "prune": settings.get("prune"),
-        "composite": settings.get("composite"),
+        "model": ", ".join(map(printable, manifest.model_names)),
+        "prune": manifest.settings.prune,
+        "composite": manifest.settings.composite,
         "zero_share": 100 * float(accounts.zero_share.mean()) if reader.n_windows else 0.0,
         "mean_score": float(accounts.score.mean()) if reader.n_windows else 0.0,
         "worst_error": worst,
-        "is_conserved": worst <= content.WORST_ERROR,
+        "is_conserved": worst <= WARN_ABOVE,
         "n_skipped": n_skipped,
         "skipped_header": header,
         "skipped": rows,
         "histograms": histograms,
-        "manifest": manifest,
     }
-
-
-def _model_name(manifest: dict[str, Any]) -> str:
-    models = manifest.get("models") or [manifest.get("model", {})]
-    return ", ".join(printable(str(model.get("name", "unknown"))) for model in models)
 
 
 def _motif(record: dict[str, Any]) -> dict[str, Any]:

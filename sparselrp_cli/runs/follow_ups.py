@@ -10,22 +10,30 @@ from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.motifs.shuffled import write_shuffled
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.motif_files import narrow_peak
-from sparselrp_cli.relevance.pruning import Pruning
-from sparselrp_cli.runs.attribute import AttributeOptions, Progress, attribute
+from sparselrp_cli.runs.attribute import Progress, RunRequest, attribute
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.text import is_pipe
-
-TOP = 6
+from sparselrp_cli.settings.run import TOP_WINDOWS
 
 
 def explain_shuffled(
-    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest, seed: int = 0
-) -> Path:
+    request: RunRequest, command: Sequence[str], progress: Progress, stop: StopRequest, seed: int = 0,
+    archive: Path | None = None,
+) -> Path:  # fmt: skip
     """Explain the windows of a run again, with their dinucleotides shuffled: ``PREFIX.background.h5``.
 
     At most 2,000 of them, evenly from all; fewer than 300 several times each. The sequences are kept in
     ``PREFIX.background.fa``.
+
+    Parameters
+    ----------
+    request : RunRequest
+        Of the run.
+    seed : int
+        Of the shuffling.
+    archive : Path, optional
+        Of the run, where it isn't ``PREFIX.h5``.
 
     Returns
     -------
@@ -37,15 +45,15 @@ def explain_shuffled(
     InputError
         If the run has no window.
     """
-    prefix = options.prefix
+    prefix = request.prefix
     sequences = path_of(prefix, ".background.fa")
-    write_shuffled(path_of(prefix, ".h5"), sequences, seed=seed)
+    write_shuffled(archive or path_of(prefix, ".h5"), sequences, seed=seed)
     background = replace(
-        options,
+        request,
         sequences=str(sequences),
         regions=None,
         prefix=path_of(prefix, ".background"),
-        formats=("h5",),
+        settings=replace(request.settings, formats=("h5",)),
         resume=False,
         multiqc=False,
     )
@@ -54,7 +62,7 @@ def explain_shuffled(
 
 
 def explain_unpruned(
-    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest
+    request: RunRequest, command: Sequence[str], progress: Progress, stop: StopRequest
 ) -> Path | None:
     """Explain the windows of the highest scores again, without pruning: ``PREFIX.unpruned.h5``.
 
@@ -63,28 +71,25 @@ def explain_unpruned(
     Path or None
         None where the run wasn't pruned, or its sequences were a stream, which can't be read twice.
     """
-    pruning = options.pruning
-    is_plain = pruning.positive == 0 and not pruning.negative and not pruning.automatic
-    if is_plain or is_pipe(options.sequences):
+    if request.settings.is_plain or is_pipe(request.sequences):
         return None
-    prefix = options.prefix
+    prefix = request.prefix
     regions = path_of(prefix, ".top.narrowPeak")
     with ArchiveReader(path_of(prefix, ".h5")) as reader:
         best = np.zeros(reader.n_windows)
         for target in range(reader.n_targets):
             best = np.maximum(best, np.argsort(np.argsort(reader.column("score", target), kind="stable")))
-        top = np.argsort(-best, kind="stable")[:TOP]
+        top = np.argsort(-best, kind="stable")[:TOP_WINDOWS]
         sizes = reader.chrom_sizes
         with replacing(regions) as hidden, hidden.open("w", encoding="utf-8", newline="\n") as file:
             for window in reader.windows(top):
                 file.write(narrow_peak(window, sizes[window.chrom]))
+    plain = replace(request.settings, tile_overlap=None, prune=0.0, prune_negative=None, formats=("h5",))
     unpruned = replace(
-        options,
+        request,
         regions=str(regions),
-        tile_overlap=None,
-        pruning=Pruning(0.0),
         prefix=path_of(prefix, ".unpruned"),
-        formats=("h5",),
+        settings=plain,
         resume=False,
         multiqc=False,
     )

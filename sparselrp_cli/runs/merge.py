@@ -1,23 +1,21 @@
 """Shards of one run put together: the files of the whole run."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
+from sparselrp_cli.outputs.formats import standard_formats
 from sparselrp_cli.outputs.tables import read_skipped
-from sparselrp_cli.runs.manifest import difference, without_results
-from sparselrp_cli.runs.run_files import Results, RunSummary, path_of, write_results
-from sparselrp_cli.runs.shards import Shard
+from sparselrp_cli.runs.run_files import RunHeader, RunSummary, path_of, write_files
 from sparselrp_cli.runs.totals import Totals
-
-OF_A_SHARD = re.compile(r"([1-9]\d{0,8})/([1-9]\d{0,8})", re.ASCII)
+from sparselrp_cli.settings.kinds import Shard
+from sparselrp_cli.settings.manifest import Manifest, Outcome, difference
+from sparselrp_cli.settings.reading import WrongValueError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +24,8 @@ class _Piece:
 
     reader: ArchiveReader
     shard: Shard
+    manifest: Manifest
+    outcome: Outcome
 
     @property
     def path(self) -> Path:
@@ -36,39 +36,15 @@ class _Piece:
         return path_of(self.path.with_suffix(""), ".skipped.tsv")
 
     @property
-    def agreement(self) -> dict[str, float] | None:
-        """With float32, where it was measured."""
-        accounting = self.reader.manifest.get("accounting")
-        found = accounting.get("agreement_with_float32") if isinstance(accounting, dict) else None
-        return found if isinstance(found, dict) else None
-
-    def manifest(self) -> dict[str, Any]:
-        """Give what identifies the run, without what differs between shards."""
-        found = without_results(self.reader.manifest)
-        own = ("shard", "formats", "overlap")
-        models = "models" if "models" in found else "model"
-        wanted: dict[str, type | tuple[type, ...]] = {"inputs": dict, models: (dict, list), "runtime": dict}
-        if not all(isinstance(found.get(key), kind) for key, kind in wanted.items()):
-            raise self.damaged()
-        return {**found, "settings": {k: v for k, v in found["settings"].items() if k not in own}}
-
-    def count(self, what: str) -> int:
-        """Give a count of the shard's manifest."""
-        counts = self.reader.manifest.get("counts")
-        number = counts.get(what) if isinstance(counts, dict) else None
-        if not isinstance(number, int):
-            raise self.damaged()
-        return number
-
-    def damaged(self) -> InputError:
-        """Make the error of a manifest that isn't one."""
-        return InputError(f"{self.path}: its manifest is damaged; copy it again, or run the shard again")
+    def whole(self) -> Manifest:
+        """What identifies the run, without what differs between its shards."""
+        return replace(self.manifest, settings=self.manifest.settings.without_shard(), outcome=None)
 
 
 def merge(
     archives: Sequence[Path],
     prefix: Path,
-    formats: Sequence[str] | None,
+    formats: Sequence[str],
     overlap: str,
     command: Sequence[str],
 ) -> RunSummary:
@@ -80,8 +56,8 @@ def merge(
     ----------
     archives : sequence of Path
         ``SHARD.h5``, each with its ``SHARD.skipped.tsv``.
-    formats : sequence of str or None
-        None takes what `attribute` would.
+    formats : sequence of str
+        If empty, what `attribute` would write.
 
     Raises
     ------
@@ -96,33 +72,36 @@ def merge(
         for piece in pieces:
             if piece.path.resolve() == path_of(prefix, ".h5").resolve():
                 raise InputError(f"{piece.path} is a shard and would be replaced; choose another --output")
+        _require_one_run(pieces)
         first = pieces[0]
-        manifest = first.manifest()
-        _require_one_run(pieces, manifest)
-        tracks = "bigwig" if "regions" in manifest["inputs"] else "bedgraph"
-        manifest["settings"] |= {"overlap": overlap, "formats": list(formats or ("h5", tracks))}
-        reader = first.reader
+        whole, reader = first.whole, first.reader
+        wanted = tuple(formats or standard_formats(on_genome=whole.on_genome))
+        manifest = replace(whole, settings=replace(whole.settings, overlap=overlap, formats=wanted))
         shape = ArchiveShape(
             reader.window_length, tuple(reader.target_names), reader.dtype.name, reader.has_spread
         )
         totals = Totals(
             shape.target_names,
-            ambiguous=sum(piece.count("ambiguous_bases") for piece in pieces),
-            agreement=next(filter(None, (piece.agreement for piece in pieces)), None),
+            ambiguous=sum(piece.outcome.ambiguous_bases for piece in pieces),
+            agreement=next(filter(None, (piece.outcome.agreement for piece in pieces)), None),
         )
         if not any(piece.reader.n_windows for piece in pieces):
             raise InputError("none of the shards has a window; see their .skipped.tsv for the reasons")
-        results = Results(prefix, shape, manifest, reader.chrom_sizes, totals, command)
-        return write_results(results, _blocks(pieces, shape, path_of(prefix, ".h5")))
+        header = RunHeader(prefix, shape, manifest, reader.chrom_sizes, totals, command)
+        return write_files(header, _blocks(pieces, shape, path_of(prefix, ".h5")))
 
 
 def _piece(reader: ArchiveReader) -> _Piece:
-    settings = reader.manifest.get("settings")
-    text = settings.get("shard") if isinstance(settings, dict) else None
-    found = OF_A_SHARD.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    try:
+        manifest = Manifest.from_json(reader.manifest)
+    except WrongValueError as error:
+        raise InputError(
+            f"{reader.path}: its manifest is damaged ({error}); copy it again, or run the shard again"
+        ) from error
+    shard, outcome = manifest.settings.shard, manifest.outcome
+    if shard is None or outcome is None:
         raise InputError(f"{reader.path} isn't a shard; give what `sparselrp attribute --shard I/N` wrote")
-    return _Piece(reader, Shard(int(found[1]), int(found[2])))
+    return _Piece(reader, shard, manifest, outcome)
 
 
 def _ordered(pieces: Sequence[_Piece]) -> list[_Piece]:
@@ -146,9 +125,10 @@ def _ordered(pieces: Sequence[_Piece]) -> list[_Piece]:
     return [by_index[i] for i in sorted(by_index)]
 
 
-def _require_one_run(pieces: Sequence[_Piece], manifest: dict[str, Any]) -> None:
+def _require_one_run(pieces: Sequence[_Piece]) -> None:
+    first = pieces[0].whole.to_json()
     for piece in pieces[1:]:
-        if other := difference(manifest, piece.manifest()):
+        if other := difference(first, piece.whole.to_json()):
             raise InputError(
                 f"{piece.path} is of another run than {pieces[0].path}: {other}; make the shards with"
                 " the same inputs and options"
@@ -164,7 +144,7 @@ def _blocks(
     packer = Packer(shape, path)
     for piece in pieces:
         lines = list(read_skipped(piece.skipped))
-        if len(lines) != piece.count("skipped"):
+        if len(lines) != piece.outcome.skipped:
             raise OutputError(f"{piece.skipped} doesn't belong to {piece.path}; copy both again")
         yield None, lines
         for rows in piece.reader.chunks(shape.block_rows):

@@ -1,53 +1,37 @@
 """The models of a run, loaded and ready to explain windows as one."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
+from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.loaded import capture_model, output_names
 from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
+from sparselrp_cli.relevance.choices import DTYPES, REDUCED
 from sparselrp_cli.relevance.ensemble import EnsembleExplainer
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.precision import agreement
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
 from sparselrp_cli.runs.composite_file import find_composite
-from sparselrp_cli.runs.manifest import ModelRecord
 from sparselrp_cli.sequences.source import Batch
+from sparselrp_cli.settings.manifest import Manifest, ModelEntry
+from sparselrp_cli.settings.run import RunSettings
 
 logger = logging.getLogger("sparselrp")
 
-DTYPES = {
-    "float32": torch.float32,
-    "tf32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float64": torch.float64,
-}
-REDUCED = ("tf32", "bfloat16")
-"""Types whose error is measured and reported."""
-
 
 @dataclass(frozen=True, slots=True)
-class ExplainOptions:
-    """How the models are explained; see the help of `sparselrp attribute` for each."""
-
-    targets: tuple[str, ...]
-    composite: str
-    pruning: Pruning
-    average_strands: bool
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
+class PreparedModel:
     """A model, ready to be explained.
 
     Attributes
@@ -57,6 +41,8 @@ class Member:
     model : LoadedModel
     explainer : Explainer
     windows : WindowExplainer
+    exact : WindowExplainer or None
+        The same in float32, where the run has reduced precision.
     """
 
     label: str
@@ -64,12 +50,18 @@ class Member:
     explainer: Explainer
     windows: WindowExplainer
     exact: WindowExplainer | None = None
-    """The same in float32, where the run has reduced precision."""
+
+
+def pruning_of(settings: RunSettings) -> Pruning:
+    """Give how layers are pruned."""
+    if isinstance(settings.prune, str) or isinstance(settings.prune_negative, str):
+        return Pruning(0.0, automatic=True, redistribute=settings.redistribute)
+    return Pruning(settings.prune, settings.prune_negative, redistribute=settings.redistribute)
 
 
 def prepare_all(
-    requests: Sequence[ModelRequest], options: ExplainOptions, device: torch.device
-) -> list[Member]:
+    requests: Sequence[ModelRequest], settings: RunSettings, device: torch.device
+) -> list[PreparedModel]:
     """Load the models, and make sure that they can be explained as one.
 
     Raises
@@ -78,23 +70,23 @@ def prepare_all(
         Of several models, with the number and name of the one that it is about.
     """
     several = len(requests) > 1
-    models: list[tuple[str, LoadedModel]] = []
+    loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
         with _naming(f"model {number}" if several else ""):
             model = load_model(request)
-        models.append((f"model {number} ('{model.name}')", model))
-    _require_one_window(models)
-    members: list[Member] = []
-    for label, model in models:
+        loaded.append((f"model {number} ('{model.name}')", model))
+    _require_one_window(loaded)
+    models: list[PreparedModel] = []
+    for label, model in loaded:
         with _naming(label if several else ""):
-            members.append(prepare(options, label, model, device))
-        _require_same_targets(members[0], members[-1])
+            models.append(prepare(settings, label, model, device))
+        _require_same_targets(models[0], models[-1])
     if several:
-        logger.info("%d models, averaged: %s", len(models), ", ".join(model.name for _, model in models))
-    return members
+        logger.info("%d models, averaged: %s", len(loaded), ", ".join(model.name for _, model in loaded))
+    return models
 
 
-def prepare(options: ExplainOptions, label: str, model: LoadedModel, device: torch.device) -> Member:
+def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch.device) -> PreparedModel:
     """Make a model ready to be explained; `label` is for messages.
 
     Raises
@@ -104,21 +96,21 @@ def prepare(options: ExplainOptions, label: str, model: LoadedModel, device: tor
     """
     graph = capture_model(model)
     names = output_names(model, graph)
-    targets = _targets(options.targets, TargetParser(graph.outputs, names))
+    targets = _targets(settings.targets, TargetParser(graph.outputs, names))
     graph, undone = undo_ends(graph)
     for note in undone:
         logger.info("%s: %s", label or model.name, note)
 
     def explaining(dtype: torch.dtype) -> WindowExplainer:
         explainer = Explainer(
-            graph.to(device, dtype), targets, names, find_composite(options.composite), options.pruning,
+            graph.to(device, dtype), targets, names, find_composite(settings.composite), pruning_of(settings),
             base_axis=model.layout.base_axis,
         )  # fmt: skip
-        return WindowExplainer(explainer, model.layout, average_strands=options.average_strands)
+        return WindowExplainer(explainer, model.layout, average_strands=settings.reverse_complement)
 
-    windows = explaining(DTYPES[options.dtype])
-    exact = explaining(torch.float32) if options.dtype in REDUCED else None
-    return Member(label, model, windows.explainer, windows, exact)
+    windows = explaining(getattr(torch, DTYPES[settings.dtype]))
+    exact = explaining(torch.float32) if settings.dtype in REDUCED else None
+    return PreparedModel(label, model, windows.explainer, windows, exact)
 
 
 @contextmanager
@@ -142,7 +134,7 @@ def _require_one_window(models: Sequence[tuple[str, LoadedModel]]) -> None:
             )
 
 
-def _require_same_targets(first: Member, other: Member) -> None:
+def _require_same_targets(first: PreparedModel, other: PreparedModel) -> None:
     """Stop where two models would explain different things under one name."""
     for ours, theirs in zip(first.explainer.targets, other.explainer.targets, strict=True):
         if ours.name != theirs.name:
@@ -158,9 +150,9 @@ def _require_same_targets(first: Member, other: Member) -> None:
             )
 
 
-def _tasks(member: Member, target: Target) -> str:
+def _tasks(model: PreparedModel, target: Target) -> str:
     """Name the task of each term of a target; nothing where the model doesn't name its tasks."""
-    tasks = [(member.explainer.names[term.output].tasks, term.task) for term in target.terms]
+    tasks = [(model.explainer.names[term.output].tasks, term.task) for term in target.terms]
     return "-".join(names[task] for names, task in tasks if names and task is not None)
 
 
@@ -171,40 +163,73 @@ def _targets(texts: Sequence[str], parser: TargetParser) -> list[Target]:
     return [parser.parse(text) for text in dict.fromkeys(texts)]
 
 
-def averaged(members: Sequence[WindowExplainer]) -> WindowExplainer | EnsembleExplainer:
-    return EnsembleExplainer(members) if len(members) > 1 else members[0]
+def averaged(explainers: Sequence[WindowExplainer]) -> WindowExplainer | EnsembleExplainer:
+    """Give what explains windows as the mean of the models."""
+    return EnsembleExplainer(explainers) if len(explainers) > 1 else explainers[0]
 
 
-def batch_size(member: Member) -> int:
+def batch_size(model: PreparedModel) -> int:
     """Choose how many windows of a model are explained at once."""
 
     def trial(count: int) -> None:
-        bases = np.arange(count * member.model.window).reshape(count, 1, -1) % 4
+        bases = np.arange(count * model.model.window).reshape(count, 1, -1) % 4
         one_hot = (bases == np.arange(4)[:, None]).astype(np.uint8)
-        member.windows.explain(one_hot, [False] * count)
+        model.windows.explain(one_hot, [False] * count)
 
-    return automatic_batch_size(member.explainer.graph, trial)
+    return automatic_batch_size(model.explainer.graph, trial)
 
 
 def measure_agreement(
-    members: Sequence[Member], batch: Batch, explained: ExplainedWindows, dtype: str
+    models: Sequence[PreparedModel], batch: Batch, explained: ExplainedWindows, dtype: str
 ) -> dict[str, float]:
     """Compare with float32, and say how far off it is."""
     reverse = [w.strand == "-" for w in batch.windows]
     allow_tf32(False)
-    exact = averaged([m.exact for m in members if m.exact is not None])
-    found = agreement(explained, exact.explain, batch.one_hot, reverse)
+    exact = averaged([m.exact for m in models if m.exact is not None])
+    agreed = agreement(explained, exact.explain, batch.one_hot, reverse)
     allow_tf32(dtype == "tf32")
-    logger.info("%s: %s", dtype, found.describe())
-    return asdict(found)
+    logger.info("%s: %s", dtype, agreed.describe())
+    return asdict(agreed)
 
 
-def record(member: Member) -> ModelRecord:
-    """Describe a model for the manifest."""
-    layout = member.model.layout
-    return ModelRecord(
-        name=member.model.name,
-        files=member.model.files,
-        input={"alphabet": layout.alphabet, "layout": layout.layout},
-        rules={name: rule.describe() for name, rule in member.explainer.rules.items()},
+def manifest_of(
+    models: Sequence[PreparedModel], inputs: Mapping[str, str], asked: RunSettings, batch_size: int
+) -> Manifest:
+    """Say what identifies the run: no times, no host, and no number of threads, so that equal runs agree.
+
+    Parameters
+    ----------
+    inputs : mapping of role to path
+        ``sequences`` and, where there are any, ``regions``.
+    asked : RunSettings
+        As the user gave them; what they leave open is filled in.
+    batch_size : int
+        In windows.
+    """
+    first, pruning = models[0], pruning_of(asked)
+    settled = replace(
+        asked,
+        targets=tuple(target.name for target in first.explainer.targets),
+        window=first.model.window,
+        prune_negative="auto" if pruning.automatic else pruning.proportion_negative,
+        formats=asked.wanted_formats(on_genome="regions" in inputs),
+        batch_size=batch_size,
+        device=first.explainer.graph.device.type,
+    )
+    return Manifest(
+        inputs={role: FileEntry.of(path) for role, path in inputs.items()},
+        models=tuple(map(_entry, models)),
+        settings=settled,
+        torch=torch.__version__,
+    )
+
+
+def _entry(model: PreparedModel) -> ModelEntry:
+    layout = model.model.layout
+    return ModelEntry(
+        name=model.model.name,
+        files=tuple(map(FileEntry.of, model.model.files)),
+        alphabet=layout.alphabet,
+        layout=layout.layout,
+        rules={name: rule.describe() for name, rule in model.explainer.rules.items()},
     )

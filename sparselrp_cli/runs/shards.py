@@ -3,17 +3,7 @@
 from dataclasses import dataclass
 
 from sparselrp_cli.errors import InputError
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """Part `index` of `of`, counted from 1."""
-
-    index: int
-    of: int
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.of}"
+from sparselrp_cli.settings.kinds import Shard
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Sums over all windows, for the log and the manifest; they depend on the rows of an archive alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from sparselrp_cli.outputs.archive.blocks import Block
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING, Doubles
+from sparselrp_cli.settings.manifest import Outcome
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class Totals:
         The largest conservation error, that of `worst_window`.
     sums : dict of str to ndarray of float64, shape (T,)
         Sums over windows of the accounting columns and, of several models, of ``score_sd``.
-    agreement : dict of str to float, or None
+    agreement : mapping of str to float, or None
         With float32, of a run in reduced precision.
     """
 
@@ -33,7 +34,7 @@ class Totals:
     largest_error: float = 0.0
     worst_window: str = ""
     sums: dict[str, Doubles] = field(default_factory=dict)
-    agreement: dict[str, float] | None = None
+    agreement: Mapping[str, float] | None = None
 
     def add(self, block: Block) -> None:
         """Count the windows of a block."""
@@ -47,16 +48,18 @@ class Totals:
             self.largest_error = float(errors[worst])
             self.worst_window = block.names[worst]
 
-    def summary(self) -> dict[str, Any]:
-        """Give means per target, and the largest conservation error."""
+    def outcome(self) -> Outcome:
+        """Give what was counted, and means per target."""
         count = max(self.windows, 1)
         means = {
             target: {f"mean_{name}": float(total[i] / count) for name, total in self.sums.items()}
             for i, target in enumerate(self.targets)
         }
-        reduced = {} if self.agreement is None else {"agreement_with_float32": self.agreement}
-        return {**reduced, "targets": means, "largest_conservation_error": self.largest_error}
-
-    def counts(self) -> dict[str, int]:
-        """Give what was counted."""
-        return {"windows": self.windows, "skipped": self.skipped, "ambiguous_bases": self.ambiguous}
+        return Outcome(
+            windows=self.windows,
+            skipped=self.skipped,
+            ambiguous_bases=self.ambiguous,
+            means=means,
+            largest_error=self.largest_error,
+            agreement=self.agreement,
+        )

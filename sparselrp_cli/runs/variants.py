@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -15,14 +14,14 @@ from sparselrp_cli.outputs.archive.rows import Doubles
 from sparselrp_cli.outputs.difference import Change, Differences, difference
 from sparselrp_cli.outputs.tables import Table
 from sparselrp_cli.outputs.tracks import write_bigwig
-from sparselrp_cli.runs.attribute import AttributeOptions, Progress, attribute
+from sparselrp_cli.runs.attribute import Progress, RunRequest, attribute
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.source import VariantSource
 from sparselrp_cli.sequences.variants import Variant
+from sparselrp_cli.sequences.windows import ALLELES
 
-ALLELES: tuple[Literal["ref"], Literal["alt"]] = ("ref", "alt")
 VARIANT = ("chrom", "pos", "id", "ref", "alt")
 NUMBERS = (
     "score_ref", "score_alt", "score_difference", "site_ref", "site_alt", "largest_difference", "largest_pos",
@@ -50,7 +49,7 @@ class VariantSummary:
 
 
 def explain_variants(
-    options: AttributeOptions, command: Sequence[str], progress: Progress, stop: StopRequest
+    request: RunRequest, command: Sequence[str], progress: Progress, stop: StopRequest
 ) -> VariantSummary:
     """Explain both alleles of every variant, and write the table and the track of their differences.
 
@@ -59,32 +58,33 @@ def explain_variants(
 
     Parameters
     ----------
-    options : AttributeOptions
-        `regions` is the VCF.
+    request : RunRequest
+        Its `regions` are the VCF.
 
     Raises
     ------
     SparselrpError
         Nothing is left under a final name that isn't complete.
     """
-    if options.regions is None:
+    if request.regions is None:
         raise ValueError("the VCF is missing")
     for allele in ALLELES:
-        prefix = path_of(options.prefix, f".{allele}")
-        attribute(replace(options, allele=allele, prefix=prefix, formats=("h5",)), command, progress, stop)
+        settings = replace(request.settings, allele=allele, formats=("h5",))
+        of_allele = replace(request, prefix=path_of(request.prefix, f".{allele}"), settings=settings)
+        attribute(of_allele, command, progress, stop)
     with ExitStack() as stack:
         ref, alt = (
-            stack.enter_context(ArchiveReader(path_of(options.prefix, f".{allele}.h5"))) for allele in ALLELES
+            stack.enter_context(ArchiveReader(path_of(request.prefix, f".{allele}.h5"))) for allele in ALLELES
         )
-        genome = stack.enter_context(Genome(options.sequences))
-        source = VariantSource(genome, options.regions, ref.window_length, "ref")
-        return _compare(options, ref, alt, source)
+        genome = stack.enter_context(Genome(request.sequences))
+        source = VariantSource(genome, request.regions, ref.window_length, "ref")
+        return _compare(request, ref, alt, source)
 
 
 def _compare(
-    options: AttributeOptions, ref: ArchiveReader, alt: ArchiveReader, source: VariantSource
+    request: RunRequest, ref: ArchiveReader, alt: ArchiveReader, source: VariantSource
 ) -> VariantSummary:
-    table, skipped_table = (path_of(options.prefix, name) for name in (".variants.tsv", ".skipped.tsv"))
+    table, skipped_table = (path_of(request.prefix, name) for name in (".variants.tsv", ".skipped.tsv"))
     several = len(ref.target_names) > 1
     changes: list[Change] = []
     skipped, first_reason = 0, ""
@@ -107,9 +107,9 @@ def _compare(
         raise OutputError(f"{alt.path} and {ref.path} are of another VCF; run again without --resume")
     differences = Differences(ref, alt, changes)
     names = [f".{name}" for name in target_file_names(ref.target_names)] if several else [""]
-    tracks = [path_of(options.prefix, f".difference{name}.bw") for name in names]
+    tracks = [path_of(request.prefix, f".difference{name}.bw") for name in names]
     for target, track in enumerate(tracks):
-        write_bigwig(differences, track, options.overlap, target)
+        write_bigwig(differences, track, request.settings.overlap, target)
     return VariantSummary(len(changes), skipped, first_reason, (table, skipped_table, *tracks))
 
 
@@ -127,7 +127,7 @@ def _write_rows(
         place = [*_columns(variant), str(start), str(start + length)]
         for target, name in enumerate(ref.target_names):
             score_ref, score_alt = (float(score[i]) for score in scores[target])
-            before, after = (found[i] for found in maps[target])
+            before, after = (of_allele[i] for of_allele in maps[target])
             moved = difference(before, after, change)
             largest = int(np.abs(moved).argmax())
             numbers = (score_ref, score_alt, score_alt - score_ref, *_of_site(before, after, change))

@@ -16,8 +16,8 @@ from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
 from sparselrp_cli.sequences.regions import Region, read_regions
 from sparselrp_cli.sequences.text import is_pipe
-from sparselrp_cli.sequences.variants import Allele, Variant, read_variants, why_not, window_sequence
-from sparselrp_cli.sequences.windows import Skipped, Window, around, count_tiles, tiles
+from sparselrp_cli.sequences.variants import Variant, read_variants, why_not, window_sequence
+from sparselrp_cli.sequences.windows import Allele, Skipped, Window, around, count_tiles, tiles
 
 logger = logging.getLogger("sparselrp")
 

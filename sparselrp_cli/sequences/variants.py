@@ -3,13 +3,12 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.text import display_name, is_pipe, numbered_lines, open_lines
-
-Allele = Literal["ref", "alt"]
+from sparselrp_cli.sequences.windows import Allele
 
 _LONGEST_LINE = 1 << 28  # a line holds the genotypes of every sample
 _COLUMNS = 5

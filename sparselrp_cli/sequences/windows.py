@@ -2,14 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Allele = Literal["ref", "alt"]
+ALLELES: tuple[Allele, ...] = get_args(Allele)
+"""What a window around a variant holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch that is scored, 0-based half-open; it may hang over the ends of its chromosome.
+    """A stretch of a chromosome that is scored, 0-based half-open; it may hang over the chromosome's ends.
 
     Attributes
     ----------
+    chrom : str
+    start, end : int
+        In bp; `start` may be negative and `end` beyond the chromosome.
+    name : str
+    strand : str
+        ``+``, ``-`` or ``.``.
     index : int
         Which region or record of the input it comes from, counted from 0.
     """
@@ -23,15 +34,9 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Window):
     """A region, or a part of a record, that isn't scored, and why; its place is as the input gives it."""
 
-    chrom: str
-    start: int
-    end: int
-    name: str
-    strand: str
-    index: int
     reason: str
 
 

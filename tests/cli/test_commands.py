@@ -1,6 +1,5 @@
 """The commands as users call them: files, exit codes, and one clear line for each mistake."""
 
-import csv
 import gzip
 import json
 import os
@@ -16,6 +15,7 @@ import numpy as np
 import pyBigWig
 import pytest
 import torch
+from helpers.commands import attribute, error_line, left_behind, table, write
 from helpers.tiny_net import MODEL, WINDOW, TinyNet
 from torch import nn
 
@@ -23,47 +23,6 @@ from sparselrp_cli.cli.main import run
 
 ROOT = Path(__file__).parents[2]
 SUHW = ROOT / "models" / "suhw-dm3"
-
-
-@pytest.fixture(scope="module")
-def genome(tmp_path_factory) -> Path:
-    """Two chromosomes of 300 and 90 bp; chr2 begins with N."""
-    rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("genome") / "genome.fa"
-    first = "".join(rng.choice(list("ACGTacgt"), 300))
-    second = "N" * 20 + "".join(rng.choice(list("ACGT"), 70))
-    path.write_text(f">chr1 the first\n{first[:150]}\n{first[150:]}\n>chr2\n{second}\n")
-    return path
-
-
-@pytest.fixture
-def peaks(tmp_path) -> Path:
-    path = tmp_path / "peaks.bed"
-    path.write_text(
-        "track name=peaks\nchr1\t100\t140\ta\t0\t+\nchr1\t110\t150\tb\t0\t-\nchr1\t-0\t10\tleft\n"
-        "chr2\t60\t90\tright\t1\t.\nchr7\t5\t9\tnowhere\n".replace("-0", "0")
-    )
-    return path
-
-
-def attribute(*arguments: object) -> int:
-    return run(["attribute", *map(str, arguments)])
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open() as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
-
-
-def error_line(capsys) -> str:
-    """The one line that a failure prints."""
-    lines = [line for line in capsys.readouterr().err.splitlines() if "error:" in line.lower()]
-    assert len(lines) == 1
-    return lines[0]
-
-
-def left_behind(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir())
 
 
 def test_a_run_writes_every_file_of_the_contract(genome, peaks, tmp_path):
@@ -339,11 +298,6 @@ def test_a_damaged_model_folder_is_one_line(tmp_path, capsys, change, message):
     assert message in error_line(capsys)
 
 
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
-
-
 @pytest.mark.parametrize(
     ("case", "message"),
     [
@@ -445,7 +399,7 @@ def test_help_imports_nothing_heavy():
 def test_standard_input_gives_the_same_as_a_file(tmp_path, genome):
     command = [sys.executable, "-c", "from sparselrp_cli.cli.main import main; main()", "attribute"]
     options = ["-m", MODEL, "-t", "0", "-q", "-o"]
-    subprocess.run([*command, str(genome), *options, str(tmp_path / "file")], check=True)
+    assert attribute(genome, *options, tmp_path / "file") == 0
     with genome.open("rb") as stream:
         subprocess.run([*command, "-", *options, str(tmp_path / "pipe")], check=True, stdin=stream)
     assert (tmp_path / "pipe.windows.tsv").read_bytes() == (tmp_path / "file.windows.tsv").read_bytes()

@@ -48,6 +48,15 @@ class Sum(nn.Module):
         return self.head(x.flatten(1))
 
 
+class Nothing(Sum):
+    """Looks at nothing, whatever its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.no_grad():
+            self.head.weight.zero_()
+
+
 @pytest.fixture
 def archives(tmp_path):
     rng = np.random.default_rng(0)
@@ -114,6 +123,19 @@ def test_faithfulness_stands_beside_a_random_order(archives, tmp_path):
         "out.evaluation.tsv", "out.per-window.tsv", "out.differences.tsv", "out.curves.tsv",
         "out.randomisation.tsv", "out.evaluation.json", "out.evaluation.svg", "out.curves.svg",
     }  # fmt: skip
+
+
+def test_a_model_that_looks_at_nothing_has_no_agreement_and_the_curves_of_a_random_order(archives, tmp_path):
+    """Warnings of numpy would be errors here."""
+    none = archives("none", "Nothing", "-p", "0")
+    model = ("-m", f"{__file__}:Nothing", "--faithfulness", "1", "--strands", "--randomise")
+    table, prefix = evaluated(tmp_path, none, *model)
+    assert np.isnan(table.loc["none", "strand_agreement"])
+    assert table.loc["none", "zero_share"] == 1
+    assert table.loc["none", "deletion_drop"] == table.loc["random order", "deletion_drop"] == 0
+    randomised = pd.read_csv(f"{prefix}.randomisation.tsv", sep="\t")
+    assert len(randomised)
+    assert randomised[["correlation", "sd_over_draws", "correlation_of_magnitudes"]].isna().all(axis=None)
 
 
 def test_every_target_has_its_rows_and_equal_calls_give_equal_files(archives, tmp_path):

@@ -31,7 +31,7 @@ def test_the_numbers_of_the_definitions():
 
 
 @given(maps, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_ranking_metrics_are_their_definitions_by_counting(values, data):
     a = np.array(values, float)
     m = np.array(data.draw(st.lists(st.booleans(), min_size=len(a), max_size=len(a))))
@@ -62,6 +62,57 @@ def test_without_relevance_there_is_no_number():
     assert np.isnan(relevance_mass_accuracy(zero, m))
     assert np.isnan(rank_correlation(zero, np.arange(4.0)))
     assert rank_correlation(np.array([1, 2, 9]), np.array([0, 5, 6])) == pytest.approx(1)
+
+
+LENGTH, SITES = 20, np.arange(20) < 5
+ZERO, CONSTANT, NEGATIVE = np.zeros(LENGTH), np.full(LENGTH, 0.1), np.full(LENGTH, -0.1)
+ONE_INSIDE, ONE_OUTSIDE = np.eye(LENGTH)[2], np.eye(LENGTH)[9]
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (relevance_mass_accuracy, (NAN, 0.25, NAN, 1.0, 0.0)),
+        # Of the five highest a quarter by chance; else one, and four of the nineteen that are equal.
+        (relevance_rank_accuracy, (0.25, 0.25, 0.25, (1 + 4 * 4 / 19) / 5, (4 * 5 / 19) / 5)),
+        # The one is above all fifteen outside, the others equal to them; or all five are below one.
+        (auroc, (0.5, 0.5, 0.5, (15 + 4 * 7.5) / 75, 5 * 14 * 0.5 / 75)),
+        (average_precision, (0.25, 0.25, 0.25, 0.2 * 1 + 0.8 * 0.25, 0.25)),
+        (gini, (NAN, 0.0, 0.0, 0.95, 0.95)),
+        (complexity, (NAN, np.log(20), np.log(20), 0.0, 0.0)),
+        (lambda a: rank_correlation(a, np.arange(20.0)), (NAN, NAN, NAN, None, None)),
+    ],
+    ids=["mass", "rank_accuracy", "auroc", "auprc", "gini", "complexity", "correlation"],
+)
+def test_flat_maps_and_those_of_one_base_have_the_right_value_or_none(metric, expected):
+    takes_sites = metric in (relevance_mass_accuracy, relevance_rank_accuracy, auroc, average_precision)
+    for a, value in zip((ZERO, CONSTANT, NEGATIVE, ONE_INSIDE, ONE_OUTSIDE), expected, strict=True):
+        found = metric(a, SITES) if takes_sites else metric(a)
+        if value is not None:
+            assert found == pytest.approx(value, nan_ok=True)
+            assert not np.signbit(found) or np.isnan(found)
+        found32 = metric(a.astype(np.float32), SITES) if takes_sites else metric(a.astype(np.float32))
+        assert found32 == pytest.approx(found, nan_ok=True)
+
+
+def test_the_correlation_with_a_map_of_one_base_is_that_of_its_place():
+    """Pearson's correlation of the ranks: those of the map are two values."""
+    ranks = np.arange(20.0)
+    other = np.where(np.arange(20) == 9, 20, 10.0)
+    assert rank_correlation(ONE_OUTSIDE, ranks) == pytest.approx(np.corrcoef(other, ranks)[0, 1])
+
+
+@pytest.mark.parametrize("flat", [ZERO, CONSTANT, NEGATIVE])
+def test_the_curves_of_a_flat_map_are_those_of_a_random_order(flat):
+    weights = np.random.default_rng(3).random(LENGTH)
+    window, backgrounds = np.zeros((4, LENGTH), np.uint8), np.zeros((5, 4, LENGTH), np.uint8)
+    window[0], backgrounds[:, 1] = 1, 1
+    drawn = [
+        curves(window, a, backgrounds, weighted(weights), np.random.default_rng(0)) for a in (flat, ZERO)
+    ]
+    np.testing.assert_array_equal(drawn[0].deletion, drawn[1].deletion)
+    np.testing.assert_array_equal(drawn[0].insertion, drawn[1].insertion)
 
 
 def weighted(weights):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sparselrp_cli.files.names import field, target_file_name, target_file_names
 
-law = settings(deadline=None, derandomize=True, max_examples=300)
+law = settings(max_examples=300)
 
 
 @pytest.mark.parametrize(

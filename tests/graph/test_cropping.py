@@ -1,5 +1,7 @@
 """Cropping to the receptive field: the same explanation, from less of the network."""
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -82,6 +84,7 @@ AXES = {"dense": "NPT"}
 POSITIONS = [(0, 1), (30, 31), (17, 25), (-1, 0)]
 
 
+@functools.cache
 def draw(kind: str, seed: int):
     torch.manual_seed(seed)
     net = NETWORKS[kind]().double()

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from sparselrp_cli.outputs.archive import ACCOUNTING, ArchivedWindow, ArchiveRows, ArchiveWriter
+from helpers.manifests import manifest as a_manifest
+from sparselrp_cli.outputs.archive import ACCOUNTING, ArchiveRows, ArchiveWriter
+from sparselrp_cli.sequences.windows import Window
 
 SIZES = {"chr2": 60, "chr10": 45, "empty": 7, "chr1": 50}
 
@@ -10,7 +12,7 @@ SIZES = {"chr2": 60, "chr10": 45, "empty": 7, "chr1": 50}
 def windows_at(places, length):
     """Windows at (chrom, start), named and numbered in their order."""
     return [
-        ArchivedWindow(chrom, start, start + length, f"peak_{i}", "+-."[i % 3], 2 * i)
+        Window(chrom, start, start + length, f"peak_{i}", "+-."[i % 3], 2 * i)
         for i, (chrom, start) in enumerate(places)
     ]
 
@@ -63,5 +65,5 @@ def write_archive(path, rows, step=None, sizes=SIZES, manifest=None, dtype="floa
     with ArchiveWriter(path, window_length=length, target_names=names, dtype=dtype, spread=spread) as writer:
         for start in range(0, len(rows), step or max(1, len(rows))):
             writer.append(rows[start : start + (step or len(rows))])
-        writer.finish(sizes, manifest or {"schema_version": 1})
+        writer.finish(sizes, a_manifest().to_json() if manifest is None else manifest)
     return path

@@ -12,14 +12,15 @@ import numpy as np
 import pyfaidx
 import torch
 from Bio.bgzf import BgzfWriter
+from helpers.manifests import manifest
 from safetensors.torch import save_file
 
 from hostile.mutations import mutate, mutate_json
 from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.model.architectures import ARCHITECTURES
-from sparselrp_cli.model.loading import ModelRequest, load_model
-from sparselrp_cli.outputs.archive import ArchivedWindow, ArchiveReader, ArchiveRows, ArchiveWriter
-from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION
+from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveRows, ArchiveWriter
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING
 from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.tables import read_skipped
@@ -27,6 +28,9 @@ from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.merge import merge
 from sparselrp_cli.runs.recording import read_state
 from sparselrp_cli.sequences.source import open_source
+from sparselrp_cli.sequences.windows import Window
+from sparselrp_cli.settings.kinds import Shard
+from sparselrp_cli.settings.manifest import Outcome
 
 WINDOW = 24
 SPECS = [
@@ -36,15 +40,9 @@ SPECS = [
     ),
     ("bpnet", {"filters": 3, "layers": 2, "stem_width": 5, "profile_width": 5, "trimming": 4}),
 ]
-MANIFEST = {
-    "schema_version": SCHEMA_VERSION,
-    "model": {"name": "m", "files": []},
-    "inputs": {"sequences": {"file": "g.fa"}, "regions": {"file": "r.bed"}},
-    "settings": {"shard": "1/1", "targets": ["t"], "overlap": "mean", "formats": ["h5"]},
-    "runtime": {"device": "cpu"},
-    "counts": {"windows": 6, "skipped": 0, "ambiguous_bases": 0},
-    "accounting": {"targets": {"t": {}}, "largest_conservation_error": 0},
-}
+MANIFEST = manifest(
+    outcome=Outcome(6, 0, 0, {"t": {}}, 0.0), shard=Shard(1, 1), targets=("t",), overlap="mean"
+).to_json()
 
 
 def make_seeds(folder: Path) -> None:
@@ -85,9 +83,7 @@ def make_seeds(folder: Path) -> None:
 
 def _write_archive(path: Path) -> None:
     rng = np.random.default_rng(0)
-    windows = [
-        ArchivedWindow("chr1", s, s + 20, f"w{s}", "+", i) for i, s in enumerate((-3, 0, 8, 8, 50, 95))
-    ]
+    windows = [Window("chr1", s, s + 20, f"w{s}", "+", i) for i, s in enumerate((-3, 0, 8, 8, 50, 95))]
     bases = rng.integers(0, 5, (6, 20))
     rows = ArchiveRows(
         windows, (bases[:, None] == np.arange(4)[:, None]).astype(np.uint8),

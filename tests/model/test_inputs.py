@@ -9,7 +9,8 @@ from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.loaded import capture_model
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.inputs import WithConstantInputs, hold_inputs
-from sparselrp_cli.model.loading import LoadedModel, ModelRequest, load_model
+from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import NONE, Pruning
 

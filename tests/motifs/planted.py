@@ -1,9 +1,10 @@
 """Archives of noise with planted sites."""
 
 import numpy as np
-from outputs.archives import write_archive
+from helpers.archives import write_archive
 
-from sparselrp_cli.outputs.archive import ACCOUNTING, ArchivedWindow, ArchiveRows
+from sparselrp_cli.outputs.archive import ACCOUNTING, ArchiveRows
+from sparselrp_cli.sequences.windows import Window
 
 LENGTH = 200
 SITES = ("TTGTTGCATACTTT", "GGCGCCATCTAG")
@@ -26,7 +27,7 @@ def planted_rows(n, sites=SITES, seed=0, spacing=LENGTH, sign=1):
         values[row, start : start + len(site)] += sign * rng.lognormal(0, 0.2)
         places.append((row, start, start + len(site)))
     one_hot = (codes[:, None] == np.arange(4)[:, None]).astype(np.uint8)
-    windows = [ArchivedWindow("chr", i * spacing, i * spacing + LENGTH, f"w{i}", "+", i) for i in range(n)]
+    windows = [Window("chr", i * spacing, i * spacing + LENGTH, f"w{i}", "+", i) for i in range(n)]
     maps = (one_hot * values[:, None])[None]
     accounts = {name: np.zeros((1, n)) for name in ACCOUNTING}
     accounts["score"][0] = values.sum(axis=1)

@@ -74,6 +74,19 @@ def test_the_bed_files_are_sorted_and_valid(found, name):
     assert all(0 <= int(row[4]) <= 1000 and row[5] in "+-." for row in rows)
 
 
+def test_hits_and_seqlets_have_the_known_name_and_the_colour_of_their_motif(found):
+    folder, _ = found
+    names = {m["name"]: m["matches"][0] for m in record(folder)["motifs"]}
+    known = {name: match["alt_name"] if match["q"] <= 0.05 else name for name, match in names.items()}
+    assert "planted" in known.values()
+    for kind, column in (("seqlets", 12), ("hits", 13)):
+        rows = [row for row in bed(folder / f"a.{kind}.bed") if row[column] != "."]
+        assert {row[3] for row in rows} == set(known.values())
+        assert all(row[3] == known[row[column]] for row in rows)
+        assert len({(row[8], row[column]) for row in rows}) == len(known)
+        assert (folder / f"a.{kind}.as").read_text().startswith(f"table {kind}\n")
+
+
 def test_hits_are_the_sites_with_their_strands(found):
     folder, places = found
     wanted = {(200 * row + start, 200 * row + end) for row, start, end in places}

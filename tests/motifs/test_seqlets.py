@@ -1,12 +1,15 @@
 """Seqlets: the null, p and q values, places."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from helpers.archives import write_archive
+from helpers.manifests import manifest
 from motifs.planted import planted_archive, planted_rows
-from outputs.archives import write_archive
 
 from sparselrp_cli.errors import InputError, OutputError
-from sparselrp_cli.motifs.null import fit_null, q_values, require_same_explanation
+from sparselrp_cli.motifs.null import NoNullError, fit_null, q_values, require_same_explanation
 from sparselrp_cli.motifs.seqlets import call_seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
 
@@ -66,6 +69,29 @@ def test_noise_alone_gives_hardly_a_seqlet(tmp_path):
         assert len(call_seqlets(reader, fit_null(background, "background", 1), 1)) <= 3
 
 
+def smooth_noise(path, seed, n=300, length=200):
+    """Noise in which neighbours are alike, as in maps of networks, and nothing to find."""
+    rows, _ = planted_rows(n, sites=(), seed=seed)
+    rng = np.random.default_rng(seed)
+    kernel = np.ones(9) / 3
+    values = np.stack([np.convolve(rng.normal(size=length), kernel, "same") for _ in range(n)])
+    smooth = replace(rows, hypothetical=(rows.one_hot * values[:, None])[None])
+    return write_archive(path, smooth, sizes={"chr": 10**6})
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_only_a_null_of_other_windows_is_calibrated_where_neighbours_are_alike(tmp_path, sign):
+    path, noise = (smooth_noise(tmp_path / f"{seed}.h5", seed) for seed in (3, 4))
+    with ArchiveReader(path) as reader, ArchiveReader(noise) as background:
+        nulls = {kind: fit_null(source, kind, sign) for kind, source in
+                 (("background", background), ("permuted", reader))}  # fmt: skip
+        called = {kind: len(call_seqlets(reader, null, sign)) for kind, null in nulls.items()}
+    assert nulls["background"].calibrated
+    assert not nulls["permuted"].calibrated
+    assert called["background"] <= 3
+    assert called["permuted"] > 30
+
+
 def test_a_site_in_two_windows_is_one_seqlet(tmp_path):
     rows, places = planted_rows(60)
     archive = write_archive(tmp_path / "once.h5", rows, sizes={"chr": 10**6})
@@ -78,8 +104,6 @@ def test_a_site_in_two_windows_is_one_seqlet(tmp_path):
 
 
 def _concatenated(rows):
-    from dataclasses import replace
-
     return replace(
         rows,
         windows=[*rows.windows, *rows.windows],
@@ -96,14 +120,23 @@ def test_too_few_segments_for_a_null_is_said(tmp_path):
         fit_null(reader, "permuted", 1)
 
 
+def test_without_any_relevance_there_is_no_null_and_that_is_said(tmp_path):
+    rows, _ = planted_rows(5)
+    path = write_archive(
+        tmp_path / "zero.h5", replace(rows, hypothetical=0 * rows.hypothetical), sizes={"chr": 10**6}
+    )
+    with ArchiveReader(path) as reader, pytest.raises(NoNullError, match=r"zero.h5: all relevance is zero"):
+        fit_null(reader, "background", 1)
+
+
 def test_a_background_of_other_options_is_refused(tmp_path):
     rows, _ = planted_rows(5)
-    manifests = [{"schema_version": 1, "model": {"name": "m"}, "settings": {"prune": p}} for p in (0, 0.25)]
+    made = {"ours": manifest(prune=0.0), "other": manifest(prune=0.25)}
     paths = [
-        write_archive(tmp_path / f"{i}.h5", rows, sizes={"chr": 10**6}, manifest=manifest)
-        for i, manifest in enumerate(manifests)
+        write_archive(tmp_path / f"{name}.h5", rows, sizes={"chr": 10**6}, manifest=of_run.to_json())
+        for name, of_run in made.items()
     ]
     with ArchiveReader(paths[0]) as ours, ArchiveReader(paths[1]) as other:
         assert require_same_explanation(ours, ours, 0) == 0
-        with pytest.raises(OutputError, match=r"made with prune 0\.25"):
+        with pytest.raises(OutputError, match=r"other\.h5 was made with prune 0\.25 and not 0\.0, unlike"):
             require_same_explanation(ours, other, 0)

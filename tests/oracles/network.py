@@ -36,23 +36,23 @@ class Rule:
 
 @dataclass(frozen=True)
 class Pruning:
-    """`mode` is "none", "lambda" or "masked" (PLRP-M); with `g` the proportion is automatic, `p` unused."""
+    """`mode` is "none", "lambda" or "masked" (PLRP-M); with `automatic` the `p` are unused."""
 
     mode: str = "none"
     p_plus: float = 0.0
     p_minus: float | None = None
     tau: float = 1e-3
-    g: float | None = None
+    automatic: bool = False
 
     @property
     def is_identity(self) -> bool:
         """Whether nothing may be pruned, and plain LRP must come out bit for bit."""
-        return self.mode == "none" or (self.g is None and self.p_plus == 0 and not self.p_minus)
+        return self.mode == "none" or (not self.automatic and self.p_plus == 0 and not self.p_minus)
 
     def keep(self, r: Vector) -> Mask:
         """The neurons kept."""
-        if self.g is not None:
-            return kept_automatic(r, self.g)
+        if self.automatic:
+            return kept_automatic(r)
         return kept_by_definition(r, self.p_plus, self.p_minus)
 
 
@@ -351,7 +351,7 @@ class _Walk:
         else:
             raise ValueError(f"unknown pruning {self.pruning.mode!r}")
         margin = 1.0
-        if self.pruning.g is None:
+        if not self.pruning.automatic:
             margin = decision_margin(before, self.pruning.p_plus, self.pruning.p_minus)
         names = tuple(r.reader.name for r in layers)
         self.explanation.pruned[names] = PrunedTensor(before, keep, after, margin)

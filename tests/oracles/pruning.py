@@ -6,11 +6,16 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+TIES = 2.0**-14
+"""Values that differ by less than this, relatively, are equal."""
+SUMS = 2.0**-20
+"""A running sum that is above ``p V`` by less than this, relatively, is equal to it."""
+
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def kept_by_definition(r: Vector, p_plus: float, p_minus: float | None = None) -> Mask:
+def kept_by_definition(r: Vector, p_plus: float, p_minus: float | None = None, ties: float = TIES) -> Mask:
     """Neurons kept at a fixed proportion.
 
     Parameters
@@ -20,20 +25,23 @@ def kept_by_definition(r: Vector, p_plus: float, p_minus: float | None = None) -
     p_plus, p_minus : float in [0, 1)
         Largest share of the positive and of the negative mass that may go; `p_minus` is `p_plus / 2` unless
         given.
+    ties : float
+        Relative tolerance in which values count as equal.
     """
     p_minus = p_plus / 2 if p_minus is None else p_minus
-    return (r > _threshold(r, p_plus)) | (r < -_threshold(-r, p_minus))
+    return (r > _threshold(r, p_plus, ties)) | (r < -_threshold(-r, p_minus, ties))
 
 
-def kept_automatic(r: Vector, g: float = 1.0) -> Mask:
-    """Neurons kept by the automatic proportion: of each sign those above `mean / g`, always the largest."""
+def kept_automatic(r: Vector) -> Mask:
+    """Neurons kept by the automatic proportion: of each sign those above the mean, always the largest."""
     keep = np.zeros(len(r), dtype=bool)
     for sign in (1.0, -1.0):
         v = [max(0.0, sign * value) for value in r]
         present = [value for value in v if value > 0]
         if present:
             mean = math.fsum(present) / len(present)
-            keep |= np.array([value > 0 and (value > mean / g or value == max(present)) for value in v])
+            above, largest = mean * (1 + TIES), max(present) * (1 - TIES)
+            keep |= np.array([value > 0 and (value > above or value >= largest) for value in v])
     return keep
 
 
@@ -57,38 +65,37 @@ def decision_margin(r: Vector, p_plus: float, p_minus: float | None = None) -> f
     """How far the kept set is from being another one, relative to the mass.
 
     Rounding of this relative size in `r` may change which neurons are kept: a running sum lies that close to
-    `p V`, the last value pruned and the first one kept are that close, or a sign consists of so little mass
-    that it may be rounding itself. A comparison with another implementation should ask for a margin well
-    above its rounding.
+    the limit, a value that close to the smallest that equals the first one kept, or a sign consists of so
+    little mass that it may be rounding itself. A comparison with another implementation should ask for a
+    margin well above its rounding.
     """
     p_minus = p_plus / 2 if p_minus is None else p_minus
     largest = float(np.abs(r).max(initial=0.0))
     margins = [1.0]
     for side, p in ((r, p_plus), (-r, p_minus)):
-        v = sorted(value for value in side if value > 0)
+        v = sorted(value for value in side.tolist() if value > 0)
         if not v or p == 0:
             continue
-        total = sum(v)
-        ends = [i for i in range(len(v) - 1) if v[i] != v[i + 1]]
         sums = list(accumulate(v))
-        margins += [abs(sums[i] - p * total) / total for i in ends]
-        theta = _threshold(side, p)
-        above = [value for value in v if value > theta]
-        margins += [(min(above) - theta) / min(above), v[-1] / largest]
+        limit = p * (1 + SUMS) * sums[-1]
+        first = next((i for i, total in enumerate(sums) if total > limit), len(v) - 1)
+        bound = v[first] * (1 - TIES)
+        # Sums inside of a group of equal values don't matter, but for the one behind the group before.
+        before = [total for value, total in zip(v, sums, strict=True) if value < bound]
+        margins += [abs(total - limit) / sums[-1] for total in (*before[-1:], sums[first])]
+        margins += [abs(value - bound) / value for value in v]
+        margins.append(v[-1] / largest)
     return min(margins)
 
 
-def _threshold(r: Vector, p: float) -> float:
-    """theta of the positive side of `r`: the largest value pruned, 0 if none is."""
-    v = sorted(max(0.0, float(value)) for value in r)
-    v = [value for value in v if value > 0]
+def _threshold(r: Vector, p: float, ties: float) -> float:
+    """theta of the positive side of `r`: what is larger is kept. 0 if nothing is pruned."""
+    v = sorted(value for value in r.tolist() if value > 0)
+    if not v or p == 0:
+        return 0.0
     running_sums = list(accumulate(v))
-    pruned = 0
-    for i, running_sum in enumerate(running_sums, start=1):
-        if running_sum <= p * running_sums[-1]:
-            pruned = i
-    # Only where `p V` is rounded up to V, among subnormal numbers, could the definition prune everything.
-    pruned = min(pruned, len(v) - 1)
-    while pruned > 0 and v[pruned - 1] == v[pruned]:
-        pruned -= 1
-    return v[pruned - 1] if pruned > 0 else 0.0
+    limit = p * (1 + SUMS) * running_sums[-1]
+    # Only where the limit is rounded up to V could the definition prune everything: the largest stays.
+    over = [value for value, total in zip(v, running_sums, strict=True) if total > limit] or v[-1:]
+    bound = over[0] * (1 - ties)
+    return max((value for value in v if value < bound), default=0.0)

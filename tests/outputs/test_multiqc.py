@@ -1,6 +1,7 @@
 """A run is a row of a MultiQC report."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.manifests import manifest
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.multiqc import COLUMNS, write_multiqc
+from sparselrp_cli.outputs.multiqc import COLUMNS, RunRow, sample_name, write_multiqc
+from sparselrp_cli.runs.run_files import row_of
+from sparselrp_cli.settings.manifest import Outcome
 
 
-def manifest(targets: dict[str, dict[str, float]], models=("bpnet",)) -> dict[str, Any]:
-    """What a manifest says of a run of some models."""
-    entries = [{"name": name, "files": []} for name in models]
-    return {
-        **({"model": entries[0]} if len(entries) == 1 else {"models": entries}),
-        "settings": {"prune": 0.25, "targets": list(targets)},
-        "counts": {"windows": 12, "skipped": 3, "ambiguous_bases": 0},
-        "accounting": {"targets": targets, "largest_conservation_error": 4.62e-06},
-    }
+def a_row(targets: dict[str, dict[str, float]], models=("bpnet",), prune: Any = 0.25) -> RunRow:
+    """The row of a run of some models."""
+    outcome = Outcome(
+        windows=12, skipped=3, ambiguous_bases=0, means=targets, largest_error=4.62e-06, agreement=None
+    )
+    return row_of(manifest(models, outcome, prune=prune, prune_negative=None, targets=tuple(targets)))
 
 
 def means(score: float) -> dict[str, float]:
@@ -38,7 +39,7 @@ def read(path: Path) -> tuple[str, dict[str, str]]:
 
 
 def test_a_run_is_one_row_of_its_manifest(tmp_path):
-    write_multiqc(manifest({"suhw": means(1.25)}), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row({"suhw": means(1.25)}), "peaks", tmp_path / "run_mqc.tsv")
     _, row = read(tmp_path / "run_mqc.tsv")
 
     assert (row["Sample"], row["model"], row["target"], row["prune"]) == ("peaks", "bpnet", "suhw", "0.25")
@@ -48,7 +49,7 @@ def test_a_run_is_one_row_of_its_manifest(tmp_path):
 
 
 def test_several_targets_are_one_row_with_their_means(tmp_path):
-    write_multiqc(manifest({"a": means(1.0), "b": means(4.0)}), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row({"a": means(1.0), "b": means(4.0)}), "peaks", tmp_path / "run_mqc.tsv")
     _, row = read(tmp_path / "run_mqc.tsv")
 
     assert row["target"] == "2 targets"
@@ -57,7 +58,7 @@ def test_several_targets_are_one_row_with_their_means(tmp_path):
 
 
 def test_averaged_models_are_all_named(tmp_path):
-    run = manifest({"a": means(1.0)}, models=("fold0", "fold1"))
+    run = a_row({"a": means(1.0)}, models=("fold0", "fold1"))
     write_multiqc(run, "peaks", tmp_path / "run_mqc.tsv")
 
     assert read(tmp_path / "run_mqc.tsv")[1]["model"] == "fold0 + fold1"
@@ -66,14 +67,14 @@ def test_averaged_models_are_all_named(tmp_path):
 @pytest.mark.parametrize("score", [None, float("nan")])
 def test_a_mean_that_there_isnt_is_left_empty(tmp_path, score):
     targets = {} if score is None else {"suhw": means(score)}
-    write_multiqc(manifest(targets), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row(targets), "peaks", tmp_path / "run_mqc.tsv")
 
     assert read(tmp_path / "run_mqc.tsv")[1]["mean_score"] == ""
 
 
 @pytest.mark.parametrize(("name", "cell"), [("#1", "_1"), ("a\tb\nc", "a_b_c"), ("", ".")])
 def test_names_cant_break_the_table(tmp_path, name, cell):
-    run = manifest({"a\tb": means(1.0)})
+    run = a_row({"a\tb": means(1.0)})
     write_multiqc(run, name, tmp_path / "run_mqc.tsv")
     _, row = read(tmp_path / "run_mqc.tsv")
 
@@ -82,42 +83,93 @@ def test_names_cant_break_the_table(tmp_path, name, cell):
 
 def test_equal_runs_give_equal_bytes(tmp_path):
     for name in ("first", "second"):
-        write_multiqc(manifest({"suhw": means(1 / 3)}), "peaks", tmp_path / name)
+        write_multiqc(a_row({"suhw": means(1 / 3)}), "peaks", tmp_path / name)
 
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
 def test_the_header_is_yaml_that_describes_every_column(tmp_path):
     yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
-    write_multiqc(manifest({"suhw": means(1.0)}), "peaks", tmp_path / "run_mqc.tsv")
+    write_multiqc(a_row({"suhw": means(1.0)}), "peaks", tmp_path / "run_mqc.tsv")
     header, row = read(tmp_path / "run_mqc.tsv")
     parsed = yaml.safe_load(header)
 
     assert (parsed["id"], parsed["plot_type"]) == ("sparselrp", "table")
-    assert list(parsed["headers"]) == [name for name, *_ in COLUMNS] == list(row)[1:]
+    assert list(parsed["headers"]) == list(COLUMNS) == list(row)[1:]
 
 
 def test_a_folder_that_isnt_there_is_said(tmp_path):
     with pytest.raises(OutputError, match="the folder doesn't exist"):
-        write_multiqc(manifest({"suhw": means(1.0)}), "peaks", tmp_path / "none" / "run_mqc.tsv")
+        write_multiqc(a_row({"suhw": means(1.0)}), "peaks", tmp_path / "none" / "run_mqc.tsv")
 
 
-def test_multiqc_shows_both_runs_in_one_table(tmp_path):
+def multiqc_report(folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """Let MultiQC make its report: the rows of our table as it kept them, and the page."""
     beside = Path(sys.executable).parent / "multiqc"
     multiqc = str(beside) if beside.exists() else shutil.which("multiqc")
     if multiqc is None:
         pytest.skip("multiqc isn't installed")
-    write_multiqc(manifest({"suhw": means(1.25)}), "peaks", tmp_path / "peaks_mqc.tsv")
-    write_multiqc(manifest({}), "empty", tmp_path / "empty_mqc.tsv")
     done = subprocess.run(
-        [multiqc, "--strict", "--data-format", "json", "-o", str(tmp_path / "report"), str(tmp_path)],
+        [multiqc, "--strict", "--data-format", "json", "-o", str(folder / "report"), str(folder)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "report" / "multiqc_report.html").stat().st_size > 0
-    data = json.loads((tmp_path / "report" / "multiqc_data" / "multiqc_data.json").read_text())
+    data = json.loads((folder / "report" / "multiqc_data" / "multiqc_data.json").read_text())
     (rows,) = [table for name, table in data["report_saved_raw_data"].items() if "sparselrp" in name]
+    return rows, (folder / "report" / "multiqc_report.html").read_text()
+
+
+def shown(page: str, column: str) -> set[str]:
+    """What the page shows in a column of our table."""
+    cells = re.findall(rf'<td[^>]*class="{column} [^"]*"[^>]*>(.*?)</td>', page, re.DOTALL)
+    return {re.sub(r"<[^>]+>", "", cell).strip() for cell in cells}
+
+
+def test_multiqc_shows_both_runs_in_one_table(tmp_path):
+    write_multiqc(a_row({"suhw": means(1.25)}), "peaks", tmp_path / "peaks_mqc.tsv")
+    write_multiqc(a_row({}), "empty", tmp_path / "empty_mqc.tsv")
+    rows, _ = multiqc_report(tmp_path)
+
     assert sorted(rows) == ["empty", "peaks"]
     assert rows["peaks"]["mean_score"] == 1.25
     assert rows["peaks"]["windows"] == 12
+
+
+def test_multiqc_shows_p_and_names_as_they_were_typed(tmp_path):
+    """MultiQC takes what reads as a number for one, and rounds it to a digit."""
+    typed = (0.02, 0.005, 1e-05, 0.0, "auto")
+    targets = ("suhw", "007", "1e5", "0.05", "1")
+    for number, (prune, target) in enumerate(zip(typed, targets, strict=True)):
+        row = a_row({target: means(1.0)}, models=("2024",), prune=prune)
+        write_multiqc(row, f"run {number}", tmp_path / f"{number}_mqc.tsv")
+    rows, page = multiqc_report(tmp_path)
+
+    assert len(rows) == len(typed)
+    assert shown(page, "prune") == {"0.02", "0.005", "1e-05", "0", "auto"}
+    assert shown(page, "target") == set(targets)
+    assert shown(page, "model") == {"2024"}
+
+
+def test_multiqc_has_a_row_of_each_run_of_one_name_in_different_folders(tmp_path):
+    for number, folder in enumerate(("a", "b", "a/out", "b/out")):
+        prefix = tmp_path / folder / "run"
+        prefix.parent.mkdir(exist_ok=True)
+        write_multiqc(a_row({"t": means(number)}), sample_name(prefix), tmp_path / folder / "run_mqc.tsv")
+    rows, _ = multiqc_report(tmp_path)
+
+    assert sorted(row["mean_score"] for row in rows.values()) == [0, 1, 2, 3]
+    assert {name for name in rows if name.endswith("out/run")} == {"a/out/run", "b/out/run"}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"),
+    [("/data/x/project/out/run", "project/out/run"), ("/out/run", "out/run"), ("/run", "run"),
+     ("/a/b/../c/run", "a/c/run")],
+)  # fmt: skip
+def test_a_run_is_called_by_the_end_of_its_path(prefix, name):
+    assert sample_name(Path(prefix)) == name
+
+
+def test_a_name_without_a_folder_is_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sample_name(Path("run")) == f"{tmp_path.parent.name}/{tmp_path.name}/run"

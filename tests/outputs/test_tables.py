@@ -6,8 +6,9 @@ import pytest
 from helpers.archives import random_rows, windows_at
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchivedWindow
-from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING
+from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable, skipped_line
+from sparselrp_cli.sequences.windows import Window
 
 
 def read(path):
@@ -43,7 +44,7 @@ def test_several_targets_have_a_line_each(tmp_path):
 
 def test_skipped_regions_have_a_line_with_the_reason(tmp_path):
     with SkippedTable(tmp_path / "run.skipped.tsv") as table:
-        table.append(ArchivedWindow("chrUn", 5, 9, "odd\tname\n", "+", 3), "unknown chromosome")
+        table.write(skipped_line(Window("chrUn", 5, 9, "odd\tname\n", "+", 3), "unknown chromosome"))
 
     assert (tmp_path / "run.skipped.tsv").read_text() == (
         "chrom\tstart\tend\tname\tstrand\treason\nchrUn\t5\t9\todd_name_\t+\tunknown chromosome\n"
@@ -59,7 +60,7 @@ def test_where_nothing_is_skipped_there_is_a_header_only(tmp_path):
 
 def write_half(path):
     with SkippedTable(path) as table:
-        table.append(windows_at([("chr1", 0)], 4)[0], "reason")
+        table.write(skipped_line(windows_at([("chr1", 0)], 4)[0], "reason"))
         raise KeyboardInterrupt
 
 
@@ -75,7 +76,7 @@ def write_to_full_disk(path, monkeypatch, n):
     monkeypatch.setattr(Path, "open", lambda self, *args, **kwargs: real(Path("/dev/full"), *args, **kwargs))
     with SkippedTable(path) as table:
         for _ in range(n):
-            table.append(windows_at([("chr1", 0)], 4)[0], "reason")
+            table.write(skipped_line(windows_at([("chr1", 0)], 4)[0], "reason"))
 
 
 @pytest.mark.parametrize("n", [1, 10_000], ids=["on closing", "on writing"])

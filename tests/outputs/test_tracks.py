@@ -22,7 +22,7 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.track_runs import track_runs
 from sparselrp_cli.outputs.tracks import write_bedgraph, write_bigwig
 
-law = settings(deadline=None, derandomize=True, max_examples=25)
+law = settings(max_examples=25)
 MERGING = ["nearest-centre", "mean", "max-abs", "sum"]
 
 lengths = st.sampled_from([1, 4, 7, 20])

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparselrp_cli.cli.options import COMPOSITES
 from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.operations.product import Product
 from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.relevance.choices import COMPOSITES
 from sparselrp_cli.relevance.composite_text import parse_composite
 from sparselrp_cli.relevance.composites import PRESETS, Assignment, Composite
 from sparselrp_cli.relevance.explainer import Explainer, Explanation

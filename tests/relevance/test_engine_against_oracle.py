@@ -1,15 +1,14 @@
 """The engine against the slow float64 oracle, on random networks of every kind of the zoo."""
 
-import functools
-
 import numpy as np
 import pytest
 import torch
+from oracles.captured import captured
 from oracles.network import Pruning as OraclePruning
 from oracles.network import Rule as OracleRule
-from oracles.zoo import KINDS, make
+from oracles.zoo import KINDS
 
-from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.capture import check_against_module
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS, Composite
@@ -24,15 +23,8 @@ PRUNINGS = {
     "lambda, each sign": (Pruning(0.6, 0.5), OraclePruning("lambda", 0.6, 0.5)),
     "m": (Pruning(0.25, redistribute="m"), OraclePruning("masked", 0.25, tau=TAU)),
     "m, much": (Pruning(0.8, 0.7, redistribute="m"), OraclePruning("masked", 0.8, 0.7, tau=TAU)),
-    "automatic": (Pruning(automatic=True), OraclePruning("lambda", g=1.0)),
+    "automatic": (Pruning(automatic=True), OraclePruning("lambda", automatic=True)),
 }
-
-
-@functools.cache
-def captured(kind: str, seed: int):
-    """A network of the zoo and its canonical graph, traced once for all tests."""
-    case = make(kind, seed)
-    return case, capture(case.module, torch.from_numpy(case.inputs))
 
 
 def oracle_rules(explainer: Explainer) -> dict[str, OracleRule]:

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from oracles.captured import captured
 from oracles.zoo import KINDS, make
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,9 +26,8 @@ def zoo():
     """Each network of the zoo, traced once, with fresh random one-hot sequences."""
     cases = {}
     for kind in KINDS:
-        case = make(kind, 4, samples=6)
-        x = torch.from_numpy(case.inputs)
-        cases[kind] = (case.module, capture(case.module, x), x)
+        case, graph = captured(kind, 4, samples=6)
+        cases[kind] = (case.module, graph, torch.from_numpy(case.inputs))
     return cases
 
 

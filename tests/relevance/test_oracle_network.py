@@ -13,10 +13,10 @@ PRUNINGS = [
     Pruning(),
     Pruning("lambda", 0.3),
     Pruning("lambda", 0.9, 0.9),
-    Pruning("lambda", g=1.0),
+    Pruning("lambda", automatic=True),
     Pruning("masked", 0.3),
     Pruning("masked", 0.9, 0.9),
-    Pruning("masked", g=1.0, tau=0.1),
+    Pruning("masked", automatic=True, tau=0.1),
 ]
 CASES = {f"{kind} {seed}": zoo.make(kind, seed) for kind in zoo.KINDS for seed in range(2)}
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

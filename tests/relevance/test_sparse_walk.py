@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from oracles.zoo import KINDS, make
+from oracles.captured import captured
+from oracles.zoo import KINDS
 from torch import nn
 
 from sparselrp_cli.graph.capture import capture
@@ -42,9 +43,8 @@ def assert_same(one: Explanation, other: Explanation) -> None:
 @pytest.mark.parametrize("pruning", PRUNINGS, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_with_relevance_give_what_whole_layers_give(monkeypatch, kind, pruning):
-    case = make(kind, 7, samples=3)
+    case, graph = captured(kind, 7, samples=3)
     x = torch.from_numpy(case.inputs)
-    graph = capture(case.module, x)
     for composite in (PRESETS["epsilon-plus"], PRESETS["epsilon-gamma"], PRESETS["epsilon-plus-flat"]):
         both = [
             explained(monkeypatch, graph, x, FIRST, composite, pruning, rows=rows) for rows in (True, False)

@@ -1,15 +1,19 @@
 """The page and the figures: what is on them, that it is right, and that nothing gets out of hand."""
 
 import base64
+import functools
 import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from helpers.archives import write_archive
+from helpers.manifests import manifest
 from motifs.planted import LENGTH, planted_archive, planted_rows
-from outputs.archives import write_archive
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import InputError
@@ -46,12 +50,14 @@ class Page(HTMLParser):
 
 
 MOTIF = {
-    "name": "pos_1", "sign": "positive", "width": 8, "n_seqlets": 1234, "n_hits": 98, "consensus": "ACGTACGT",
+    "name": "pos_1", "sign": "positive", "width": 8, "n_seqlets": 1234, "n_hits": 98, "calibrated": True,
+    "consensus": "ACGTACGT",
     "pfm": np.random.default_rng(0).integers(0, 20, (8, 4)).tolist(),
     "cwm": np.random.default_rng(1).normal(size=(8, 4)).tolist(),
     "matches": [{"name": "MA1", "alt_name": "<i>TF</i>", "p": 1e-9, "q": 2e-7, "strand": "+", "offset": 0,
                  "overlap": 8}],
 }  # fmt: skip
+NULL = {"kind": "background", "calibrated": True, "windows": 2000}
 
 
 @pytest.fixture
@@ -63,23 +69,34 @@ def run_files(tmp_path):
     for name in ("a", "a.unpruned"):
         write_archive(
             tmp_path / f"{name}.h5", rows, sizes={"chr": 10**6},
-            manifest={"schema_version": 1, "model": {"name": "net"},
-                      "settings": {"prune": 0.25, "composite": "x"}},
+            manifest=manifest(("net",), prune=0.25).to_json(),
         )  # fmt: skip
     record = {
-        "schema_version": 1, "settings": {"database": {"name": "d"}}, "motifs": [MOTIF],
+        "schema_version": 2, "settings": {"database": {"name": "d"}}, "motifs": [MOTIF],
+        "calibrated": True, "null": dict.fromkeys(("positive", "negative"), NULL),
         "counts": {"windows": 40, "seqlets": 1300, "motifs": 1, "hits": 98},
     }  # fmt: skip
     (tmp_path / "a.motifs.json").write_text(json.dumps(record))
-    (tmp_path / "a.hits.bed").write_text("chr\t210\t222\tpos_1\t50\t-\t1\t1e-5\t1e-5\tw1\n")
+    (tmp_path / "a.hits.bed").write_text(
+        "chr\t210\t222\tsu(Hw)\t50\t-\t210\t222\t0,114,178\t0.1e1\t1e-5\t1e-5\tw1\tpos_1\tyes\n"
+    )
     (tmp_path / "a.skipped.tsv").write_text("chrom\treason\nchrU\tunknown <chromosome>\n")
     return tmp_path
 
 
 def page_of(folder, *options):
-    out = folder / "page.html"
-    assert run(["report", str(folder / "a.h5"), "-o", str(out), "-q", *options]) == 0
-    return out.read_text()
+    """The page of a folder's files, drawn once for equal files."""
+    return drawn(tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir())), options)
+
+
+@functools.cache
+def drawn(files, options):
+    with TemporaryDirectory() as name:
+        for file, content in files:
+            Path(name, file).write_bytes(content)
+        out = Path(name, "page.html")
+        assert run(["report", f"{name}/a.h5", "-o", str(out), "-q", *options]) == 0
+        return out.read_text()
 
 
 def test_the_page_is_whole_and_needs_nothing_else(run_files):
@@ -105,8 +122,53 @@ def test_the_numbers_are_those_of_the_files(run_files):
         assert said in text, said
 
 
+def said_on_page(folder, **changes):
+    record = json.loads((folder / "a.motifs.json").read_text())
+    (folder / "a.motifs.json").write_text(json.dumps(record | changes))
+    return " ".join(Page(page_of(folder)).text.split())
+
+
+def test_a_hit_is_marked_with_its_known_name_and_strand(run_files):
+    with ArchiveReader(run_files / "a.h5") as reader:
+        (top,) = content.top_windows(reader, None, 0, 1)
+    start, end = top.start + 5, top.start + 17
+    line = f"chr\t{start}\t{end}\tsu(Hw)\t50\t-\t{start}\t{end}\t0,114,178\t2.5\t1e-5\t1e-5\tw1\tpos_1\tyes\n"
+    (run_files / "a.hits.bed").write_text(line)
+    assert "hits: su(Hw) -" in " ".join(Page(page_of(run_files, "--windows", "1")).text.split())
+
+
+def test_a_calibrated_null_is_named_and_nothing_is_warned_of(run_files):
+    text = said_on_page(run_files)
+    assert "Chance is what 2,000 shuffled or other windows without sites give. Upper logo" in text
+    assert "calibrated" not in text
+    assert "no null" not in text
+
+
+def test_a_null_that_isnt_calibrated_is_said_by_sign(run_files):
+    permuted = {"kind": "permuted", "calibrated": False, "windows": 40}
+    text = said_on_page(run_files, calibrated=False, null={"positive": NULL, "negative": permuted})
+    assert "The q-values of negative seqlets and hits aren't calibrated" in text
+    assert "The q-values of positive" not in text
+    assert "Give sparselrp motifs the model (--model) or shuffled windows (--background)" in text
+
+
+def test_why_a_sign_has_no_null_is_said_with_and_without_another_in_its_place(run_files):
+    reason = {"reason": "a.background.h5: 5 segments are too few"}
+    nulls = {
+        "positive": {"kind": "permuted", "calibrated": False, "windows": 40} | reason,
+        "negative": {"kind": "none", "calibrated": False} | reason,
+    }
+    text = said_on_page(run_files, calibrated=False, null=nulls, motifs=[])
+    assert "positive seqlets and hits aren't calibrated" in text
+    assert "Shuffled windows gave no null (a.background.h5: 5 segments are too few)" in text
+    assert "No negative relevance was called: it has no null to compare with (a.background.h5: 5" in text
+    assert "too few of them alike to make a motif" in text
+
+
 def test_equal_files_give_equal_bytes(run_files):
-    assert page_of(run_files) == page_of(run_files)
+    page = page_of(run_files)
+    drawn.cache_clear()
+    assert page_of(run_files) == page
 
 
 def test_windows_with_an_unpruned_twin_have_two_rows(run_files):

@@ -1,6 +1,5 @@
 """Several models in one run: their mean, its spread, and one clear line where they don't fit together."""
 
-import csv
 import gzip
 import json
 import shutil
@@ -11,6 +10,7 @@ import numpy as np
 import pyBigWig
 import pytest
 import torch
+from helpers.commands import attribute, error_line, table
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -67,16 +67,13 @@ class Fourier(OneTask):
         return torch.fft.rfft(x).abs().sum((1, 2))[:, None]
 
 
+ON_CPU = ("--device", "cpu")
 A, B, C = (f"{__file__}:{name}" for name in ("first", "second", "third"))
-
-
-def attribute(*arguments: object) -> int:
-    return run(["attribute", *map(str, arguments), "--device", "cpu"])
 
 
 def explain(inputs: tuple[Path, Path], prefix: Path, models: list[str], *more: object) -> Path:
     chosen = [part for model in models for part in ("-m", model)]
-    assert attribute(inputs[0], "-r", inputs[1], *chosen, "-o", prefix, *more) == 0
+    assert attribute(inputs[0], "-r", inputs[1], *chosen, *ON_CPU, "-o", prefix, *more) == 0
     return prefix
 
 
@@ -88,14 +85,8 @@ def columns(prefix: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def table(prefix: Path) -> list[dict[str, str]]:
-    with Path(f"{prefix}.windows.tsv").open() as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
-
-
-def error_line(capsys) -> str:
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line.lower()]
-    return line
+def windows(prefix: Path) -> list[dict[str, str]]:
+    return table(f"{prefix}.windows.tsv")
 
 
 @pytest.fixture(scope="module")
@@ -182,11 +173,11 @@ def test_the_order_of_the_models_does_not_matter(inputs, tmp_path):
 
 
 def test_the_table_has_the_spread_of_the_score(single, both):
-    scores = [[float(line["score"]) for line in table(single[model])] for model in (A, B)]
+    scores = [[float(line["score"]) for line in windows(single[model])] for model in (A, B)]
 
-    assert "score_sd" not in table(single[A])[0]
+    assert "score_sd" not in windows(single[A])[0]
     np.testing.assert_allclose(
-        [float(line["score_sd"]) for line in table(both)], np.std(scores, axis=0), rtol=1e-6, atol=1e-7
+        [float(line["score_sd"]) for line in windows(both)], np.std(scores, axis=0), rtol=1e-6, atol=1e-7
     )
 
 
@@ -232,7 +223,7 @@ def test_several_targets_have_a_spread_each(inputs, tmp_path):
     for target, name in enumerate(("0", "1-0")):
         with pyBigWig.open(str(tmp_path / f"x.{name}.sd.bw")) as track:
             np.testing.assert_array_equal(track.values("chr1", 180, 220), found["contribution_sd"][target, 3])
-    lines = table(tmp_path / "x")
+    lines = windows(tmp_path / "x")
     assert [line["target"] for line in lines] == ["0", "1-0"] * 4
     np.testing.assert_allclose(
         [float(line["score_sd"]) for line in lines], found["score_sd"].T.ravel(), rtol=1e-8
@@ -306,7 +297,9 @@ def test_weights_that_do_not_come_out_even_are_wrong_usage(
 ):
     torch.save(first().state_dict(), tmp_path / "w.pt")
     chosen = [part for model in models for part in ("-m", model)]
-    code = attribute(inputs[0], *chosen, "-o", tmp_path / "x", *n_weights * ("-w", tmp_path / "w.pt"))
+    code = attribute(
+        inputs[0], *chosen, *ON_CPU, "-o", tmp_path / "x", *n_weights * ("-w", tmp_path / "w.pt")
+    )
 
     assert code == 2
     printed = " ".join(capsys.readouterr().err.split())
@@ -359,7 +352,7 @@ def test_models_that_do_not_fit_together_are_named_and_leave_nothing(
     chosen = [part for model in models for part in ("-m", places.get(model, model))]
     wanted = [] if target is None else ["-t", target]
 
-    assert attribute(inputs[0], "-r", inputs[1], *chosen, *wanted, "-o", out / "x") == 1
+    assert attribute(inputs[0], "-r", inputs[1], *chosen, *wanted, *ON_CPU, "-o", out / "x") == 1
     assert message in error_line(capsys)
     assert list(out.iterdir()) == []
 
@@ -378,7 +371,7 @@ def test_models_may_differ_in_their_order_of_bases(tmp_path):
     (tmp_path / "s.fa").write_text(f">s\n{''.join(rng.choice(list('ACGT'), 600))}\n")
     for name, models in (("one", [SUHW]), ("two", [SUHW, other])):
         chosen = [part for model in models for part in ("-m", model)]
-        assert attribute(tmp_path / "s.fa", *chosen, "-o", tmp_path / name, "-p", "0") == 0
+        assert attribute(tmp_path / "s.fa", *chosen, *ON_CPU, "-o", tmp_path / name, "-p", "0") == 0
 
     one, two = columns(tmp_path / "one"), columns(tmp_path / "two")
     scale = np.abs(one["hyp_scores"]).max()

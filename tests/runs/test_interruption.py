@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.interruption import send_to_itself
 from helpers.tiny_net import MODEL
 
 from sparselrp_cli.cli.main import run
@@ -70,7 +71,7 @@ def at_batch(monkeypatch):
     """Let something happen in the n-th batch that is explained."""
 
     def arrange(number: int, happen) -> None:
-        explain, seen = WindowExplainer.explain, []
+        explain, seen = WindowExplainer.launch, []
 
         def explaining(self, one_hot, reverse):
             seen.append(1)
@@ -78,7 +79,7 @@ def at_batch(monkeypatch):
                 happen()
             return explain(self, one_hot, reverse)
 
-        monkeypatch.setattr(WindowExplainer, "explain", explaining)
+        monkeypatch.setattr(WindowExplainer, "launch", explaining)
 
     yield arrange
     monkeypatch.undo()
@@ -94,7 +95,7 @@ def raising(error: BaseException):
 def sending(*numbers: int):
     def happen() -> None:
         for number in numbers:
-            os.kill(os.getpid(), number)
+            send_to_itself(number)
 
     return happen
 
@@ -140,11 +141,11 @@ import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from sparselrp_cli.cli.main import main
 from sparselrp_cli.relevance.windows import WindowExplainer
-explain = WindowExplainer.explain
+explain = WindowExplainer.launch
 def explaining(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)
     return explain(*arguments)
-WindowExplainer.explain = explaining
+WindowExplainer.launch = explaining
 options = ["-m", {MODEL!r}, "-t", "0", "-o", {str(tmp_path / "run")!r}]
 main(["attribute", "genome.fa", "-r", "regions.bed", *options])
 """
@@ -344,11 +345,13 @@ def test_a_shard_that_isnt_one_is_wrong_usage(inputs, tmp_path, text, capsys):
     assert text in capsys.readouterr().err
 
 
-def test_kills_at_random_moments_lose_nothing():
-    command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "6", "--windows", "1500"]
+@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_lose_nothing(kills):
+    script = str(ROOT / "benchmarks" / "kills.py")
+    command = [sys.executable, script, "--kills", str(kills), "--windows", "1500"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "6 kills" in done.stdout
+    assert f"{kills} kills" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def batches(rows, sizes):
     return done
 
 
-@settings(deadline=None, derandomize=True, max_examples=25)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.integers(0, 400), min_size=1, max_size=6),
     stops=st.lists(st.integers(0, 6), max_size=3),

@@ -3,14 +3,13 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.runs.shards import Part, Shard, part
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     n_places=st.integers(0, 5000),
     batch_size=st.integers(1, 300),

@@ -1,6 +1,5 @@
 """Variants: what a window with an allele reads, what of a VCF is refused, and what the command writes."""
 
-import csv
 import gzip
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import numpy as np
 import pyBigWig
 import pytest
 import torch
+from helpers.commands import command, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.difference import Change, difference
@@ -72,12 +71,7 @@ def vcf(folder: Path, *lines: str) -> Path:
 
 
 def variants(*arguments: object) -> int:
-    return run(["variants", *map(str, arguments), "-q"])
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open() as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
+    return command("variants", *arguments, "-q")
 
 
 def other(base: str) -> str:
@@ -88,7 +82,7 @@ alleles = st.text("ACGT", min_size=1, max_size=8)
 
 
 @given(st.integers(0, 290), st.integers(1, 8), alleles)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_window_with_the_alternative_is_the_edited_chromosome(genome, letters, start, n_ref, alt):
     ref = letters[start : start + n_ref]
     variant = Variant("chr1", start, ".", ref, alt)

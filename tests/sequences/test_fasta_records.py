@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from Bio import SeqIO, bgzf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparselrp_cli.errors import InputError
@@ -78,7 +78,6 @@ def test_a_pipe_that_gives_a_byte_at_a_time_is_read_whole(tmp_path: Path) -> Non
     writer.join()
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.text("ACGTN", min_size=1, max_size=30), min_size=1, max_size=5), st.integers(1, 12))
 def test_records_agree_with_biopython(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], width: int
@@ -128,7 +127,7 @@ def test_a_record_is_given_before_the_one_behind_the_next_header_is_read() -> No
         (b">a\nAC--GT\n", "in.fa line 1: record 'a' position 3: '-' is no nucleotide; take the gaps out"),
         (b">a\nAC1\n", "in.fa line 1: record 'a' position 3: '1' is no nucleotide"),
         (b">a\nAC\xe9\n", "in.fa line 1: record 'a' position 3: '\\xe9' is no nucleotide"),
-        (gzip.compress(TEXT)[:-9], "in.fa: the gzip file is cut off; get it again"),
+        (gzip.compress(TEXT, mtime=0)[:-9], "in.fa: the gzip file is cut off; get it again"),
         (b"BZh91AY&SY", "in.fa: a bzip2 file; unpack it with bunzip2 first"),
         (b"\x43\x27\x41\x1a" + bytes(20), "in.fa: a 2bit file; convert it with twoBitToFa first"),
     ],

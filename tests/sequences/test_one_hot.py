@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparselrp_cli.sequences.one_hot import count_ambiguous, encode, first_invalid, reverse_complement
@@ -10,7 +10,6 @@ from sparselrp_cli.sequences.one_hot import count_ambiguous, encode, first_inval
 IUPAC = "ACGTUNRYSWKMBDHV"
 COMPLEMENT = dict(zip("ACGTN", "TGCAN", strict=True))
 
-law = settings(deadline=None, derandomize=True)
 letters = st.text("ACGTN", max_size=60)
 
 
@@ -19,7 +18,6 @@ def column(letter: str) -> list[int]:
     return [int(base == known) for known in "ACGT"]
 
 
-@law
 @given(st.text(IUPAC + IUPAC.lower(), max_size=60))
 def test_every_column_says_which_base_it_is_and_is_zero_where_that_is_unknown(text: str) -> None:
     expected = np.array([column(letter) for letter in text], np.uint8).reshape(-1, 4).T
@@ -28,14 +26,12 @@ def test_every_column_says_which_base_it_is_and_is_zero_where_that_is_unknown(te
     np.testing.assert_array_equal(encoded, expected)
 
 
-@law
 @given(letters)
 def test_the_reverse_complement_is_that_of_the_letters(text: str) -> None:
     other_strand = "".join(COMPLEMENT[letter] for letter in reversed(text))
     np.testing.assert_array_equal(reverse_complement(encode(text.encode())), encode(other_strand.encode()))
 
 
-@law
 @given(letters)
 def test_the_reverse_complement_undoes_itself(text: str) -> None:
     batch = np.stack([encode(text.encode())] * 3)

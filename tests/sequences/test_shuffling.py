@@ -4,13 +4,12 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparselrp_cli.sequences.shuffling import shuffle_dinucleotides
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.text("ACGTN", max_size=60), st.integers(0, 5))
 def test_ends_and_dinucleotides_stay(text, number):
     sequence = text.encode()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparselrp_cli.errors import InputError
@@ -179,7 +179,6 @@ def test_what_can_be_read_only_once_is_not_counted(tmp_path: Path, genome: str) 
             assert source.count() is None
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(1, 300), st.integers(1, 60), st.data())
 def test_tiles_cover_a_record_within_its_ends_and_overlap_by_no_less_than_asked(
     size: int, length: int, data: st.DataObject

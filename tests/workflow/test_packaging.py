@@ -1,4 +1,4 @@
-"""The recipe and the image say what pyproject.toml says, and the workflow what the command's options are."""
+"""The recipe and the image say what pyproject.toml says."""
 
 import re
 import shlex
@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 import sparselrp_cli
-from sparselrp_cli.cli.attribute import attribute
-from sparselrp_cli.relevance.pruning import Pruning
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -90,14 +88,3 @@ def test_the_image_has_a_python_that_the_project_takes():
     minor = int(image.removeprefix("python:3.").removesuffix("-slim"))
     assert PROJECT["requires-python"] == ">=3.11,<3.14"
     assert 11 <= minor < 14
-
-
-def test_the_workflow_prunes_as_the_command_does_unless_told():
-    yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
-    options = {option.name: option for option in attribute.params}
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-    model = schema["properties"]["models"]["additionalProperties"]["properties"]
-    wrapper = (ROOT / "workflow" / "wrapper" / "wrapper.py").read_text()
-    assert Pruning().positive == options["prune"].default == model["prune"]["default"]
-    assert f'get("prune", {Pruning().positive})' in wrapper
-    assert Pruning().redistribute == options["redistribute"].default

@@ -18,9 +18,10 @@ from zoo.checks import (
 )
 from zoo.entry import Entry
 
-every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name)
+# With a module's scope, the tests of an entry follow each other, in one worker.
+every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name, scope="module")
 piecewise_linear = pytest.mark.parametrize(
-    "entry", [entry for entry in ZOO if entry.piecewise_linear], ids=lambda entry: entry.name
+    "entry", [entry for entry in ZOO if entry.piecewise_linear], ids=lambda entry: entry.name, scope="module"
 )
 
 

@@ -61,7 +61,9 @@ rule motifs:
         multiext(
             f"{OUT}/motifs/{{sample}}.{{model}}",
             seqlets=".seqlets.bed",
+            seqlet_columns=".seqlets.as",
             hits=".hits.bed",
+            hit_columns=".hits.as",
             meme=".motifs.meme",
             jaspar=".motifs.jaspar",
             transfac=".motifs.transfac",

@@ -4,44 +4,44 @@ import shlex
 
 from snakemake.shell import shell
 
+from sparselrp_cli.outputs.formats import FORMATS
+
 job = snakemake  # noqa: F821  Snakemake puts it in front of this script
 
-# What each named output asks for, and how its name goes on after the prefix.
-ENDINGS = {
-    "archive": ("h5", ".h5"),
-    "windows": (None, ".windows.tsv"),
-    "skipped": (None, ".skipped.tsv"),
-    "manifest": (None, ".manifest.json"),
-    "multiqc": (None, "_mqc.tsv"),
-    "bigwig": ("bigwig", ".bw"),
-    "bedgraph": ("bedgraph", ".bedgraph.gz"),
-    "ohe": ("modisco", ".ohe.npz"),
-    "attr": ("modisco", ".attr.npz"),
-    "narrowpeak": ("finemo", ".regions.narrowPeak"),
+ARCHIVE = ".h5"
+# How the names of files that every run writes go on after the prefix.
+OF_EVERY_RUN = (ARCHIVE, ".windows.tsv", ".skipped.tsv", ".manifest.json", "_mqc.tsv")
+# Of several formats that write a file the first of the table asks for it.
+FORMAT_OF = {
+    f".{ending}": row.name
+    for row in reversed(FORMATS.values())
+    for product in row.products
+    for ending in product.endings
 }
 
-prefix = str(job.output.archive).removesuffix(".h5")
+prefix = str(job.output.archive).removesuffix(ARCHIVE)
 formats = {"h5": None}
 for name, path in job.output.items():
-    if name not in ENDINGS:
-        raise ValueError(f"output '{name}' isn't known; choose among {', '.join(ENDINGS)}")
-    output_format, ending = ENDINGS[name]
-    if str(path) != prefix + ending:
-        raise ValueError(f"output '{name}' is {path}; with this archive it has to be {prefix}{ending}")
-    if output_format:
-        formats[output_format] = None
+    ending = str(path).removeprefix(prefix)
+    if ending in FORMAT_OF:
+        formats[FORMAT_OF[ending]] = None
+    elif ending not in OF_EVERY_RUN:
+        known = ", ".join(prefix + end for end in (*OF_EVERY_RUN, *FORMAT_OF))
+        raise ValueError(f"output '{name}' is {path}; with this archive it is one of {known}")
 
 regions = job.input.get("regions")
 models = job.input.model
 models = [models] if isinstance(models, str) else models
 targets = job.params.get("targets", [])
 targets = [targets] if isinstance(targets, str | int) else targets
+prune = job.params.get("prune")
 words = [
     str(job.input.sequences),
     *(["-r", str(regions)] if regions else []),
     *(part for model in models for part in ("-m", str(model))),
     *(part for target in targets for part in ("-t", str(target))),
-    *["-p", str(job.params.get("prune", 0.02)), "--threads", str(job.threads)],
+    *([] if prune is None else ["-p", str(prune)]),
+    *["--threads", str(job.threads)],
     *["--formats", ",".join(formats), "-o", prefix],
 ]
 command = shlex.join(words)

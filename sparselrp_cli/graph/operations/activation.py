@@ -41,6 +41,7 @@ class Activation(Operation):
     arguments: tuple[Any, ...] = ()
     slope: Tensor | None = None
     kind: ClassVar[str] = "activation"
+    elementwise: ClassVar[bool] = True
     passes: ClassVar[str] = "passed on"
 
     @cached_property

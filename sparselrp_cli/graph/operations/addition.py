@@ -71,6 +71,7 @@ class Negate(Operation):
     """``-x``."""
 
     kind: ClassVar[str] = "negate"
+    elementwise: ClassVar[bool] = True
     passes: ClassVar[str] = "passed on"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -92,6 +93,7 @@ class Shift(Operation):
 
     constant: Tensor
     kind: ClassVar[str] = "shift"
+    elementwise: ClassVar[bool] = True
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0] + self.constant, None

@@ -25,6 +25,7 @@ class ChannelAffine(Operation):
     scale: Tensor
     shift: Tensor
     kind: ClassVar[str] = "affine"
+    elementwise: ClassVar[bool] = True
 
     def _spread(self, vector: Tensor, x: Tensor) -> Tensor:
         return vector.reshape(-1, *[1] * (x.dim() - 2))

@@ -38,9 +38,13 @@ class Homogeneous(AtenCall):
     kind: ClassVar[str] = "homogeneous"
 
     @property
+    def linear(self) -> bool:
+        """Whether the degree is 1, as that of every linear map is."""
+        return not isinstance(self.degree, Tensor) and self.degree == 1
+
+    @property
     def passes(self) -> str:  # type: ignore[override]
-        linear = not isinstance(self.degree, Tensor) and self.degree == 1
-        return "in proportion to the terms" if linear else "the same share to each factor (uniform)"
+        return "in proportion to the terms" if self.linear else "the same share to each factor (uniform)"
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         share = c / self.degree

@@ -65,7 +65,7 @@ def pad(call: Call) -> Converted:
         if any(amounts[i : i + 2]):
             axis_of(-1 - i // 2, call.shape())
     if call.get("mode", "constant") != "constant":
-        return homogeneous(f"{call['mode']} padding")(call)
+        return homogeneous(f"{call['mode']} padding", sign=True)(call)
     return chain(call, Pad(amounts, float(call.get("value") or 0.0)))
 
 

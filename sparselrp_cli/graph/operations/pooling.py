@@ -1,5 +1,6 @@
 """Pooling over windows: the maximum gives relevance to its winner, averages share it by term."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, chain, each
 from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.winners import first_winner, least_winner, winners_share
 
 aten = torch.ops.aten
 
@@ -22,6 +24,13 @@ def _as_2d(x: Tensor, spatial: int) -> Tensor:
 
 def _from_2d(x: Tensor, spatial: int) -> Tensor:
     return x.squeeze(-2) if spatial == 1 else x
+
+
+def _grid(x: Tensor) -> Tensor:
+    """Number the places of the last two axes."""
+    rows, columns = x.shape[-2:]
+    numbers = torch.arange(rows * columns, device=x.device).reshape(rows, columns)
+    return numbers.expand(*x.shape[:-2], rows, columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +55,11 @@ class _WindowedPool(Operation):
 
 @dataclass(frozen=True, eq=False)
 class MaxPool(_WindowedPool):
-    """Max pooling: the winner takes all, the first of equal winners (winner-take-all, Bach et al. 2015)."""
+    """Max pooling: the winner takes all, the first of equal winners (winner-take-all, Bach et al. 2015).
+
+    Equal to within `ties` [ours]; the multiplier of one that is smaller by rounding is scaled, so that it
+    takes what the largest would.
+    """
 
     dilation: tuple[int, ...]
     kind: ClassVar[str] = "max-pool"
@@ -56,7 +69,33 @@ class MaxPool(_WindowedPool):
         spatial = len(self.width)
         x = _as_2d(inputs[0], spatial)
         y, winners = aten.max_pool2d_with_indices(x, *self._sizes())
-        return _from_2d(y, spatial), winners
+        return _from_2d(y, spatial), self._first(x, y, winners)
+
+    def _first(self, x: Tensor, y: Tensor, winners: Tensor) -> Tensor:
+        """Give the first place (into rows x columns) of each window whose number equals the largest, `y`."""
+        bound = least_winner(y)
+        places = _grid(x)
+        for rows in reversed(range(self._pad(self.width, 1)[0])):
+            for columns in reversed(range(self._pad(self.width, 1)[1])):
+                numbers = self._nth(x, y, (rows, columns), -math.inf)
+                winners = torch.where(numbers >= bound, self._nth(places, y, (rows, columns), 0), winners)
+        return winners
+
+    def _nth(self, x: Tensor, y: Tensor, nth: tuple[int, int], fill: float) -> Tensor:
+        """Take one place of every window; `fill` where that lies in the padding."""
+        stride, padding = self._pad(self.stride, 1), self._pad(self.padding, 0)
+        dilation = self._pad(self.dilation, 1)
+        for axis in (-2, -1):
+            count = y.shape[axis]
+            start = nth[axis] * dilation[axis] - padding[axis]
+            before = max(0, -start)
+            behind = max(0, start + (count - 1) * stride[axis] + 1 - x.shape[axis])
+            amounts = [before, behind] if axis == -1 else [0, 0, before, behind]
+            x = functional.pad(x, amounts, value=fill) if before or behind else x
+            begin = start + before
+            x = x.narrow(axis, begin, (count - 1) * stride[axis] + 1) if count else x.narrow(axis, 0, 0)
+            x = x[..., :: stride[-1]] if axis == -1 else x[..., :: stride[-2], :]
+        return x
 
     def _sizes(self) -> tuple[list[int], list[int], list[int], list[int], bool]:
         return (
@@ -66,10 +105,10 @@ class MaxPool(_WindowedPool):
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
-        grad = aten.max_pool2d_with_indices_backward(
-            _as_2d(c, spatial), _as_2d(at.inputs[0], spatial), *self._sizes(), at.memo
-        )
-        return (_from_2d(grad, spatial),)
+        x = _as_2d(at.inputs[0], spatial)
+        numbers = x.flatten(-2).gather(-1, at.memo.flatten(-2)).reshape(at.memo.shape)
+        c = _as_2d(c, spatial) * winners_share(numbers, _as_2d(at.output, spatial))
+        return (_from_2d(aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), at.memo), spatial),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +136,11 @@ class AveragePool(_WindowedPool):
         return (_from_2d(grad, spatial),)
 
 
+def _regions(length: int, count: int) -> list[slice]:
+    """Cut an axis as adaptive pooling does."""
+    return [slice(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
+
+
 @dataclass(frozen=True, eq=False)
 class AdaptivePool(Operation):
     """Pooling to a given output size, by maximum or average."""
@@ -110,14 +154,27 @@ class AdaptivePool(Operation):
         x = _as_2d(inputs[0], spatial)
         size = [*[1] * (2 - spatial), *self.size]
         if self.maximum:
-            y, winners = aten.adaptive_max_pool2d(x, size)
-            return _from_2d(y, spatial), winners
+            y, _ = aten.adaptive_max_pool2d(x, size)
+            return _from_2d(y, spatial), self._first(x, y)
         return _from_2d(aten.adaptive_avg_pool2d(x, size), spatial), None
+
+    def _first(self, x: Tensor, y: Tensor) -> Tensor:
+        """Give the first place (into rows x columns) of each region whose number equals the largest, `y`."""
+        places, winners = _grid(x), torch.empty(y.shape, dtype=torch.int64, device=x.device)
+        for row, rows in enumerate(_regions(x.shape[-2], y.shape[-2])):
+            for column, columns in enumerate(_regions(x.shape[-1], y.shape[-1])):
+                numbers = x[..., rows, columns].flatten(-2)
+                first = first_winner(numbers, y[..., row, column, None])
+                region = places[..., rows, columns].flatten(-2)
+                winners[..., row, column] = region.gather(-1, first).squeeze(-1)
+        return winners
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.size)
         c, x = _as_2d(c, spatial).contiguous(), _as_2d(at.inputs[0], spatial)
         if self.maximum:
+            numbers = x.flatten(-2).gather(-1, at.memo.flatten(-2)).reshape(at.memo.shape)
+            c = c * winners_share(numbers, _as_2d(at.output, spatial))
             grad = aten.adaptive_max_pool2d_backward(c, x, at.memo)
         else:
             grad = aten._adaptive_avg_pool2d_backward(c, x)

@@ -73,6 +73,7 @@ class Scale(Operation):
 
     factor: Tensor
     kind: ClassVar[str] = "scale"
+    elementwise: ClassVar[bool] = True
     passes: ClassVar[str] = "passed on"
     takes_decisions: ClassVar[bool] = True
 

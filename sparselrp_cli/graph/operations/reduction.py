@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, axis_of, chain
 from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.winners import first_winner, winners_share
 
 aten = torch.ops.aten
 
@@ -68,7 +69,7 @@ class Mean(_Reduction):
 
 @dataclass(frozen=True, eq=False)
 class Maximum(_Reduction):
-    """The maximum over axes (global max pooling): the first of equal winners takes all."""
+    """The maximum over axes (global max pooling): the first of equal winners takes all, see `MaxPool`."""
 
     kind: ClassVar[str] = "max"
     passes: ClassVar[str] = "winner takes all"
@@ -81,14 +82,15 @@ class Maximum(_Reduction):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         rows, _ = self._rows(inputs[0])
-        winners = rows.argmax(-1, keepdim=True)
-        y = rows.gather(-1, winners).squeeze(-1)
-        return (self._restore(y, inputs[0]) if self.keepdim else y), winners
+        y = rows.amax(-1, keepdim=True)
+        winners = first_winner(rows, y)
+        return (self._restore(y.squeeze(-1), inputs[0]) if self.keepdim else y.squeeze(-1)), winners
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         x = at.inputs[0]
         rows, order = self._rows(x)
-        grad = torch.zeros_like(rows).scatter_(-1, at.memo, c.reshape(at.memo.shape))
+        share = winners_share(rows.gather(-1, at.memo), at.output.reshape(at.memo.shape))
+        grad = torch.zeros_like(rows).scatter_(-1, at.memo, c.reshape(at.memo.shape) * share)
         permuted = grad.reshape([x.shape[a] for a in order])
         return (permuted.permute([order.index(a) for a in range(x.dim())]),)
 

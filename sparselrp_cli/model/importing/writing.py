@@ -11,9 +11,11 @@ import torch
 from safetensors.torch import save_file
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.model.folder import SCHEMA_VERSION, file_sha256
+from sparselrp_cli.files.digest import sha256
+from sparselrp_cli.model.folder import SCHEMA_VERSION
 from sparselrp_cli.model.importing.imported import ImportedModel, random_windows
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.model.request import ModelRequest
 
 SPEC, WEIGHTS = "model.json", "weights.safetensors"
 _OWN_FILES = (SPEC, WEIGHTS)
@@ -86,7 +88,7 @@ def spec_document(model: ImportedModel, weights: Path) -> dict[str, Any]:
         "description": model.description,
         "architecture": {"name": model.architecture, "arguments": dict(model.arguments)},
         "weights": weights.name,
-        "weights_sha256": file_sha256(weights),
+        "weights_sha256": sha256(weights),
         "window": model.window,
         "alphabet": "ACGT",
         "layout": "NCL",

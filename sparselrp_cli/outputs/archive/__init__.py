@@ -1,9 +1,10 @@
 """The archive, the file that every other file is made from; its content stands in `archive_layout`."""
 
-from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, ArchiveDtype
+from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION
 from sparselrp_cli.outputs.archive.reader import ArchiveReader, Coordinates
-from sparselrp_cli.outputs.archive.rows import ACCOUNTING, SPREAD, ArchivedWindow, ArchiveRows, WindowLike
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, SPREAD, ArchiveRows
 from sparselrp_cli.outputs.archive.writer import ArchiveWriter
+from sparselrp_cli.outputs.choices import ArchiveDtype
 
 __all__ = [
     "ACCOUNTING",
@@ -13,7 +14,5 @@ __all__ = [
     "ArchiveReader",
     "ArchiveRows",
     "ArchiveWriter",
-    "ArchivedWindow",
     "Coordinates",
-    "WindowLike",
 ]

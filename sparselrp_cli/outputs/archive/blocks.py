@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.names import field
-from sparselrp_cli.outputs.archive.layout import ArchiveDtype, Column, block_rows, columns
+from sparselrp_cli.outputs.archive.layout import Column, block_rows, columns
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchiveRows, Reals, place
+from sparselrp_cli.outputs.choices import ArchiveDtype
 
 STRANDS = {"+": b"+", "-": b"-"}
 # Real maps are hardly smaller at higher levels, which take up to twice the time.

@@ -27,7 +27,7 @@ Attributes of the root: ``schema_version``, ``target_names`` (JSON), ``manifest`
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
@@ -36,7 +36,6 @@ import numpy.typing as npt
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING
 
 SCHEMA_VERSION = 2
-ArchiveDtype = Literal["float32", "float64", "float16"]
 
 CHUNK_BYTES = 32 << 10
 BLOCK_BYTES = 16 << 20

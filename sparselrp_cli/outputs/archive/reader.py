@@ -19,17 +19,18 @@ from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, columns
 from sparselrp_cli.outputs.archive.rows import (
     ACCOUNTING,
     SPREAD,
-    ArchivedWindow,
     ArchiveRows,
     Bases,
     Reals,
     WindowAccounts,
 )
+from sparselrp_cli.outputs.choices import ARCHIVE_DTYPES
+from sparselrp_cli.sequences.windows import Window
 
 Rows = slice | npt.NDArray[np.integer[Any]]
 AGAIN = "copy it again, or make it again with `sparselrp attribute`"
 _LONGEST = 1 << 40  # bp, of a chromosome
-_TYPES = (np.float16, np.float32, np.float64)
+_TYPES = tuple(map(np.dtype, ARCHIVE_DTYPES))
 # What HDF5 and h5py raise at damaged bytes; text that isn't UTF-8 is a ValueError.
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
 
@@ -173,7 +174,7 @@ class ArchiveReader:
         """Read a whole column of one number a window, such as ``score``, shape (N,)."""
         return self._take(name, slice(None), target)
 
-    def windows(self, rows: Rows) -> list[ArchivedWindow]:
+    def windows(self, rows: Rows) -> list[Window]:
         """Read where the windows are and what they are called."""
         chroms = list(self.chrom_sizes)
         at = self.coordinates
@@ -182,7 +183,7 @@ class ArchiveReader:
         index = self._take("region_index", rows)
         fields = (at.chrom[rows], at.start[rows], at.end[rows], names, strands, index)
         return [
-            ArchivedWindow(chroms[c], int(start), int(end), name, str(strand), int(i))
+            Window(chroms[c], int(start), int(end), name, str(strand), int(i))
             for c, start, end, name, strand, i in zip(*fields, strict=True)
         ]
 

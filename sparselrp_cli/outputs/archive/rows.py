@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from sparselrp_cli.sequences.windows import Window
+
 Bases = npt.NDArray[np.uint8]
 Reals = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -16,52 +18,11 @@ ACCOUNTING = ("score", "relevance", "absorbed", "lost", "conservation_error", "z
 SPREAD = ("score_sd", "contribution_sd")
 
 
-class WindowLike(Protocol):
-    """A stretch of a chromosome that was scored, 0-based half-open; it may hang over the ends.
-
-    Attributes
-    ----------
-    chrom : str
-    start, end : int
-        In bp; `start` may be negative and `end` beyond the chromosome.
-    name : str
-    strand : str
-        ``+``, ``-`` or ``.``.
-    index : int
-        Which region of the input it is, counted from 0.
-    """
-
-    @property
-    def chrom(self) -> str: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def strand(self) -> str: ...
-    @property
-    def index(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ArchivedWindow:
-    """A window read back from an archive; see `WindowLike`."""
-
-    chrom: str
-    start: int
-    end: int
-    name: str
-    strand: str
-    index: int
-
-
 class Accounts(Protocol):
     """Windows and their accounts, with or without the maps; for the attributes see `ArchiveRows`."""
 
     @property
-    def windows(self) -> Sequence[WindowLike]: ...
+    def windows(self) -> Sequence[Window]: ...
     @property
     def accounting(self) -> Mapping[str, Doubles]: ...
     @property
@@ -74,7 +35,7 @@ class Accounts(Protocol):
 class WindowAccounts:
     """Windows and their accounts without the maps; see `ArchiveRows`."""
 
-    windows: Sequence[WindowLike]
+    windows: Sequence[Window]
     accounting: Mapping[str, Doubles]
     n_unknown: Integers
     spread: Mapping[str, Reals] | None = None
@@ -86,7 +47,7 @@ class ArchiveRows:
 
     Attributes
     ----------
-    windows : sequence of WindowLike, length n
+    windows : sequence of Window, length n
     one_hot : ndarray of uint8, shape (n, 4, L)
         A C G T; an unknown base is an all-zero column.
     hypothetical : ndarray of float, shape (T, n, 4, L)
@@ -105,7 +66,7 @@ class ArchiveRows:
         If the shapes don't agree or a column is missing.
     """
 
-    windows: Sequence[WindowLike]
+    windows: Sequence[Window]
     one_hot: Bases
     hypothetical: Reals
     accounting: Mapping[str, Doubles]
@@ -152,7 +113,7 @@ class ArchiveRows:
         return len(self.hypothetical)
 
 
-def place(window: WindowLike) -> str:
+def place(window: Window) -> str:
     """Name a window in a message: ``chr1:100-600 (peak_7)``."""
     name = "" if window.name in ("", ".") else f" ({window.name})"
     return f"{window.chrom}:{window.start}-{window.end}{name}"

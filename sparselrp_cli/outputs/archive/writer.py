@@ -14,8 +14,9 @@ from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import reported, temporary
 from sparselrp_cli.files.free_space import require_room
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
-from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, ArchiveDtype, Column, create
+from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, create
 from sparselrp_cli.outputs.archive.rows import ArchiveRows
+from sparselrp_cli.outputs.choices import ArchiveDtype
 
 
 class ArchiveWriter:

@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance.kernels import compiling, gathering, selection, sharing
 
 if TYPE_CHECKING:
     from sparselrp_cli.relevance.rules import Branch
 
 _OUTPUTS = {"any": 0, "non-negative": 1, "negative": 2}
+SUMS = 2.0**-20
+"""A running sum of relevance this much above ``p V``, relatively, counts as equal to it."""
 # Bits of a bucket of the histogram: sign, exponent, and the first bits of the mantissa.
 _BUCKET_BITS = {torch.float32: 12, torch.float64: 13}
 
@@ -69,8 +72,12 @@ def _with_threads(size: int) -> None:
     """Set the number of threads for work on so many numbers."""
     wanted = 1 if size <= compiling.PIECE else (_threads.allowed or torch.get_num_threads())
     if wanted != _threads.now:
+        torchs = torch.get_num_threads()
         compiling.use_threads(wanted)
         _threads.now = wanted
+        # numba starts its threads at the first call, and with them changes OpenMP's number, which is torch's.
+        if torch.get_num_threads() != torchs:
+            torch.set_num_threads(torchs)
 
 
 def _array(tensor: Tensor) -> Any:
@@ -113,13 +120,14 @@ def prune(
     if a.device.type == "cuda":
         from sparselrp_cli.relevance.kernels import triton_selection
 
-        survivors = triton_selection.prune_lambda(a, c, positive, negative)
+        survivors = triton_selection.prune_lambda(a, c, positive, negative, ties(c.dtype), SUMS)
         # A survivor has a multiplier, and is scaled by 1 or more.
         given = (survivors.multiplier != 0).to(c.dtype) if as_mask else survivors.multiplier
         return given, survivors.kept, survivors.found[:, :, 1].sum(1), survivors.found[:, :, 2].sum(1)
     proportions = np.array([positive, negative])
     _with_threads(a.numel())
-    found = selection.prune(_array(a), _array(c), proportions, *_buckets(a.dtype), as_mask)
+    tolerances = np.array([ties(a.dtype), SUMS])
+    found = selection.prune(_array(a), _array(c), proportions, tolerances, *_buckets(a.dtype), as_mask)
     multiplier, kept, mass, pruned = map(torch.from_numpy, found)
     return multiplier, kept, mass, pruned
 

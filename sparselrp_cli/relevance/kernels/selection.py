@@ -53,16 +53,16 @@ def _keep_buckets(relevance, bits, shift, one, other):
 
 
 @compiled(parallel=False)
-def _limit(proportion, total):
-    """Give the mass that may be pruned: less than all, also where subnormal numbers round it up."""
-    return min(proportion * total, np.nextafter(total, 0.0))
+def _limit(proportion, total, sums):
+    """Give the mass that may be pruned: less than all, also where it is rounded up."""
+    return min(proportion * (1 + sums) * total, np.nextafter(total, 0.0))
 
 
 @compiled(parallel=False)
-def _find_bucket(masses, proportion, out):
+def _find_bucket(masses, proportion, sums, out):
     """Find the bucket where one sign's pruning ends; `out` is (theta, mass, mass pruned under the bucket)."""
     total = masses.sum()
-    limit = _limit(proportion, total)
+    limit = _limit(proportion, total, sums)
     pruned, bucket = 0.0, 0
     if limit != 0:
         while bucket < masses.shape[0] - 1 and pruned + masses[bucket] <= limit:
@@ -73,33 +73,54 @@ def _find_bucket(masses, proportion, out):
 
 
 @compiled(parallel=False)
-def _finish(values, low, proportion, out):
+def _mass_under(a, c, sign, bound):
+    """Add up what is smaller than a bound of one sign's relevance."""
+    mass = 0.0
+    for i in range(a.shape[0]):
+        r = sign * (a[i] * c[i])
+        if r > 0 and r < bound:
+            mass += r
+    return mass
+
+
+@compiled(parallel=False)
+def _finish(values, low, proportion, tolerances, a, c, sign, out):
     """Find the threshold among the magnitudes of the bucket where pruning ends.
 
-    Everything under the bucket goes, whatever of it stays. No group of equal values is cut through.
+    The first value that is over the limit stays, and what equals it to within the tolerance; what is smaller
+    goes. `low` is where the bucket begins: rarely, something that equals the first kept value lies under it.
     """
-    limit = _limit(proportion, out[1])
+    limit = _limit(proportion, out[1], tolerances[1])
     if limit == 0:
         return
-    if out[2] > 0:
-        out[0] = np.nextafter(low, values.dtype.type(0))
     values = np.sort(values)
-    running = out[2]
+    running, first = out[2], values.shape[0] - 1
     for i in range(values.shape[0]):
         running += values[i]
         if running > limit:
+            first = i
             break
-        if i + 1 == values.shape[0] or values[i + 1] != values[i]:
-            out[0], out[2] = values[i], running
+    bound = np.float64(values[first]) * (1 - tolerances[0])
+    if bound < low:
+        out[2] = _mass_under(a, c, sign, bound)
+    else:
+        for i in range(first):
+            if values[i] < bound:
+                out[2] += values[i]
+    theta = values.dtype.type(bound)
+    if np.float64(theta) >= bound:
+        theta = np.nextafter(theta, values.dtype.type(0))
+    out[0] = theta
 
 
 @compiled(parallel=True)
-def select(a, c, proportions, edges, shift, no_bits):
+def select(a, c, proportions, tolerances, edges, shift, no_bits):
     """Find the thresholds of pruning; see `kernels.prune`.
 
     A histogram of the relevance of each sample, by sign and magnitude, says in which bucket pruning ends; the
-    values of that bucket are sorted. `edges` are the magnitudes at which buckets begin, `shift` the bits that
-    a bucket leaves out, `no_bits` an empty array of the unsigned integers as wide as a number.
+    values of that bucket are sorted. `tolerances` are those of equal values and of running sums, `edges` the
+    magnitudes at which buckets begin, `shift` the bits that a bucket leaves out, `no_bits` an empty array of
+    the unsigned integers as wide as a number.
     """
     n, m = a.shape
     n_pieces = max(1, (m + PIECE - 1) // PIECE)
@@ -123,7 +144,7 @@ def select(a, c, proportions, edges, shift, no_bits):
         masses = np.zeros(buckets)
         for piece in range(n_pieces):
             masses += histogram[sample, piece, s * buckets : (s + 1) * buckets]
-        chosen[sample, s] = s * buckets + _find_bucket(masses, proportions[s], out[sample, s])
+        chosen[sample, s] = s * buckets + _find_bucket(masses, proportions[s], tolerances[1], out[sample, s])
     for task in prange(n * n_pieces):
         sample, piece = task // n_pieces, task % n_pieces
         k = filled[sample, piece]
@@ -138,7 +159,9 @@ def select(a, c, proportions, edges, shift, no_bits):
             for i in range(filled[sample, piece]):
                 values[k] = sign * relevance[sample, piece, i]
                 k += values[k] > 0
-        _finish(values[:k], edges[chosen[sample, s] - s * buckets], proportions[s], out[sample, s])
+        low = edges[chosen[sample, s] - s * buckets]
+        if k:
+            _finish(values[:k], low, proportions[s], tolerances, a[sample], c[sample], sign, out[sample, s])
     return out
 
 
@@ -181,9 +204,9 @@ def scale_survivors(a, c, theta, scale, as_mask):
 
 
 @compiled(parallel=False)
-def prune(a, c, proportions, edges, shift, no_bits, as_mask):
+def prune(a, c, proportions, tolerances, edges, shift, no_bits, as_mask):
     """Find the thresholds of pruning and apply them; see `kernels.prune`."""
-    found = select(a, c, proportions, edges, shift, no_bits)
+    found = select(a, c, proportions, tolerances, edges, shift, no_bits)
     n = a.shape[0]
     theta, scale = np.empty((n, 2), a.dtype), np.ones((n, 2), a.dtype)
     for sample in range(n):

@@ -5,23 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.commands import command, error_line
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.model.formats import FORMATS, PARTS
 from sparselrp_cli.model.importing import reader, writing
-from sparselrp_cli.model.loading import ModelRequest, load_model
+from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.model.request import ModelRequest
 
 DATA = Path(__file__).parent / "data"
 POOLED, STRANDED = DATA / "keras-pooled.h5", DATA / "bpnet-lite-stranded.torch"
 
 
 def imports(*arguments: object) -> int:
-    return run(["import", *map(str, arguments)])
-
-
-def error_line(capsys) -> str:
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    return line
+    return command("import", *arguments)
 
 
 def test_a_folder_is_written_loaded_again_and_named_with_the_next_step(tmp_path, capsys):

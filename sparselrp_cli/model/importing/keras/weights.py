@@ -1,7 +1,6 @@
 """The weights of a Keras file, by layer."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -10,8 +9,6 @@ import numpy as np
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.files.hdf5 import is_backed, within
 from sparselrp_cli.model.importing.keras.config import KerasLayer
-
-Arrays = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
 
 
 class LayerWeights:

@@ -1,0 +1,1 @@
+"""Experiments on what pruning does to explanations, and the page that they fill."""

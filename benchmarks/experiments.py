@@ -1,0 +1,134 @@
+"""Every experiment: its script, how long it takes, and the code and data that its figures depend on.
+
+Where a commit changes one of these rooms or files, the figures are older than the code they speak of.
+"""
+
+from dataclasses import dataclass
+
+METHODS, PUBLIC = "benchmarks/evidence/methods.py", "benchmarks/evidence/public.py"
+INSULATORS = "benchmarks/evidence/insulator_peaks.py"
+SEQLETS, JUNCTIONS = "benchmarks/evidence/seqlets.py", "benchmarks/junctions.py"
+TIMING, SUHW = "benchmarks/timing.py", "models/suhw-dm3"
+ENGINES = (TIMING, "benchmarks/engines.py", "benchmarks/networks.py", JUNCTIONS, SUHW)
+GENOME, PEAKS = "data/chr2R-15-21Mb.fa.gz", "data/suhw-peaks.bed"
+MATRIX, JASPAR = "data/suhw-MA0533.1.jaspar", "data/jaspar2026-insects.meme"
+ENGINE = ("sequences", "model", "graph", "relevance")
+COMMAND = ("cli", "runs", *ENGINE, "outputs")
+GROUPS = {
+    "benchmarks": "its scripts",
+    "models": "the model",
+    "data": "the data",
+    "tests": "the tests' fuzzing",
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment and what its figures depend on.
+
+    Attributes
+    ----------
+    name : str
+        Of its results, and of `make evidence`.
+    about : str
+    module : str
+        In `benchmarks`, such as evidence.synthetic.
+    takes : str
+        How long, on two cores; empty where nobody has noted it.
+    rooms : tuple of str
+        Of `sparselrp_cli`.
+    files : tuple of str
+        Files and folders from the project's root, besides the script.
+    arguments : tuple of str
+        Given to the script.
+    """
+
+    name: str
+    about: str
+    module: str
+    takes: str
+    rooms: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def script(self) -> str:
+        """Path of the script from the project's root."""
+        return f"benchmarks/{self.module.replace('.', '/')}.py"
+
+    @property
+    def command(self) -> str:
+        """What to type to do the experiment again."""
+        return " ".join(["python -m", f"benchmarks.{self.module}", *self.arguments, "--save"])
+
+    @property
+    def depends_on(self) -> dict[str, list[str]]:
+        """Paths from the project's root, by what they are called together."""
+        named = {room: [f"sparselrp_cli/{room}"] for room in self.rooms}
+        for path in (self.script, *self.files):
+            named.setdefault(GROUPS[path.split("/")[0]], []).append(path)
+        return named
+
+
+EXPERIMENTS = (
+    Experiment(
+        "synthetic", "planted motifs, CNNs of two sizes", "evidence.synthetic", "half an hour",
+        (*ENGINE, "motifs", "evaluation"), (METHODS, JASPAR, GENOME),
+    ),
+    Experiment(
+        "real", "su(Hw), real peaks, the shipped model", "evidence.real", "8 min",
+        (*COMMAND, "evaluation"), (METHODS, SUHW, GENOME, PEAKS, MATRIX),
+    ),
+    Experiment(
+        "variants", "variants in su(Hw) sites", "evidence.variants", "12 s",
+        (*COMMAND, "evaluation"), (SUHW, GENOME, PEAKS, MATRIX),
+    ),
+    Experiment(
+        "insulators", "BEAF-32 and CTCF, real peaks, residual networks", "evidence.insulators", "20 min",
+        (*ENGINE, "motifs", "evaluation"), (INSULATORS, METHODS, PUBLIC, SUHW, "data/make_data.py", JASPAR),
+    ),
+    Experiment(
+        "splice_sites", "splice sites, CI-SpliceAI and MMSplice", "evidence.splice_sites", "half an hour",
+        (*ENGINE, "evaluation"), (METHODS, PUBLIC, JUNCTIONS),
+    ),
+    Experiment(
+        "images", "images, a VGG-like and a ResNet-like network", "evidence.images", "half an hour",
+        (*ENGINE, "evaluation"), (METHODS,),
+    ),
+    Experiment(
+        "handover", "hand-over to TF-MoDISco and Fi-NeMo", "evidence.handover", "30 min",
+        (*COMMAND, "motifs", "evaluation"), (SEQLETS, SUHW, GENOME, PEAKS, JASPAR),
+    ),
+    Experiment(
+        "remedies", "what to do about exact zeros", "evidence.handover", "15 min",
+        (*COMMAND, "motifs", "evaluation"), (SEQLETS, JASPAR), ("--remedies",),
+    ),
+    Experiment(
+        "seqlets", "seqlets against known sites", "evidence.seqlets", "30 s",
+        (*COMMAND, "evaluation", "motifs"), (SUHW, GENOME, PEAKS, MATRIX, JASPAR),
+    ),
+    Experiment(
+        "null_calibration", "seqlets where there are none", "evidence.null_calibration", "5 min",
+        (*COMMAND, "motifs"), (SUHW, GENOME, PEAKS),
+    ),
+    Experiment(
+        "engine_speed", "engines against the gradient, time and memory", "speed.engine_speed", "",
+        ENGINE, ENGINES,
+    ),
+    Experiment("selection", "the selection alone", "speed.selection", "", ("relevance",), (TIMING,)),
+    Experiment("peers", "against zennit, captum and tangermeme", "speed.peers", "", ENGINE, ENGINES),
+    Experiment("growth", "growth with window, batch and windows", "speed.growth", "", ENGINE, ENGINES),
+    Experiment("memory", "resident memory over a million windows", "speed.memory", "20 min", COMMAND),
+    Experiment(
+        "whole_command", "the whole command against the engine", "speed.whole_command", "", COMMAND, ENGINES
+    ),
+    Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),
+    Experiment(
+        "fuzz", "fuzzed input of every kind", "robustness.fuzz", "",
+        ("files", *COMMAND), ("tests/hostile",),
+    ),
+    Experiment(
+        "kills", "runs killed at random moments and resumed", "robustness.kills", "", ("files", *COMMAND)
+    ),
+)  # fmt: skip
+BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}

@@ -1,0 +1,1 @@
+"""What must hold whatever comes: fuzzed input, and runs killed at random moments."""

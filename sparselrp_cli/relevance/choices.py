@@ -1,0 +1,27 @@
+"""What the engine lets one choose, and what it does unless told; no torch, for help texts and settings."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, get_args
+
+PROPORTION = 0.02
+"""The proportion of positive relevance mass that is pruned unless told: the largest that cost neither ranking
+nor faithfulness in our experiments (benchmarks/RESULTS.md) [ours]."""
+
+Redistribution = Literal["lambda", "m"]
+REDISTRIBUTIONS: tuple[Redistribution, ...] = get_args(Redistribution)
+
+COMPOSITES = (
+    "epsilon-plus", "epsilon", "epsilon-gamma", "epsilon-alpha2-beta1", "epsilon-plus-flat",
+    "epsilon-plus-box", "epsilon-gamma-box", "epsilon-plus-w-square", "z-plus", "gamma", "zero",
+)  # fmt: skip
+"""The presets of `composites.PRESETS`, in their order."""
+COMPOSITE = "epsilon-plus"
+"""The preset that is taken unless told."""
+
+DTYPES: Mapping[str, str] = MappingProxyType(
+    {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16", "float64": "float64"}
+)
+"""Precisions of the computation, the default first, and the torch type in which each keeps its numbers."""
+REDUCED = ("tf32", "bfloat16")
+"""Precisions whose error is measured and reported."""

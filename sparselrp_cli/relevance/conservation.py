@@ -1,0 +1,24 @@
+"""How far the accounts of an explanation are from closing."""
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+SCORE_FLOOR = 0.1
+"""Conservation errors are relative to the score, or to this where the score is smaller."""
+
+Numbers = TypeVar("Numbers", Tensor, npt.NDArray[np.float64])
+
+
+def conservation_error(score: Numbers, relevance: Numbers, absorbed: Numbers, lost: Numbers) -> Numbers:
+    """Give ``|score - relevance - absorbed - lost| / max(|score|, 0.1)``, for tensors and arrays.
+
+    Parameters
+    ----------
+    score, relevance, absorbed, lost : Tensor or ndarray of float64, of one shape
+        The explained number and where its relevance went: to the input, to biases and stabilisers, nowhere.
+    """
+    error: Numbers = abs(score - relevance - absorbed - lost) / abs(score).clip(min=SCORE_FLOOR)
+    return error

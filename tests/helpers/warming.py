@@ -1,0 +1,75 @@
+"""A pytest plugin: before pytest-xdist starts workers, the loops of the engine are compiled, each once.
+
+Workers would compile them at the same time, each for itself. They are kept beside the package, so that this
+takes time after a clone and a change of the loops only. ``python -m helpers.warming float32`` compiles what
+one type of numbers needs.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.relevance import gathered, kernels
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.kernels import selection
+from sparselrp_cli.relevance.pruning import Pruning
+
+ROOT = Path(__file__).parents[2]
+TYPES = ("float32", "float64")
+
+
+class Network(nn.Module):
+    """Convolutions with an addition, of which only the first positions are explained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.block = nn.Conv1d(4, 4, 3, padding=1), nn.Conv1d(4, 4, 3, padding=1)
+        self.head = nn.Conv1d(4, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x).relu()
+        return self.head(h + self.block(h).relu())[:, 0, :3]
+
+
+def compile_loops(dtype: torch.dtype) -> None:
+    """Explain a position row by row with both ways of pruning, which calls every loop."""
+    gathered.LEAST_WORK = 0
+    torch.manual_seed(0)
+    x = torch.eye(4, dtype=dtype).repeat(1, 16).expand(2, -1, -1)
+    graph = capture(Network().to(dtype), x)
+    for redistribute in ("lambda", "m"):
+        pruning = Pruning(0.25, redistribute=redistribute)
+        Explainer(graph, [Target("first", (Term(0, 0, None),))], pruning=pruning).explain(x)
+
+
+def are_cold() -> bool:
+    """Whether the loops' sources are newer than what is kept of them."""
+    if kernels.must_compile():
+        return True
+    kept = Path(selection.prune.stats.cache_path).glob("*.nbi")
+    sources = Path(kernels.__file__).parent.glob("*.py")
+    return max(path.stat().st_mtime for path in kept) < max(path.stat().st_mtime for path in sources)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Compile for both types at the same time, before there are workers."""
+    if not are_cold():
+        return
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "helpers.warming"]
+    compiling = [subprocess.Popen([*command, name], env={**os.environ, "PYTHONPATH": path}) for name in TYPES]
+    codes = [process.wait() for process in compiling]
+    if any(codes):
+        raise pytest.UsageError("the loops can't be compiled")
+
+
+if __name__ == "__main__":
+    compile_loops(getattr(torch, sys.argv[1]))
