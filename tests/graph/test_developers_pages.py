@@ -27,13 +27,13 @@ def section(title: str) -> str:
     return ADDING.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def python_in(title: str) -> str:
-    return "\n".join(re.findall(r"```python\n(.*?)```", section(title), re.DOTALL))
+def code_in(title: str) -> str:
+    return "\n".join(re.findall(r"```(?:python)?\n(.*?)```", section(title), re.DOTALL))
 
 
 def test_the_operation_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
     module = types.ModuleType("log_add_exp")
-    exec(compile(python_in("An operation"), "log_add_exp.py", "exec"), module.__dict__)  # noqa: S102
+    exec(compile(code_in("An operation"), "log_add_exp.py", "exec"), module.__dict__)  # noqa: S102
     x = torch.rand(3, 4, 6, dtype=torch.float64)
     net = Called(lambda x: torch.logaddexp(2 * x, x.flip(2)).mean(2))
     assert capture(net, x).unsupported(), "the page adds what is missing"
@@ -50,7 +50,7 @@ def test_the_operation_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
 
 
 def test_the_function_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
-    row = eval(python_in("An element-wise function").strip().rstrip(","), vars(functions))  # noqa: S307
+    row = eval(code_in("An element-wise function").strip().rstrip(","), vars(functions))  # noqa: S307
     x = torch.rand(3, 4, 6, dtype=torch.float64)
     net = Called(lambda x: torch.asinh(x).sum(2))
     assert capture(net, x).unsupported(), "the page adds what is missing"
