@@ -7,10 +7,10 @@ import tomllib
 from typing import Any
 
 from sparselrp_cli.errors import CompositeError
+from sparselrp_cli.graph.operations.product import PRODUCT_RULES
 from sparselrp_cli.relevance.composites import KINDS, PRESETS, Composite, Entry
 from sparselrp_cli.relevance.rules import RULES, Rule
 
-_PRODUCT_RULES = ("signal-take-all", "uniform")
 _SELECTORS = ("kind", "name", "position", "prune", "prune-negative", "rule")
 
 
@@ -88,11 +88,11 @@ def _proportion(table: dict[str, Any], key: str, where: str) -> float | None:
 
 def _rule(table: dict[str, Any], where: str) -> Rule | str | None:
     name = table.get("rule")
-    if name is None or name in _PRODUCT_RULES:
+    if name is None or name in PRODUCT_RULES:
         _known(table, _SELECTORS, where)
         return name
     if name not in RULES:
-        known = (*RULES, *_PRODUCT_RULES)
+        known = (*RULES, *PRODUCT_RULES)
         near = difflib.get_close_matches(str(name), known, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"the rules are {', '.join(known)}"
         raise CompositeError(f"{where}: unknown rule '{name}'; {hint}")
@@ -103,8 +103,6 @@ def _rule(table: dict[str, Any], where: str) -> Rule | str | None:
     for key, value in values.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise CompositeError(f"{where}: '{key}' must be a number")
-        if key in ("epsilon", "gamma") and value < 0:
-            raise CompositeError(f"{where}: '{key}' must be 0 or more")
     try:
         return rule(**{key: float(value) for key, value in values.items()})
     except ValueError as error:

@@ -139,8 +139,8 @@ class Composite:
                 if own := next((e for e in entries if e.prune is not None), None):
                     prunings[node.name] = (own.prune or 0.0, own.prune_negative)
             elif isinstance(node.operation, Product):
-                chosen = next((e.rule for e in entries if e.rule in ("uniform", "signal-take-all")), None)
-                products[node.name] = chosen if isinstance(chosen, str) else node.operation.rule
+                chosen = [e.rule for e in entries if isinstance(e.rule, str)]
+                products[node.name] = chosen[0] if chosen else node.operation.rule
         for i, entry in enumerate(self.entries):
             if i not in used and entry.name is not None:
                 logger.warning("composite '%s': no operation is called '%s'", self.name, entry.name)

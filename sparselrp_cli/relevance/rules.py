@@ -57,12 +57,22 @@ class Branch:
 
 @dataclass(frozen=True)
 class Rule(ABC):
-    """A propagation rule with its parameters."""
+    """A propagation rule with its parameters.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+    """
 
     name: ClassVar[str]
     input_only: ClassVar[bool] = False
     """Whether the rule gives relevance to neurons that are 0, which only the model's input can take."""
     epsilon: float = EPSILON
+
+    def __post_init__(self) -> None:
+        if self.epsilon < 0:
+            raise ValueError("'epsilon' must be 0 or more")
 
     @abstractmethod
     def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
@@ -124,6 +134,11 @@ class Gamma(Rule):
     name: ClassVar[str] = "gamma"
     gamma: float = GAMMA
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gamma < 0:
+            raise ValueError("'gamma' must be 0 or more")
+
     def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
         more = weight + self.gamma * weight.clamp(min=0)
         more_bias = None if bias is None else bias + self.gamma * bias.clamp(min=0)
@@ -155,6 +170,7 @@ class AlphaBeta(Rule):
     beta: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if abs(self.alpha - self.beta - 1) > 1e-9 or self.beta < 0:
             raise ValueError(
                 f"alpha-beta needs alpha - beta = 1 and beta >= 0, not {self.alpha:g}, {self.beta:g}"
@@ -215,6 +231,7 @@ class ZBox(Rule):
     high: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.low < self.high:
             raise ValueError(f"z-box needs low < high, not {self.low:g}, {self.high:g}")
 

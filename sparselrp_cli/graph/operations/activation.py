@@ -106,13 +106,18 @@ def elu(call: Call) -> Converted:
 
 
 def clamp(call: Call) -> Converted:
-    low = call.get("min", call.get("min_val", -math.inf))
-    high = call.get("max", call.get("max_val", math.inf))
-    if isinstance(low, (Tensor, fx.Node)) or isinstance(high, (Tensor, fx.Node)):
-        raise NoRule("clamps to tensors have no rule; use torch.minimum and torch.maximum")
+    low = _bound(call.get("min", call.get("min_val", -math.inf)))
+    high = _bound(call.get("max", call.get("max_val", math.inf)))
     if low == 0 and high == math.inf:
         return chain(call, Activation("relu"))
-    return chain(call, Activation("hardtanh", (float(low), float(high))))
+    return chain(call, Activation("hardtanh", (low, high)))
+
+
+def _bound(value: Any) -> float:
+    """Give a bound as a number; a tensor of one number is one."""
+    if isinstance(value, fx.Node) or (isinstance(value, Tensor) and value.numel() != 1):
+        raise NoRule("clamps to tensors have no rule; use torch.minimum and torch.maximum")
+    return float(value)
 
 
 def threshold(call: Call) -> Converted:

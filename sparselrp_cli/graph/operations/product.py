@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, fx
@@ -13,7 +13,9 @@ from sparselrp_cli.graph.constants import never_negative
 from sparselrp_cli.graph.operation import At, Operation, Pulled
 
 aten = torch.ops.aten
-ProductRule = Literal["uniform", "signal-take-all"]
+ProductRule = Literal["signal-take-all", "uniform"]
+PRODUCT_RULES: tuple[ProductRule, ...] = get_args(ProductRule)
+"""What composites may choose for a product with a gate, the default first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class Product(Operation):
     """
 
     gate: int | None = None
-    rule: ProductRule = "signal-take-all"
+    rule: ProductRule = PRODUCT_RULES[0]
     kind: ClassVar[str] = "product"
     takes_decisions: ClassVar[bool] = True
 

@@ -87,6 +87,7 @@ CONVERSIONS = {
     **{name: (lambda x, f=TORCHS[name]: f(x.exp()), ["activation", "activation"]) for name in POSITIVE},
     "clamped": (lambda x: x.clamp(-1, 0.5), ONE),
     "clamped below": (lambda x: x.clamp(min=-0.5), ONE),
+    "clamped to a tensor of one number": (lambda x: x.clamp(min=torch.tensor(-0.5, dtype=x.dtype)), ONE),
     "clamped above": (lambda x: x.clamp_max(0.5), ONE),
     "hardtanh": (lambda x: functional.hardtanh(x, -0.5, 2), ONE),
     "threshold": (lambda x: functional.threshold(x, 0, 0), ONE),
