@@ -194,7 +194,7 @@ def _require_comments(raw: bytes, number: int, name: str) -> None:
     """Only blank lines, and comments as the first FASTA had them, stand in front of the first header."""
     for line in raw.split(b"\n"):
         if line.strip() and not line.startswith(b";"):
-            raise InputError(f"{name} line {number}: not FASTA; a record begins with '>'")
+            raise InputError(f"{name} line {number}: a FASTA record begins with '>'; give a FASTA file")
         number += 1
 
 

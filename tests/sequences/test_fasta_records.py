@@ -115,8 +115,8 @@ def test_a_record_is_given_before_more_than_a_piece_behind_it_is_read() -> None:
     [
         (b"", NO_RECORD),
         (b"\n\n", NO_RECORD),
-        (b"\nACGT\n", "in.fa line 2: not FASTA; a record begins with '>'"),
-        (b"@read\nACGT\n+\nIIII\n", "in.fa line 1: not FASTA; a record begins with '>'"),
+        (b"\nACGT\n", "in.fa line 2: a FASTA record begins with '>'; give a FASTA file"),
+        (b"@read\nACGT\n+\nIIII\n", "in.fa line 1: a FASTA record begins with '>'; give a FASTA file"),
         (b">a\nACGT\n>\nACGT\n", "in.fa line 3: the record has no name; write one after the '>'"),
         (b">\xff\nACGT\n", "in.fa line 1: the header isn't UTF-8 text"),
         (b">a\nAC\0GT\n", "in.fa line 2: binary, not text"),
