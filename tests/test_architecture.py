@@ -22,7 +22,7 @@ ALLOWED = {
     "motifs": {"files", "sequences", "outputs"},
     "report": {"files", "outputs"},
     "runs": {"files", "sequences", "model", "graph", "relevance", "outputs", "motifs"},
-    "evaluation": {"files", "sequences", "model", "graph", "relevance", "outputs", "runs"},
+    "evaluation": {"files", "sequences", "model", "graph", "relevance", "outputs", "motifs", "runs"},
     "cli": {
         "files",
         "sequences",

@@ -89,10 +89,10 @@ def attribute(context: click.Context, /, quiet: bool, **given: Any) -> None:  # 
             "with --regions SEQUENCES is read at random places and can't be standard input"
         )
     if given["database"] is not None:
-        from sparselrp_cli.motifs.database import read_database
+        from sparselrp_cli.motifs.database import database_at_hand
 
-        # Said now, and not after the long part.
-        read_database(given["database"])
+        # What is wrong with it is said now, and not after the long part.
+        given["database"] = context.with_resource(database_at_hand(given["database"]))
     stop = context.find_object(StopRequest) or StopRequest()
     _run(given, stop, quiet=quiet)
     if given["report"]:

@@ -24,7 +24,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     "--motif",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Sites are matches of this matrix (JASPAR or MEME) on either strand.",
+    help="Sites are matches of this matrix on either strand: a motif file, as for `motifs --database`.",
 )
 @click.option(
     "--min-bits",

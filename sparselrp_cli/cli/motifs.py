@@ -22,8 +22,8 @@ from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, s
 @click.option(
     "--database",
     metavar="FILE|NAME",
-    help="Names for the motifs: a MEME, JASPAR or TRANSFAC file; or jaspar2026[:GROUP], such as"
-    " jaspar2026:insects, from the package pyjaspar.",
+    help="Names for the motifs: a MEME, JASPAR, TRANSFAC, HOMER, HOCOMOCO or CIS-BP file; or"
+    " jaspar2026[:GROUP], such as jaspar2026:insects, from the package pyjaspar.",
 )
 @click.option(
     "--fdr",

@@ -6,7 +6,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -73,15 +73,47 @@ def open_lines(path: str, bomb_bytes: int | None = None) -> Iterator[IO[bytes]]:
     with readable(path):
         raw = _opened(path)
         try:
-            head = raw.read(HEAD)
-            stream: Any = _rejoined(head, raw)
-            packed = compression(head, name)
-            if packed != "plain":
-                stream = _Unpacked(_Packed(stream, name, bgzip=packed == "bgzip"), name, bomb_bytes)
-            yield _buffered(_LineFeeds(stream))
+            yield _lines_of(raw, name, bomb_bytes)
         finally:
             if path != "-":
                 raw.close()
+
+
+def read_packed(path: str, largest: int) -> bytes:
+    """Read a whole file as it is, once, so that it may be a pipe; ``-`` is standard input.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or has more than `largest` bytes.
+    """
+    try:
+        raw = _opened(path)
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({(error.strerror or str(error)).lower()})") from error
+    with readable(path), raw if path != "-" else nullcontext(raw):
+        content = raw.read(largest + 1)
+    return _require_size(content, display_name(path), largest)
+
+
+def unpacked(packed: bytes, path: str, largest: int) -> bytes:
+    """Give what a file holds that `read_packed` has read, as `open_lines` does.
+
+    Raises
+    ------
+    InputError
+        As with `open_lines`, and if it unpacks to more than `largest` bytes.
+    """
+    name = display_name(path)
+    with readable(path):
+        content = _lines_of(io.BytesIO(packed), name).read(largest + 1)
+    return _require_size(content, name, largest)
+
+
+def _require_size(content: bytes, name: str, largest: int) -> bytes:
+    if len(content) > largest:
+        raise InputError(f"{name}: larger than {largest >> 20} MiB, which no such file is")
+    return content
 
 
 @contextmanager
@@ -222,6 +254,16 @@ def _opened(path: str) -> IO[bytes]:
     if sys.stdin is None:
         raise InputError("standard input is closed; pipe a file into it, or name one")
     return sys.stdin.buffer
+
+
+def _lines_of(raw: IO[bytes], name: str, bomb_bytes: int | None = None) -> IO[bytes]:
+    """Unpack what is packed, and let all lines end with a line feed."""
+    head = raw.read(HEAD)
+    stream: Any = _rejoined(head, raw)
+    packed = compression(head, name)
+    if packed != "plain":
+        stream = _Unpacked(_Packed(stream, name, bgzip=packed == "bgzip"), name, bomb_bytes)
+    return _buffered(_LineFeeds(stream))
 
 
 def _rejoined(head: bytes, rest: IO[bytes]) -> IO[bytes]:
