@@ -1,7 +1,7 @@
 """Archives of noise with planted sites."""
 
 import numpy as np
-from outputs.archives import write_archive
+from helpers.archives import write_archive
 
 from sparselrp_cli.outputs.archive import ACCOUNTING, ArchivedWindow, ArchiveRows
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from helpers.archives import write_archive
 from motifs.planted import planted_archive, planted_rows
-from outputs.archives import write_archive
 
 from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.motifs.null import fit_null, q_values, require_same_explanation

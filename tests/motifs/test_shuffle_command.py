@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from outputs.archives import random_places, random_rows, write_archive
+from helpers.archives import random_places, random_rows, write_archive
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.outputs.archive import ArchiveReader

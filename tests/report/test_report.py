@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from helpers.archives import write_archive
 from motifs.planted import LENGTH, planted_archive, planted_rows
-from outputs.archives import write_archive
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import InputError
