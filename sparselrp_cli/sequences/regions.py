@@ -14,6 +14,7 @@ _NARROW_PEAK_COLUMNS = 10
 _LARGEST = 1 << 40
 _LONGEST_LINE = 1 << 24
 _COLUMNS = 13  # one more than BED has; what comes after stays in one piece
+_SHOWN = 100
 _NOT_REGIONS = ("track", "browser")
 # Regions are short lines, which never get a hundred times smaller.
 _BOMB_BYTES = 1 << 26
@@ -145,7 +146,9 @@ def _region(fields: list[str], declared: str, where: str, line: int) -> Region:
     if end > _LARGEST:
         raise InputError(f"{where}: end {end} is beyond any chromosome")
     if strand not in ("+", "-", "."):
-        raise InputError(f"{where}: strand '{strand}' is none of + - . ; correct column 6, or drop it")
+        raise InputError(
+            f"{where}: strand '{strand[:_SHOWN]}' is none of + - . ; correct column 6, or drop it"
+        )
     name = fields[3] if len(fields) > 3 and fields[3] not in ("", ".") else f"{chrom}:{start}-{end}"
     if max(len(name), len(chrom)) > LONGEST_NAME:
         raise InputError(f"{where}: a name of over {LONGEST_NAME} letters; shorten it")
@@ -158,7 +161,7 @@ def _number(text: str, what: str, where: str) -> int:
     text = text.strip()
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-        raise InputError(f"{where}: {what} '{text}' is not a whole number of bp")
+        raise InputError(f"{where}: {what} '{text[:_SHOWN]}' is not a whole number of bp")
     return int(text)
 
 

@@ -22,7 +22,7 @@ PIECE = 1 << 20
 """Bytes read at a time."""
 BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 1 << 30
-_MOST_IDLE = 10_000_000
+_MOST_IDLE = 1_000_000
 _BOMB_BYTES, _BOMB_RATIO = 1 << 30, 100
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -183,34 +183,38 @@ def numbered_lines(
 
 
 def content_lines(
-    stream: IO[bytes], name: str, longest: int = _LONGEST_LINE, keep: int | None = None
+    stream: IO[bytes],
+    name: str,
+    longest: int = _LONGEST_LINE,
+    keep: int | None = None,
+    most_idle: int = _MOST_IDLE,
 ) -> Iterator[tuple[int, bytes]]:
     """Give lines as `numbered_lines` does, without blank lines and those that begin with ``#``.
 
     Raises
     ------
     InputError
-        Also where ten million such lines follow each other.
+        Also where more than `most_idle` such lines follow each other.
     """
     idle = 0
     for number, line in numbered_lines(stream, name, longest, keep):
         if line.startswith(b"#") or not line.strip():
             idle += 1
-            require_content(idle, name, number)
+            require_content(idle, name, number, most_idle)
         else:
             idle = 0
             yield number, line
 
 
-def require_content(idle: int, name: str, line: int) -> None:
+def require_content(idle: int, name: str, line: int, most: int = _MOST_IDLE) -> None:
     """Stop where so many lines in a row are empty that only a damaged or a hostile file has them.
 
     Raises
     ------
     InputError
     """
-    if idle > _MOST_IDLE:
-        raise InputError(f"{name} line {line}: {_MOST_IDLE} lines without content; check what wrote the file")
+    if idle > most:
+        raise InputError(f"{name} line {line}: {most} lines without content; check what wrote the file")
 
 
 def blocks(stream: IO[bytes]) -> Iterator[tuple[bytes, bool]]:

@@ -108,9 +108,11 @@ def _turned(rows: Sequence[Row], name: str, where: str) -> list[Row]:
 def _is_homer(motif: _Motif) -> bool:
     """Whether a header is HOMER's: consensus, name and threshold, separated by tabs."""
     fields = motif.header.split("\t")
-    if len(fields) < 2 or not fields[1].strip() or not _IUPAC.fullmatch(fields[0].strip()):
+    if len(fields) < 2 or not fields[1].strip():
         return False
-    return numbers([fields[2].strip()]) is not None if len(fields) > 2 else len(fields[0]) == len(motif.rows)
+    if len(fields) == 2:
+        return len(fields[0]) == len(motif.rows) and _IUPAC.fullmatch(fields[0]) is not None
+    return numbers([fields[2].strip()]) is not None
 
 
 def _names(motif: _Motif) -> tuple[str, str]:
