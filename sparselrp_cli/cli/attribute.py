@@ -14,6 +14,7 @@ from sparselrp_cli.cli.options import (
     start_log,
     track_options,
 )
+from sparselrp_cli.cli.values import Finite
 from sparselrp_cli.runs.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--max-unknown",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=1.0,
     show_default=True,
     metavar="SHARE",

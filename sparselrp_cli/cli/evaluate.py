@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparselrp_cli.cli.options import Device, log_options, model_details, seed_option, start_log
+from sparselrp_cli.cli.values import Finite, Prefix
 from sparselrp_cli.errors import printable
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 )
 @click.option(
     "--min-bits",
-    type=float,
+    type=Finite(),
     default=10.0,
     show_default=True,
     metavar="BITS",
@@ -37,7 +38,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 @click.option("--sites", metavar="BED", help="Sites are the intervals of this BED.")
 @click.option(
     "--min-score",
-    type=float,
+    type=Finite(),
     metavar="X",
     help="Only windows whose explained score is above X.  [default: all]",
 )
@@ -79,7 +80,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     "-o",
     "--output",
     "prefix",
-    type=click.Path(path_type=Path),
+    type=Prefix(),
     metavar="PREFIX",
     help="Also write PREFIX.evaluation.tsv, .json, .svg and more.",
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparselrp_cli.cli.options import BatchSize, Command, Device, Proportion, composite_option, pair_weights
+from sparselrp_cli.cli.values import MOST_THREADS, Finite
 
 if TYPE_CHECKING:
     from sparselrp_cli.runs.attribute import AttributeOptions
@@ -86,11 +87,14 @@ def compute_options(command: Command) -> Command:
             help="Precision of PREFIX.h5.  [default: float32; float64 with --dtype float64]",
         ),
         click.option(
-            "--threads", type=click.IntRange(1), metavar="N", help="CPU threads.  [default: torch's choice]"
+            "--threads",
+            type=click.IntRange(1, MOST_THREADS),
+            metavar="N",
+            help="CPU threads.  [default: torch's choice]",
         ),
         click.option(
             "--max-conservation-error",
-            type=click.FloatRange(0),
+            type=Finite(0),
             metavar="X",
             help="Fail if |score - relevance - absorbed - lost| is more than X of the score in any window.",
         ),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log, track_options
+from sparselrp_cli.cli.values import Prefix
 
 
 @click.command(short_help="Tracks and motif-ready files again, from the archive (CPU, no torch).")
@@ -13,7 +14,7 @@ from sparselrp_cli.cli.options import log_options, start_log, track_options
     "-o",
     "--output",
     "prefix",
-    type=click.Path(path_type=Path),
+    type=Prefix(),
     metavar="PREFIX",
     help="Where to write, for a single archive.  [default: the archive's own prefix]",
 )

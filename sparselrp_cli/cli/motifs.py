@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, start_log, target_option
+from sparselrp_cli.cli.values import Finite
 
 
 @click.command(short_help="Seqlets, motif matrices, names from a motif database (CPU, no torch).")
@@ -27,7 +28,7 @@ from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, s
 )
 @click.option(
     "--fdr",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Finite(0, 1, min_open=True),
     default=0.05,
     show_default=True,
     metavar="Q",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sparselrp_cli.cli.values import Prefix
 from sparselrp_cli.errors import printable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -20,6 +21,7 @@ COMPOSITES = (
     "epsilon-plus-box",
     "epsilon-gamma-box", "epsilon-plus-w-square", "z-plus", "gamma", "zero",
 )  # fmt: skip
+_MOST_DIGITS = 6
 
 
 class Proportion(click.ParamType[float | str]):
@@ -92,9 +94,12 @@ class BatchSize(click.ParamType[int | None]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         if value is None or value == "auto":
             return None
-        if not str(value).isdigit() or int(value) < 1:
+        digits = str(value)
+        if not (digits.isascii() and digits.isdigit()) or not digits.strip("0"):
             self.fail(f"'{value}' isn't a number of windows (1 or more) or auto", param, ctx)
-        return int(value)
+        if len(digits) > _MOST_DIGITS:
+            self.fail(f"'{value}' windows at a time fit into no memory; give fewer, or auto", param, ctx)
+        return int(digits)
 
 
 class ShardOf(click.ParamType[tuple[int, int]]):
@@ -124,7 +129,7 @@ class Device(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         kind, _, index = str(value).partition(":")
         if value not in ("auto", "cpu", "cuda") and not (
-            kind == "cuda" and index.isascii() and index.isdigit()
+            kind == "cuda" and index.isascii() and index.isdigit() and len(index) < 4
         ):
             self.fail(f"'{value}' isn't a device: auto, cpu, cuda or cuda:N", param, ctx)
         return str(value)
@@ -202,7 +207,7 @@ def _is_factory(model: str) -> bool:
 def prefix_option(command: Command) -> Command:
     """Add the prefix of all files that are written."""
     return click.option(
-        "-o", "--output", "prefix", required=True, type=click.Path(path_type=Path), metavar="PREFIX",
+        "-o", "--output", "prefix", required=True, type=Prefix(), metavar="PREFIX",
         help="Every file of the run is named PREFIX.something.",
     )(command)  # fmt: skip
 

@@ -1,0 +1,35 @@
+"""Types of values that click has, made as strict as they read."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+MOST_THREADS = 1024
+"""More than any machine has use for; a million of them crash the process."""
+
+
+class Finite(click.FloatRange):
+    """A number in a range; NaN, which is smaller and larger than nothing, isn't in any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"'{value}' isn't a finite number", param, ctx)
+        return number
+
+
+class Prefix(click.ParamType[Path]):
+    """How the names of files begin; not a folder, beside which they would come to lie."""
+
+    name = "PREFIX"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if os.path.basename(value) in ("", os.curdir, os.pardir):  # noqa: PTH119 - a Path forgets the last /
+            self.fail(
+                f"'{value}' names a folder, if anything; the files' names begin with it, such as results/run",
+                param, ctx,
+            )  # fmt: skip
+        return Path(value)
