@@ -15,7 +15,7 @@ _LARGEST = 1 << 40
 _LONGEST_LINE = 1 << 24
 _COLUMNS = 13  # one more than BED has; what comes after stays in one piece
 _SHOWN = 100
-_NOT_REGIONS = ("track", "browser")
+_NOT_REGIONS = ("", "track", "browser")
 # Regions are short lines, which never get a hundred times smaller.
 _BOMB_BYTES = 1 << 26
 _TYPE = re.compile(r"\btype\s*=\s*[\"']?(narrowPeak|broadPeak|gappedPeak)\b", re.IGNORECASE)
@@ -80,8 +80,7 @@ def read_regions(path: str) -> Iterator[Region]:
         narrowPeak and as BED9, and neither `track` nor the name of the file says which it is.
     """
     name = display_name(path)
-    suffix = kind[1].lower() if (kind := _SUFFIX.search(name)) else ""
-    declared = suffix
+    declared = suffix = _kind(_SUFFIX, name, "")
     found = False
     with open_lines(path, _BOMB_BYTES) as stream:
         for number, raw in content_lines(stream, name, _LONGEST_LINE):
@@ -90,8 +89,10 @@ def read_regions(path: str) -> Iterator[Region]:
                 line = raw.decode().rstrip()
             except UnicodeDecodeError:
                 raise InputError(f"{where}: not UTF-8 text; give BED or narrowPeak") from None
-            if line.split(maxsplit=1)[0] in _NOT_REGIONS:
-                declared = kind[1].lower() if (kind := _TYPE.search(line)) else suffix
+            first = "".join(line.split(maxsplit=1)[:1])
+            if first == "track":
+                declared = _kind(_TYPE, line, suffix)
+            if first in _NOT_REGIONS:
                 continue
             fields = line.split("\t" if "\t" in line else None, _COLUMNS)
             if not found and _is_header(fields):
@@ -125,6 +126,12 @@ def counted(regions: Iterable[Region], name: str) -> Iterator[Region]:
             "as a count, take it out",
             name,
         )
+
+
+def _kind(pattern: re.Pattern[str], text: str, otherwise: str) -> str:
+    """Find what kind of peaks a file's name or a track line declares."""
+    found = pattern.search(text)
+    return found[1].lower() if found else otherwise
 
 
 def _is_header(fields: list[str]) -> bool:

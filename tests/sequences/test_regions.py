@@ -135,7 +135,7 @@ def test_a_file_of_a_kind_without_summits_has_none(tmp_path: Path, kind: str, li
 
 
 def test_a_track_line_speaks_for_what_is_below_it(tmp_path: Path) -> None:
-    text = f"{PEAK}\ntrack type=broadPeak\n{PEAK}\ntrack name=x\n{PEAK}\ntrack type=narrowPeak\n{PEAK}\n"
+    text = f"{PEAK}\ntrack type=broadPeak\n\u2028\nbrowser x\n#\n\n{PEAK}\ntrack name=x\n{PEAK}\ntrack type=narrowPeak\n{PEAK}\n"
     assert [region.is_summit for region in regions(tmp_path, text)] == [True, False, True, True]
 
 
@@ -193,6 +193,11 @@ def test_a_contig_whose_name_starts_like_a_track_line_is_kept(tmp_path: Path) ->
 def test_spaces_separate_columns_only_where_a_line_has_no_tab(tmp_path: Path) -> None:
     spaced, tabbed = regions(tmp_path, "chr1  1 9 a 0 +\nchr1\t1\t9\ta b\t0\t+\n")
     assert (spaced.name, tabbed.name) == ("a", "a b")
+
+
+def test_a_line_of_blanks_of_any_script_is_blank(tmp_path: Path) -> None:
+    text = "chr1\t1\t2\n\u2028\u00a0\n\x1c\nchr1\t3\t4\n"
+    assert [region.line for region in regions(tmp_path, text)] == [1, 4]
 
 
 def test_duplicates_are_kept(tmp_path: Path) -> None:
