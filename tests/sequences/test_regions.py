@@ -135,7 +135,9 @@ def test_a_file_of_a_kind_without_summits_has_none(tmp_path: Path, kind: str, li
 
 
 def test_a_track_line_speaks_for_what_is_below_it(tmp_path: Path) -> None:
-    text = f"{PEAK}\ntrack type=broadPeak\n\u2028\nbrowser x\n#\n\n{PEAK}\ntrack name=x\n{PEAK}\ntrack type=narrowPeak\n{PEAK}\n"
+    nothing = "\u2028\nbrowser x\n#\n\n"
+    above = ("", f"track type=broadPeak\n{nothing}", "track name=x\n", "track type=narrowPeak\n")
+    text = "".join(f"{lines}{PEAK}\n" for lines in above)
     assert [region.is_summit for region in regions(tmp_path, text)] == [True, False, True, True]
 
 
