@@ -229,9 +229,11 @@ def blocks(stream: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
     left = b""
     while piece := stream.read(PIECE):
         text = left + piece
-        cut = text.rfind(b"\n") + 1
-        yield text[: cut or len(text)], cut > 0
-        left = text[cut:] if cut else b""
+        end = text.rfind(b"\n") + 1
+        # Blanks stay with what follows: they may be the last of their line.
+        cut = end or len(text.rstrip()) or len(text)
+        yield text[:cut], end > 0
+        left = text[cut:]
     if left:
         yield left, True
 

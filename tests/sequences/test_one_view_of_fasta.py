@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_fasta_records import bgzipped
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences import text as text_module
 from sparselrp_cli.sequences.fasta import read_records
 from sparselrp_cli.sequences.genome import Genome
 
@@ -158,6 +159,24 @@ def test_whatever_the_lines_are_the_letters_are_all_letters_in_order(
     expected = {f"r{i}": b"".join(line for line, _ in lines) for i, (_, lines) in enumerate(records)}
     content = b"\xef\xbb\xbf" * marked + text
     assert both_ways(tmp_path_factory.mktemp("fasta"), content, pack) == expected
+
+
+long_lines = st.lists(st.tuples(st.integers(1, 150), ends), min_size=1, max_size=5)
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.lists(long_lines, min_size=1, max_size=3), st.integers(20, 90), st.sampled_from(list(PACKS)))
+def test_lines_that_come_in_pieces_are_put_together(
+    tmp_path_factory: pytest.TempPathFactory, records: list[list[tuple[int, bytes]]], size: int, pack: str
+) -> None:
+    content, expected = b"", {}
+    for number, lines in enumerate(records):
+        written = [((A * 8)[number : number + n], end) for n, end in lines]
+        content += b">r%d\n" % number + b"".join(letters + end for letters, end in written)
+        expected[f"r{number}"] = b"".join(letters for letters, _ in written)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "PIECE", size)
+        assert both_ways(tmp_path_factory.mktemp("fasta"), content, pack) == expected
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
