@@ -21,15 +21,20 @@ class Finite(click.FloatRange):
         return number
 
 
-class Prefix(click.ParamType[Path]):
-    """How the names of files begin; not a folder, beside which they would come to lie."""
+class OutputFile(click.ParamType[Path]):
+    """A file to write; ``results/``, which a `Path` takes for one, is a folder."""
 
-    name = "PREFIX"
+    name = "FILE"
+    hint = "name a file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if os.path.basename(value) in ("", os.curdir, os.pardir):  # noqa: PTH119 - a Path forgets the last /
-            self.fail(
-                f"'{value}' names a folder, if anything; the files' names begin with it, such as results/run",
-                param, ctx,
-            )  # fmt: skip
+            self.fail(f"'{value}' names a folder, if anything; {self.hint}", param, ctx)
         return Path(value)
+
+
+class Prefix(OutputFile):
+    """How the names of files begin."""
+
+    name = "PREFIX"
+    hint = "the files' names begin with it, such as results/run"

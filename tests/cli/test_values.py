@@ -39,6 +39,11 @@ OUT = ("-o", "out/run")
                             ("export", "a.h5"))
             for prefix in ("", "results/", "/", ".", "..", "a/.", "a/..")
         ),
+        *(
+            ((*command, "-o", path), f"'{path}' names a folder, if anything; name a file")
+            for command in (("report", "a.h5"), ("shuffle", "a.h5"), ("plot", "a.h5", "chr1:1-9"))
+            for path in ("", "results/", ".")
+        ),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_wrong_usage(
