@@ -23,7 +23,7 @@ from sparselrp_cli.sequences.text import BOM, open_lines
 logger = logging.getLogger("sparselrp")
 
 LOOK_BACK = 1 << 12
-READ_WHOLE = 1 << 26
+READ_WHOLE = 1 << 24
 """Bytes of a file up to which an index that is found is compared with every line."""
 _LARGEST_INDEX = 1 << 30
 

@@ -112,7 +112,7 @@ def unpacked(packed: bytes, path: str, largest: int) -> bytes:
 
 def _require_size(content: bytes, name: str, largest: int) -> bytes:
     if len(content) > largest:
-        raise InputError(f"{name}: larger than {largest >> 20} MiB, which no such file is")
+        raise InputError(f"{name}: larger than {largest >> 20} MiB; check that it is the right file")
     return content
 
 

@@ -375,7 +375,7 @@ def test_what_is_larger_than_a_database_is_refused(
         content = meme().encode() + b"\n" * (1 << 20)
         (tmp_path / path).write_bytes(gzip.compress(content) if path.endswith("gz") else content)
         path = str(tmp_path / path)
-    with pytest.raises(InputError, match=r": larger than 1 MiB, which no such file is$"):
+    with pytest.raises(InputError, match=r": larger than 1 MiB; check that it is the right file$"):
         read_motif_file(path)
 
 

@@ -244,6 +244,28 @@ def test_an_index_of_pyfaidx_is_used_and_ours_is_the_same(
         assert (tmp_path / "in.fa.fai").read_text() == theirs
 
 
+def test_pyfaidx_reads_a_bgzip_genome_through_our_index_and_we_through_its(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "in.fa.gz"
+    letters = (A * 40_000)[:200_000]
+    path.write_bytes(bgzipped(b">a\n" + b"".join(letters[i : i + 50] + b"\n" for i in range(0, 200_000, 50))))
+    at = ((0, 10), (65_500, 70_001), (199_990, 200_000))
+    with Genome(str(path)) as genome:
+        ours = [genome.fetch("a", *place) for place in at]
+    with pyfaidx.Faidx(str(path), as_raw=True, build_index=False, rebuild=False) as theirs:
+        found = [theirs.fetch("a", start + 1, end) for start, end in at]
+    assert [text.encode() for text in found] == ours == [letters[start:end] for start, end in at]
+    for index in tmp_path.glob("in.fa.gz.*"):
+        index.unlink()
+    with pyfaidx.Faidx(str(path)):
+        pass
+    caplog.clear()
+    with caplog.at_level("INFO"), Genome(str(path)) as genome:
+        assert [genome.fetch("a", *place) for place in at] == ours
+    assert caplog.messages == []
+
+
 def test_bgzip_files_joined_end_to_end_are_one_genome(tmp_path: Path) -> None:
     """Between them lies the empty block that ends the first."""
     path = tmp_path / "in.fa.gz"
