@@ -128,7 +128,7 @@ def test_a_model_has_the_details_that_go_with_it():
 
 
 def test_details_without_a_model_are_wrong_usage():
-    with pytest.raises(click.UsageError, match="^--weights goes with --model; name the model too$"):
+    with pytest.raises(click.UsageError, match=r"^--weights goes with --model; name the model too$"):
         capture_model.main(["-w", "w.pt", *DETAILS], standalone_mode=False)
 
 
