@@ -26,7 +26,17 @@ ALLOWED = {
     "motifs": {"files", "sequences", "outputs", "settings"},
     "report": {"files", "sequences", "outputs", "settings"},
     "runs": {"files", "sequences", "model", "graph", "relevance", "outputs", "settings", "motifs"},
-    "evaluation": {"files", "sequences", "model", "graph", "relevance", "outputs", "settings", "runs"},
+    "evaluation": {
+        "files",
+        "sequences",
+        "model",
+        "graph",
+        "relevance",
+        "outputs",
+        "settings",
+        "motifs",
+        "runs",
+    },
     "cli": {
         "files",
         "sequences",

@@ -57,10 +57,10 @@ def attribute(
     start_log(context, quiet=quiet)
     _refuse_contradictions(sequences, regions, settings, report=report, database=database)
     if database is not None:
-        from sparselrp_cli.motifs.database import read_database
+        from sparselrp_cli.motifs.database import database_at_hand
 
-        # Said now, and not after the long part.
-        read_database(database)
+        # What is wrong with it is said now, and not after the long part.
+        database = context.with_resource(database_at_hand(database))
     import logging
 
     from sparselrp_cli.cli.progress import progress_bar

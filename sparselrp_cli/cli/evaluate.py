@@ -9,6 +9,7 @@ import click
 from sparselrp_cli.cli.models import model_option
 from sparselrp_cli.cli.options import log_options, seed_option, start_log
 from sparselrp_cli.cli.settings import setting_option
+from sparselrp_cli.cli.values import Finite, Prefix
 from sparselrp_cli.errors import printable
 from sparselrp_cli.model.request import ModelRequest
 
@@ -27,11 +28,11 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     "--motif",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Sites are matches of this matrix (JASPAR or MEME) on either strand.",
+    help="Sites are matches of this matrix on either strand: a motif file, as for `motifs --database`.",
 )
 @click.option(
     "--min-bits",
-    type=float,
+    type=Finite(),
     default=10.0,
     show_default=True,
     metavar="BITS",
@@ -40,7 +41,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 @click.option("--sites", metavar="BED", help="Sites are the intervals of this BED.")
 @click.option(
     "--min-score",
-    type=float,
+    type=Finite(),
     metavar="X",
     help="Only windows whose explained score is above X.  [default: all]",
 )
@@ -74,7 +75,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     "-o",
     "--output",
     "prefix",
-    type=click.Path(path_type=Path),
+    type=Prefix(),
     metavar="PREFIX",
     help="Also write PREFIX.evaluation.tsv, .json, .svg and more.",
 )

@@ -6,6 +6,7 @@ import click
 
 from sparselrp_cli.cli.options import log_options, start_log
 from sparselrp_cli.cli.settings import setting_option
+from sparselrp_cli.cli.values import Prefix
 from sparselrp_cli.outputs.formats import EXPORTED
 
 
@@ -15,7 +16,7 @@ from sparselrp_cli.outputs.formats import EXPORTED
     "-o",
     "--output",
     "prefix",
-    type=click.Path(path_type=Path),
+    type=Prefix(),
     metavar="PREFIX",
     help="Where to write, for a single archive.  [default: the archive's own prefix]",
 )

@@ -63,7 +63,6 @@ def run_command(arguments: list[str | Path], *, quiet: bool) -> None:
         With its exit code, where that isn't 0; it has said why.
     """
     given = [*map(str, arguments), *(["-q"] if quiet else [])]
-    # A database may come from a pipe, which has only a number.
-    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False, close_fds=False)
+    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False)
     if done.returncode != 0:
         raise click.exceptions.Exit(done.returncode)

@@ -12,6 +12,7 @@ from sparselrp_cli.cli.background import WAY, Explaining, make_background, model
 from sparselrp_cli.cli.models import models_options
 from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, start_log, target_option
 from sparselrp_cli.cli.settings import setting_option
+from sparselrp_cli.cli.values import Finite
 from sparselrp_cli.model.request import ModelRequest
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ logger = logging.getLogger("sparselrp")
 @click.option(
     "--database",
     metavar="FILE|NAME",
-    help="Names for the motifs: a MEME, JASPAR or TRANSFAC file; or jaspar2026[:GROUP], such as"
-    " jaspar2026:insects, from the package pyjaspar.",
+    help="Names for the motifs: a MEME, JASPAR, TRANSFAC, HOMER, HOCOMOCO or CIS-BP file; or"
+    " jaspar2026[:GROUP], such as jaspar2026:insects, from the package pyjaspar.",
 )
 @click.option(
     "--fdr",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Finite(0, 1, min_open=True),
     default=0.05,
     show_default=True,
     metavar="Q",
@@ -109,7 +110,10 @@ def motifs(
         _search(replace(options, advice=WAY))
         return
     if database is not None:
-        _refuse_early(database)
+        from sparselrp_cli.motifs.database import database_at_hand
+
+        # What is wrong with it is said now, and not after the long part.
+        options = replace(options, database=context.with_resource(database_at_hand(database)))
     explaining = Explaining(device, batch_size, seed, quiet)
     made = make_background(context, archive, prefix, known, explaining, must=bool(models))
     _search_in_new_process(replace(options, background=made), context, quiet=quiet)
@@ -134,12 +138,3 @@ def _search_in_new_process(options: "MotifOptions", context: click.Context, *, q
         if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     run_command([*words, *(["-v"] if context.meta.get("sparselrp.verbose") else [])], quiet=quiet)
-
-
-def _refuse_early(database: str) -> None:
-    """Say what is wrong with a database before the long part; what comes from a pipe is read once only."""
-    from sparselrp_cli.motifs.database import read_database
-    from sparselrp_cli.sequences.text import is_pipe
-
-    if not is_pipe(database):
-        read_database(database)

@@ -3,11 +3,11 @@
 import logging
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from sparselrp_cli.cli.values import Prefix
 from sparselrp_cli.errors import printable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -21,7 +21,7 @@ def command_line() -> list[str]:
 def prefix_option(command: Command) -> Command:
     """Add the prefix of all files that are written."""
     return click.option(
-        "-o", "--output", "prefix", required=True, type=click.Path(path_type=Path), metavar="PREFIX",
+        "-o", "--output", "prefix", required=True, type=Prefix(), metavar="PREFIX",
         help="Every file of the run is named PREFIX.something.",
     )(command)  # fmt: skip
 

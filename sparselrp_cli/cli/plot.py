@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log, target_option
+from sparselrp_cli.cli.values import OutputFile
 
 
 @click.command(short_help="A figure of one stretch: letters as high as their relevance.")
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @click.argument("place", metavar="CHROM:START-END")
 @click.option(
-    "-o", "--output", "path", required=True, type=click.Path(path_type=Path), metavar="FILE",
+    "-o", "--output", "path", required=True, type=OutputFile(), metavar="FILE",
     help="What to write: .svg, .png or .pdf.",
 )  # fmt: skip
 @target_option

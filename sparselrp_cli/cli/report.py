@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, start_log, target_option
+from sparselrp_cli.cli.values import OutputFile
 from sparselrp_cli.settings.run import TOP_WINDOWS
 
 
 @click.command(short_help="One self-contained page: logos, motifs, quality.")
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @click.option(
-    "-o", "--output", "output", required=True, type=click.Path(path_type=Path), metavar="REPORT.html",
+    "-o", "--output", "output", required=True, type=OutputFile(), metavar="REPORT.html",
     help="The page, which opens offline.",
 )  # fmt: skip
 @target_option

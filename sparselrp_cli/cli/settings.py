@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sparselrp_cli.cli.options import Command
+from sparselrp_cli.cli.values import Finite
 from sparselrp_cli.settings.kinds import Choice, Flag, Kind, Real, Texts, TypedKind, Whole
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.run import RunSettings, run_settings
@@ -91,10 +92,10 @@ def _type(kind: Kind) -> click.ParamType[Any]:
             return Typed(kind)
         case Choice(names):
             return click.Choice(list(names))
-        case Whole(minimum):
-            return click.IntRange(minimum)
+        case Whole(minimum, maximum):
+            return click.IntRange(minimum, maximum)
         case Real(maximum):
-            return click.FloatRange(0, maximum)
+            return Finite(0, maximum)
         case Texts():
             return click.STRING
     raise TypeError(f"{type(kind).__name__} has no type on the command line; add one here")

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.options import log_options, seed_option, start_log
+from sparselrp_cli.cli.values import OutputFile
 
 
 @click.command(
@@ -13,7 +14,7 @@ from sparselrp_cli.cli.options import log_options, seed_option, start_log
 )
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @click.option(
-    "-o", "--output", "output", required=True, type=click.Path(path_type=Path), metavar="BACKGROUND.fa",
+    "-o", "--output", "output", required=True, type=OutputFile(), metavar="BACKGROUND.fa",
     help="The FASTA to write, plain text.",
 )  # fmt: skip
 @click.option(

@@ -1,19 +1,21 @@
 """Known sites inside windows: matches of a motif matrix, or intervals of a BED."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from Bio import motifs
-from Bio.motifs.matrix import PositionSpecificScoringMatrix
+from Bio.motifs.matrix import FrequencyPositionMatrix, PositionSpecificScoringMatrix
 
-from sparselrp_cli.errors import InputError
 from sparselrp_cli.evaluation.agreement import MaskSource
+from sparselrp_cli.motifs.formats import read_motif_file
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.reader import Rows
 from sparselrp_cli.sequences.regions import read_regions
 
 PSEUDOCOUNT = 0.1
+
+logger = logging.getLogger("sparselrp")
 
 
 def matrix_sites(path: Path, min_bits: float) -> MaskSource:
@@ -46,27 +48,27 @@ def bed_sites(path: str) -> MaskSource:
     return masks
 
 
-def read_matrix(path: Path) -> PositionSpecificScoringMatrix:
-    """Read the first motif of a JASPAR or MEME file as log-odds in bits, uniform background.
+def read_matrix(path: Path | str) -> PositionSpecificScoringMatrix:
+    """Read the first motif of a file as log-odds in bits, uniform background.
+
+    Parameters
+    ----------
+    path : Path or str
+        See `read_motif_file`.
 
     Raises
     ------
     InputError
     """
-    for form in ("jaspar", "minimal"):
-        try:
-            with path.open() as stream:
-                found = motifs.parse(stream, form)  # type: ignore[no-untyped-call]
-        except OSError as error:
-            raise InputError(f"{path}: can't be read ({error.strerror})") from error
-        except Exception:  # noqa: BLE001 - the parsers raise many kinds; the next format may fit
-            continue
-        if len(found):
-            matrix: PositionSpecificScoringMatrix = (
-                found[0].counts.normalize(pseudocounts=PSEUDOCOUNT).log_odds()
-            )
-            return matrix
-    raise InputError(f"{path}: holds no motif in JASPAR or MEME format")
+    motifs = read_motif_file(str(path)).motifs
+    motif = motifs[0]
+    if len(motifs) > 1:
+        logger.warning("%s holds %d motifs; the first is taken, %s", path, len(motifs), motif.name)
+    counts = dict(zip("ACGT", motif.counts.T.tolist(), strict=True))
+    matrix: PositionSpecificScoringMatrix = (
+        FrequencyPositionMatrix("ACGT", counts).normalize(pseudocounts=PSEUDOCOUNT).log_odds()  # type: ignore[no-untyped-call]
+    )
+    return matrix
 
 
 def matrix_hits(

@@ -1,37 +1,45 @@
 """Motif databases, and which of their motifs ours are like."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.motifs.alignment import Floats, frequencies
+from sparselrp_cli.motifs.formats import LARGEST, KnownMotif, read_motif_file
 from sparselrp_cli.motifs.null import q_values
+from sparselrp_cli.sequences.text import is_pipe, read_packed
 
-FORMATS = ("jaspar", "transfac")
 # Tomtom's null is made of the database's own columns.
 LEAST_MOTIFS = 25
 REPORTED = 5
 
 
 @dataclass(frozen=True, eq=False)
-class KnownMotif:
-    """A motif of a database.
+class Database:
+    """Known motifs, and where they are from.
 
     Attributes
     ----------
-    name, alt_name : str
-        Such as ``MA0533.1`` and ``su(Hw)``; the latter may be empty.
-    frequencies : ndarray of float64, shape (w, 4)
+    name : str
+        Of the file, or as in ``jaspar2026:insects``.
+    motifs : tuple of KnownMotif
+    sha256 : str or None
+        Of the file; None where it is none.
     """
 
     name: str
-    alt_name: str
-    frequencies: npt.NDArray[np.float64]
+    motifs: tuple[KnownMotif, ...]
+    sha256: str | None
+
+    def as_record(self) -> dict[str, str]:
+        """Say which database it is, as JSON."""
+        return {"name": self.name} | ({"sha256": self.sha256} if self.sha256 is not None else {})
 
 
 @dataclass(frozen=True)
@@ -60,28 +68,62 @@ class Match:
     overlap: int
 
 
-def read_database(given: str) -> list[KnownMotif]:
-    """Read a motif database.
+def open_database(given: str) -> Database:
+    """Read a motif database, once.
 
     Parameters
     ----------
     given : str
-        A file in MEME, JASPAR or TRANSFAC format; or ``jaspar2026``, ``jaspar2026:insects`` and so on:
-        JASPAR's CORE collection (of one taxonomic group) from the package `pyjaspar`.
+        A file, see `read_motif_file`; or ``jaspar2026``, ``jaspar2026:insects`` and so on: JASPAR's CORE
+        collection (of one taxonomic group) from the package `pyjaspar`.
 
     Raises
     ------
     InputError
         If it can't be read, is too small for p-values, or pyjaspar is not installed.
     """
-    is_release = not Path(given).exists() and given.lower().startswith("jaspar")
-    found = _from_pyjaspar(given) if is_release else _from_file(Path(given))
-    if len(found) < LEAST_MOTIFS:
+    is_release = given != "-" and not Path(given).exists() and given.lower().startswith("jaspar")
+    if is_release:
+        database = Database(given, tuple(_from_pyjaspar(given)), None)
+    else:
+        file = read_motif_file(given)
+        database = Database(Path(given).name, file.motifs, file.sha256)
+    if len(database.motifs) < LEAST_MOTIFS:
         raise InputError(
-            f"{given}: {len(found)} motifs are too few; p-values come from the database's own columns"
-            f" and need at least {LEAST_MOTIFS} motifs; give a larger one, such as jaspar2026"
+            f"{given}: {len(database.motifs)} motifs are too few; p-values come from the database's own"
+            f" columns and need at least {LEAST_MOTIFS} motifs; give a larger one, such as jaspar2026"
         )
-    return found
+    return database
+
+
+def read_database(given: str) -> list[KnownMotif]:
+    """Read the motifs of a database, see `open_database`."""
+    return list(open_database(given).motifs)
+
+
+@contextmanager
+def database_at_hand(given: str) -> Iterator[str]:
+    """Check a database that is needed later, and keep what comes from a pipe until the end of the block.
+
+    Yields
+    ------
+    str
+        What to give to `open_database`.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    """
+    if not is_pipe(given):
+        open_database(given)
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="sparselrp-") as folder:
+        kept = Path(folder) / (Path(given).name if given != "-" else "database")
+        kept.write_bytes(read_packed(given, LARGEST))
+        open_database(str(kept))
+        yield str(kept)
 
 
 def match(motif: Floats, database: Sequence[KnownMotif]) -> list[Match]:
@@ -113,46 +155,6 @@ def match(motif: Floats, database: Sequence[KnownMotif]) -> list[Match]:
     ]  # fmt: skip
 
 
-def _from_file(path: Path) -> list[KnownMotif]:
-    from Bio import motifs
-
-    try:
-        with path.open(errors="replace") as stream:
-            is_meme = "MEME version" in stream.read(4096)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror})") from error
-    if is_meme:
-        return _from_meme(path)
-    for form in FORMATS:
-        try:
-            with path.open() as stream:
-                found = list(motifs.parse(stream, form))  # type: ignore[no-untyped-call]
-        except Exception:  # noqa: BLE001 - the parsers raise many kinds; the next format may fit
-            continue
-        if found:
-            return [_known(motif) for motif in found]
-    raise InputError(f"{path}: holds no motif in MEME, JASPAR or TRANSFAC format")
-
-
-def _from_meme(path: Path) -> list[KnownMotif]:
-    """Biopython's parser leaves out the second name."""
-    from memelite.io import read_meme
-
-    try:
-        found = read_meme(str(path))
-    except Exception as error:  # whatever its conversions raise
-        raise InputError(f"{path}: a motif is damaged ({' '.join(str(error).split())})") from error
-    if not found:
-        raise InputError(f"{path}: holds no motif")
-    known = []
-    for names, matrix in found.items():
-        name, _, alternative = names.partition(" ")
-        if not np.isfinite(matrix).all() or (matrix < 0).any():
-            raise InputError(f"{path}: motif {name} has a value that is no probability")
-        known.append(KnownMotif(name, alternative, _normalised(matrix.T)))
-    return known
-
-
 def _from_pyjaspar(given: str) -> list[KnownMotif]:
     release, _, group = given.partition(":")
     try:
@@ -176,15 +178,6 @@ def _from_pyjaspar(given: str) -> list[KnownMotif]:
 
 
 def _known(motif: Any) -> KnownMotif:
-    """Take a motif of Biopython, which has an identifier in JASPAR and an accession in TRANSFAC."""
-    identifier = getattr(motif, "matrix_id", None)
-    if identifier is None and isinstance(motif, dict):
-        identifier = motif.get("AC") or motif.get("ID")
-    alternative = motif.get("NA", "") if isinstance(motif, dict) else motif.name
+    """Take a motif of Biopython."""
     counts = np.array([motif.counts[base] for base in "ACGT"], np.float64).T
-    return KnownMotif(str(identifier or motif.name), str(alternative or ""), _normalised(counts))
-
-
-def _normalised(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    sums = matrix.sum(axis=1, keepdims=True)
-    return np.where(sums > 0, matrix / np.where(sums > 0, sums, 1), 0.25)
+    return KnownMotif(str(motif.matrix_id), str(motif.name or ""), counts)

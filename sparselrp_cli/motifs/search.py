@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.motifs.alignment import Context
 from sparselrp_cli.motifs.bed import looks, write_description, write_hits, write_seqlets
-from sparselrp_cli.motifs.database import KnownMotif, Match, match, read_database
+from sparselrp_cli.motifs.database import Database, Match, match, open_database
 from sparselrp_cli.motifs.discovery import Motif, find_motifs, seqlet_context
 from sparselrp_cli.motifs.files import motif_record, write_record, write_table
+from sparselrp_cli.motifs.formats import KnownMotif
 from sparselrp_cli.motifs.hits import Hit, find_hits
 from sparselrp_cli.motifs.matrices import write_matrices, write_patterns
 from sparselrp_cli.motifs.null import SIGNS, NoNullError, Null, fit_null, require_same_explanation
@@ -43,7 +45,7 @@ class MotifOptions:
     background : Path or None
         Archive of windows without sites, for the null; without it contributions are permuted.
     database : str or None
-        See `read_database`.
+        See `open_database`.
     fdr : float
         Largest q-value of seqlets and hits.
     max_seqlets : int
@@ -89,7 +91,7 @@ def search(options: MotifOptions) -> list[Path]:
             f"{options.background} is the archive itself; a background is of windows without sites, see"
             " `sparselrp shuffle`"
         )
-    database = read_database(options.database) if options.database is not None else []
+    database = open_database(options.database) if options.database is not None else None
     background = ArchiveReader(options.background) if options.background is not None else nullcontext()
     with ArchiveReader(options.archive) as reader, background as other, locked(options.prefix):
         target = reader.target_number(options.target)
@@ -102,7 +104,7 @@ def search(options: MotifOptions) -> list[Path]:
         for sign, found in seqlets.items():
             logger.info("%d seqlets of %s relevance (q <= %g)", len(found), SIGNS[sign], options.fdr)
         contexts, motifs = _motifs(reader, seqlets, target, options)
-        named = _named(motifs, database)
+        named = _named(motifs, database.motifs if database is not None else ())
         sought = [(name, m.sign, m.counts) for name, m, _ in named]
         hits = find_hits(reader, sought, nulls, target=target, fdr=options.fdr)
         counted = Counter(hit.motif for hit in hits)
@@ -115,7 +117,7 @@ def search(options: MotifOptions) -> list[Path]:
         if not records:
             logger.warning("no motif: fewer than %d seqlets are alike", options.min_seqlets)
         record = {
-            **_asked(options, reader, target),
+            **_asked(options, reader, target, database),
             **_certainty(nulls, missing),
             "counts": {
                 "windows": reader.n_windows,
@@ -192,7 +194,7 @@ def _motifs(
     return contexts, motifs
 
 
-def _named(motifs: list[Motif], database: list[KnownMotif]) -> list[tuple[str, Motif, list[Match]]]:
+def _named(motifs: list[Motif], database: Sequence[KnownMotif]) -> list[tuple[str, Motif, list[Match]]]:
     """Number the motifs of each sign; turn round what is like the reverse complement of a known one."""
     named = []
     numbers = dict.fromkeys(SIGNS, 0)
@@ -220,24 +222,23 @@ def _said(record: dict[str, Any]) -> str:
     return line
 
 
-def _asked(options: MotifOptions, reader: ArchiveReader, target: int) -> dict[str, Any]:
+def _asked(
+    options: MotifOptions, reader: ArchiveReader, target: int, database: Database | None
+) -> dict[str, Any]:
     """Say what was looked for in what, as JSON."""
     return {
         "archive": {"name": options.archive.name, "sha256": sha256(options.archive)},
         "target": reader.target_names[target],
-        "settings": _settings(options),
+        "settings": _settings(options, database),
     }
 
 
-def _settings(options: MotifOptions) -> dict[str, Any]:
+def _settings(options: MotifOptions, database: Database | None) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: getattr(options, name) for name in ("fdr", "max_seqlets", "min_seqlets", "seed")
     }
-    if options.database is not None:
-        path = Path(options.database)
-        given["database"] = (
-            {"name": path.name, "sha256": sha256(path)} if path.exists() else {"name": options.database}
-        )
+    if database is not None:
+        given["database"] = database.as_record()
     if options.background is not None:
         given["background"] = {"name": options.background.name, "sha256": sha256(options.background)}
     return given

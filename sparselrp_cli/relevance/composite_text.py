@@ -32,8 +32,10 @@ def parse_composite(text: str, where: str) -> Composite:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # besides TOML's own errors those of numbers with thousands of digits
         raise CompositeError(f"{where}: not TOML ({error})") from error
+    except RecursionError as error:
+        raise CompositeError(f"{where}: nested too deeply to be a composite") from error
     _known(document, ("name", "summary", "extends", "rule"), where)
     tables = document.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
@@ -41,7 +43,7 @@ def parse_composite(text: str, where: str) -> Composite:
     entries = tuple(_entry(table, f"{where}, rule {i}") for i, table in enumerate(tables, 1))
     base: tuple[Entry, ...] = ()
     if (extends := document.get("extends")) is not None:
-        if extends not in PRESETS:
+        if not isinstance(extends, str) or extends not in PRESETS:
             raise CompositeError(f"{where}: extends '{extends}'; the presets are {', '.join(PRESETS)}")
         base = PRESETS[extends].entries
     if not entries and not base:
@@ -91,7 +93,7 @@ def _rule(table: dict[str, Any], where: str) -> Rule | str | None:
     if name is None or name in PRODUCT_RULES:
         _known(table, _SELECTORS, where)
         return name
-    if name not in RULES:
+    if not isinstance(name, str) or name not in RULES:
         known = (*RULES, *PRODUCT_RULES)
         near = difflib.get_close_matches(str(name), known, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"the rules are {', '.join(known)}"
@@ -101,9 +103,9 @@ def _rule(table: dict[str, Any], where: str) -> Rule | str | None:
     _known(table, (*_SELECTORS, *parameters), where)
     values = {key: table[key] for key in parameters if key in table}
     for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
             raise CompositeError(f"{where}: '{key}' must be a number")
     try:
         return rule(**{key: float(value) for key, value in values.items()})
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise CompositeError(f"{where}: {error}") from error

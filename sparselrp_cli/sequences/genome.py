@@ -4,33 +4,31 @@ import logging
 import struct
 import tempfile
 import zlib
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.sequences.fasta import check_nucleotides
-from sparselrp_cli.sequences.genome_index import open_indexed, read_stretch
+from sparselrp_cli.sequences.bgzip import PlainFile
+from sparselrp_cli.sequences.faidx import Entry, UnequalLinesError, unwrapped
+from sparselrp_cli.sequences.fasta import check_nucleotides, fasta_pieces
+from sparselrp_cli.sequences.genome_index import IndexedFasta, open_indexed
 from sparselrp_cli.sequences.one_hot import UNKNOWN
 from sparselrp_cli.sequences.text import HEAD, compression, display_name, is_pipe, open_lines, readable
 
 logger = logging.getLogger("sparselrp")
 
-_PIECE = 1 << 22
-_PACKED_SUFFIXES = (".gz", ".bgz")
 _MITOCHONDRIA = ("chrM", "M", "MT", "chrMT", "mitochondrion_genome", "MtDNA")
-# Biopython raises a RuntimeError at a block of another size than it says.
-_READING = (
-    zlib.error, struct.error, ValueError, EOFError, OSError, IndexError, OverflowError, MemoryError,
-    RuntimeError,
-)  # fmt: skip
+_READING = (zlib.error, struct.error, ValueError, EOFError, OSError, IndexError, OverflowError, MemoryError)
 
 
 class Genome:
     """Random access to a FASTA file, plain, bgzip or gzip.
 
-    Plain and bgzip files are read in place, through the index beside them. Other gzip files, and pipes, are
-    first decompressed to a temporary file, which is removed at the end.
+    Plain and bgzip files are read in place, through the index beside them. Other gzip files, pipes, and files
+    whose lines no index can describe are first written to a temporary file, which is removed at the end. What
+    FASTA is says `fasta_pieces`, as it does for records that are read one after the other.
 
     Attributes
     ----------
@@ -53,9 +51,8 @@ class Genome:
     def __enter__(self) -> Self:
         with ExitStack() as resources:
             with readable(self.path):
-                fasta = self._seekable(resources)
-                self._faidx = resources.enter_context(open_indexed(fasta, self.name))
-            self.chrom_sizes = {name: int(entry.rlen) for name, entry in self._faidx.index.items()}
+                self._indexed = self._open(resources)
+            self.chrom_sizes = {name: entry.length for name, entry in self._indexed.entries.items()}
             self._resources = resources.pop_all()
         return self
 
@@ -94,7 +91,7 @@ class Genome:
 
     def _read(self, chrom: str, first: int, last: int) -> bytes:
         try:
-            sequence = read_stretch(self._faidx, chrom, first, last)
+            sequence = self._indexed.read(chrom, first, last)
         except _READING as error:
             reason = " ".join(str(error).split())
             raise InputError(
@@ -104,41 +101,40 @@ class Genome:
             raise InputError(f"{self.name}: {chrom} ends before {last}; the file was cut off or changed")
         return sequence
 
-    def _seekable(self, resources: ExitStack) -> Path:
-        """Give a file that pyfaidx can read at any place, and of which it knows whether it is packed."""
-        path = Path(self.path)
+    def _open(self, resources: ExitStack) -> IndexedFasta:
         if is_pipe(self.path):
-            return self._decompressed(resources)
-        with path.open("rb") as stream:
+            return self._unwrapped(resources, "it is a pipe")
+        with Path(self.path).open("rb") as stream:
             packed = compression(stream.read(HEAD), self.name)
         if packed == "gzip":
-            return self._decompressed(resources)
-        if (packed == "bgzip") == path.name.lower().endswith(_PACKED_SUFFIXES):
-            return path
-        link = _temporary_folder(resources) / ("genome.fa.gz" if packed == "bgzip" else "genome.fa")
-        link.symlink_to(path.resolve())
-        return link
+            return self._unwrapped(resources, "it is gzip but not bgzip")
+        indexed = open_indexed(Path(self.path), self.name, bgzip=packed == "bgzip")
+        try:
+            return resources.enter_context(indexed)
+        except UnequalLinesError as error:
+            reason = f"the lines of record '{error.record}' differ in length (line {error.line})"
+            return self._unwrapped(resources, reason)
 
-    def _decompressed(self, resources: ExitStack) -> Path:
-        copy = _temporary_folder(resources) / "genome.fa"
-        logger.info("%s is a pipe, or gzip but not bgzip: decompressing it to %s", self.name, copy)
-        _append(copy, b"")
+    def _unwrapped(self, resources: ExitStack, reason: str) -> IndexedFasta:
+        """Write the records to a temporary file, each on one line."""
+        folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="sparselrp-"))
+        copy = Path(folder) / "genome.fa"
+        logger.info("%s: %s; unpacking it to %s", self.name, reason, copy)
+        entries: dict[str, Entry] = {}
+        with closing(self._texts(entries)) as texts:
+            try:
+                with copy.open("wb") as stream:
+                    stream.writelines(texts)
+            except OSError as error:
+                raise InputError(
+                    f"{copy}: can't hold the decompressed genome ({(error.strerror or '').lower()}); "
+                    "set TMPDIR to a larger disk"
+                ) from error
+        indexed = IndexedFasta(PlainFile(copy), entries)
+        resources.callback(indexed.close)
+        return indexed
+
+    def _texts(self, entries: dict[str, Entry]) -> Generator[bytes, None, None]:
+        """Read the file; errors in it are told in here, and so are apart from those of writing it."""
         with open_lines(self.path) as source:
-            while piece := source.read(_PIECE):
-                _append(copy, piece)
-        return copy
-
-
-def _temporary_folder(resources: ExitStack) -> Path:
-    return Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sparselrp-")))
-
-
-def _append(copy: Path, piece: bytes) -> None:
-    try:
-        with copy.open("ab") as stream:
-            stream.write(piece)
-    except OSError as error:
-        raise InputError(
-            f"{copy}: can't hold the decompressed genome ({(error.strerror or '').lower()}); "
-            "set TMPDIR to a larger disk"
-        ) from error
+            yield from unwrapped(fasta_pieces(source, self.name), entries)

@@ -1,152 +1,199 @@
 """The index of a genome: made once, replaced when it doesn't fit, safe where several jobs start at a time."""
 
 import logging
-import re
 import secrets
-import struct
 import tempfile
-import zlib
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import pyfaidx
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.sequences.fasta import LONGEST_RECORD
+from sparselrp_cli.sequences.bgzip import (
+    BgzipFile,
+    Block,
+    PlainFile,
+    find_blocks,
+    format_gzi,
+    parse_gzi,
+)
+from sparselrp_cli.sequences.faidx import Entry, format_fai, parse_fai, scan
+from sparselrp_cli.sequences.fasta import fasta_pieces
+from sparselrp_cli.sequences.text import BOM, open_lines
 
 logger = logging.getLogger("sparselrp")
 
 LOOK_BACK = 1 << 12
-WANTED = "give a FASTA file, plain or bgzip"
+READ_WHOLE = 1 << 24
+"""Bytes of a file up to which an index that is found is compared with every line."""
+_LARGEST_INDEX = 1 << 30
+
+
+class IndexedFasta:
+    """The letters of a FASTA file at any place.
+
+    Parameters
+    ----------
+    file : PlainFile or BgzipFile
+        Closed with this object.
+    entries : dict of str to Entry
+    """
+
+    def __init__(self, file: PlainFile | BgzipFile, entries: Mapping[str, Entry]) -> None:
+        self._file = file
+        self.entries = entries
+
+    def read(self, record: str, start: int, end: int) -> bytes:
+        """Read letters within a record, 0-based half-open; fewer where the file ends.
+
+        Raises
+        ------
+        ValueError
+            If the lines of the file don't end where the index says.
+        """
+        entry = self.entries[record]
+        first, behind = entry.at(start), entry.at(end - 1) + 1
+        raw = self._file.read(first, behind - first)
+        if len(raw) < behind - first:
+            return raw.translate(None, b"\r\n")
+        letters = entry.letters(raw, start, end)
+        if letters is None:
+            raise ValueError("its lines don't end where its index, a .fai file, says; remove that")
+        return letters
+
+    def fits(self, *, whole: bool) -> bool:
+        """Check that every record lies behind a header with its name, and ends where a record ends.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether to look at every line, too.
+        """
+        return bool(self.entries) and all(
+            _has_name(self._before(entry), name, from_start=entry.offset <= LOOK_BACK)
+            and self._ends(entry)
+            and (not whole or len(self.read(name, 0, entry.length)) == entry.length)
+            for name, entry in self.entries.items()
+        )
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _before(self, entry: Entry) -> bytes:
+        back = min(LOOK_BACK, entry.offset)
+        return self._file.read(entry.offset - back, back)
+
+    def _ends(self, entry: Entry) -> bool:
+        last = entry.at(entry.length - 1)
+        letter, rest = (text := self._file.read(last, LOOK_BACK))[:1], text[1:]
+        is_end = not rest or rest[:1] in b"\r\n"
+        return letter not in (b"", b"\r", b"\n", b">") and is_end and rest.lstrip(b"\r\n")[:1] in (b"", b">")
 
 
 @contextmanager
-def open_indexed(fasta: Path, name: str) -> Iterator[Any]:
+def open_indexed(fasta: Path, name: str, *, bgzip: bool) -> Iterator[IndexedFasta]:
     """Open a plain or bgzip FASTA file through its index.
 
     An index beside the file is used if it is no older than the file and its records start where the file has
-    headers. Otherwise one is made under a temporary name and renamed; in a folder that can't be written it is
-    made under ``TMPDIR`` and removed at the end.
+    headers, and end where it has ends. Otherwise one is made under a temporary name and renamed; in a folder
+    that can't be written it is made for this run only.
 
     Parameters
     ----------
     fasta : Path
     name : str
         What messages call the file.
-
-    Yields
-    ------
-    pyfaidx.Faidx
+    bgzip : bool
+        Whether it is packed.
 
     Raises
     ------
     InputError
-        If the file can't be indexed.
+        If the file is no FASTA.
+    UnequalLinesError
+        If it is, and no index can say where its letters are.
     """
-    faidx = _existing(fasta)
-    if faidx is None:
-        with tempfile.TemporaryDirectory(prefix="sparselrp-") as folder:
-            faidx = _built(fasta, name, Path(folder))
+    indexed = _existing(fasta, bgzip=bgzip) or _built(fasta, name, bgzip=bgzip)
     try:
-        yield faidx
+        yield indexed
     finally:
-        faidx.file.close()
+        indexed.close()
 
 
-def read_stretch(faidx: Any, chrom: str, start: int, end: int) -> bytes:
-    """Read letters within a chromosome, 0-based half-open.
-
-    pyfaidx's own `fetch` fails at the first base of a bgzip block of 65,536 bytes, as Biopython writes them.
-    """
-    record = faidx.index[chrom]
-    first, last = (
-        record.offset + position // record.lenc * record.lenb + position % record.lenc
-        for position in (start, end - 1)
-    )
-    return _read_at(faidx, first, last + 1 - first).translate(None, b"\r\n")
-
-
-def _existing(fasta: Path) -> Any | None:
+def _existing(fasta: Path, *, bgzip: bool) -> IndexedFasta | None:
     """Open the file through the index beside it, if that fits."""
-    needed = _index_names(fasta)
+    needed = _index_names(fasta, bgzip=bgzip)
     if not all(path.is_file() and path.stat().st_mtime >= fasta.stat().st_mtime for path in needed):
         return None
-    faidx = None
+    indexed = None
     try:
-        faidx = _faidx(fasta, needed)
-        if _fits(faidx):
-            return faidx
-    # An index that belongs to another file, or is damaged, can make pyfaidx raise anything.
+        if any(path.stat().st_size > _LARGEST_INDEX for path in needed):
+            raise ValueError("larger than an index is")
+        entries = parse_fai(needed[0].read_text(encoding="utf-8"))
+        indexed = _opened(fasta, entries, parse_gzi(needed[1].read_bytes()) if bgzip else None)
+        if indexed.fits(whole=fasta.stat().st_size <= READ_WHOLE):
+            return indexed
+    # An index that belongs to another file, or is damaged, can lead anywhere.
     except Exception as error:  # noqa: BLE001
         logger.debug("%s can't be used: %s", needed[0], error)
-    if faidx is not None:
-        faidx.file.close()
+    if indexed is not None:
+        indexed.close()
     logger.warning("%s doesn't fit its FASTA file and is made again", needed[0])
     return None
 
 
-def _fits(faidx: Any) -> bool:
-    """Check that every record of the index lies behind a header with its name, up to the end of a line."""
-    for name, record in faidx.index.items():
-        if not _is_sane(record) or not _read_at(faidx, max(record.bend - 1, 0), 1):
-            return False
-        back = min(LOOK_BACK, record.offset)
-        before = _read_at(faidx, record.offset - back, back)
-        _, newline, header = before[:-1].rpartition(b"\n")
-        if not before.endswith(b"\n"):
-            return False
-        if (newline or back == record.offset) and _name(header) != name.encode():
-            return False
-        if record.rlen and _read_at(faidx, record.bend, 4).lstrip(b"\r\n")[:1] not in (b"", b">"):
-            return False
-    return bool(faidx.index)
+def _has_name(before: bytes, name: str, *, from_start: bool) -> bool:
+    """Whether text ends with the header of a record; of a header that is too long only its end is seen."""
+    text = before.replace(b"\r", b"\n")
+    _, newline, header = text.rstrip(b"\n").rpartition(b"\n")
+    if not text.endswith(b"\n"):
+        return False
+    if not newline and not from_start:
+        return True
+    header = header.removeprefix(BOM)
+    return header.startswith(b">") and b"".join(header[1:].split()[:1]) == name.encode()
 
 
-def _is_sane(record: Any) -> bool:
-    """Check numbers that reading relies on: a line is its letters and their end, at most two bytes."""
-    if record.rlen == 0:
-        return bool(record.offset > 0)
-    return bool(
-        record.offset > 0 and 0 < record.rlen <= LONGEST_RECORD
-        and 0 < record.lenc <= record.lenb <= record.lenc + 2
-    )  # fmt: skip
-
-
-def _name(header: bytes) -> bytes:
-    """Give the first word behind the ``>``; nothing where the line is no header."""
-    return b"".join(header[1:].split()[:1]) if header.startswith(b">") else b""
-
-
-def _read_at(faidx: Any, offset: int, length: int) -> bytes:
-    """Read bytes at an offset of the decompressed file."""
-    if faidx._bgzf:
-        blocks = faidx.gzi_index
-        block = blocks[bisect_right(blocks, offset, key=lambda block: block.ustart) - 1]
-        offset = pyfaidx.make_virtual_offset(block.cstart, offset - block.ustart)
-    faidx.file.seek(offset)
-    return bytes(faidx.file.read(length))
-
-
-def _built(fasta: Path, name: str, folder: Path) -> Any:
+def _built(fasta: Path, name: str, *, bgzip: bool) -> IndexedFasta:
     """Make the index, beside the file if that can be."""
-    wanted = _index_names(fasta)
-    if not _is_writable(fasta.parent):
+    wanted = _index_names(fasta, bgzip=bgzip)
+    beside = _is_writable(fasta.parent)
+    if beside:
+        logger.info("making the index %s", wanted[0])
+    else:
         logger.info("%s can't be written: the index is made for this run only", fasta.parent)
-        return _faidx_or_error(fasta, name, [folder / path.name for path in wanted])
-    temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
-    logger.info("making the index %s", wanted[0])
+    with open_lines(str(fasta)) as stream:
+        entries = scan(fasta_pieces(stream, name))
     try:
-        faidx = _faidx_or_error(fasta, name, temporary)
+        blocks = find_blocks(fasta) if bgzip else None
+    except ValueError as error:
+        raise InputError(f"{name}: damaged ({error}); pack it with bgzip") from error
+    if beside:
+        content = [format_fai(entries).encode()]
+        _write(wanted, [*content, format_gzi(blocks)] if blocks is not None else content, name)
+    return _opened(fasta, entries, blocks)
+
+
+def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
+    """Write index files, the .fai last."""
+    temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
+    try:
+        for path, content in zip(temporary, contents, strict=True):
+            path.write_bytes(content)
         for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
             path.replace(final)
+    except OSError as error:
+        raise InputError(
+            f"{name}: its index can't be made ({(error.strerror or str(error)).lower()}); free some space, or"
+            " index it elsewhere"
+        ) from error
     finally:
         for path in temporary:
             with suppress(OSError):
                 path.unlink()
-    return faidx
+
+
+def _opened(fasta: Path, entries: Mapping[str, Entry], blocks: list[Block] | None) -> IndexedFasta:
+    return IndexedFasta(PlainFile(fasta) if blocks is None else BgzipFile(fasta, blocks), entries)
 
 
 def _is_writable(folder: Path) -> bool:
@@ -158,45 +205,5 @@ def _is_writable(folder: Path) -> bool:
         return False
 
 
-def _index_names(fasta: Path) -> list[Path]:
-    suffixes = [".fai", ".gzi"] if fasta.name.lower().endswith((".gz", ".bgz")) else [".fai"]
-    return [fasta.with_name(fasta.name + suffix) for suffix in suffixes]
-
-
-def _faidx(fasta: Path, indices: list[Path]) -> Any:
-    gzi = indices[1] if len(indices) > 1 else None
-    return pyfaidx.Faidx(str(fasta), indexname=str(indices[0]), gzi_indexname=gzi and str(gzi), as_raw=True)
-
-
-def _faidx_or_error(fasta: Path, name: str, indices: list[Path]) -> Any:
-    try:
-        return _faidx(fasta, indices)
-    except pyfaidx.FastaIndexingError as error:
-        raise InputError(f"{name}{_reason(str(error))}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: not text; {WANTED}") from error
-    except (OSError, EOFError, zlib.error, struct.error, RuntimeError) as error:
-        # pyfaidx puts an error of its own before that of the system.
-        system = error.__context__ if isinstance(error.__context__, OSError) else error
-        if reason := getattr(system, "strerror", None):
-            raise InputError(
-                f"{name}: its index can't be made ({reason.lower()}); free some space, or index it elsewhere"
-            ) from error
-        raise InputError(f"{name}: cut off or damaged; get it again") from error
-    except ValueError as error:
-        if found := re.search(r'Duplicate key "(.*)"', str(error)):
-            raise InputError(f"{name}: record '{found[1]}' comes a second time; rename it") from error
-        raise InputError(
-            f"{name}: cut off or damaged ({' '.join(str(error).split())}); get it again"
-        ) from error
-
-
-def _reason(message: str) -> str:
-    """Say in our words why pyfaidx can't index a file."""
-    if found := re.search(r"Inconsistent line found in >(.*) at line (\d+)", message.replace(",", "")):
-        return f" line {found[2]}: lines of record '{found[1]}' differ in length; wrap them all to the same"
-    if found := re.search(r"Unexpected text before.* at line (\d+)", message):
-        return f" line {found[1]}: a FASTA record begins with '>'; {WANTED}"
-    if found := re.search(r"Bad sequence name .* at line (\d+)", message):
-        return f" line {int(found[1]) + 1}: the record has no name; write one after the '>'"
-    return f": holds no FASTA record; {WANTED}"
+def _index_names(fasta: Path, *, bgzip: bool) -> list[Path]:
+    return [fasta.with_name(fasta.name + suffix) for suffix in ([".fai", ".gzi"] if bgzip else [".fai"])]

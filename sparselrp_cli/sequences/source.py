@@ -14,8 +14,8 @@ from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.fasta import Record, read_records
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
-from sparselrp_cli.sequences.regions import Region, read_regions
-from sparselrp_cli.sequences.text import is_pipe
+from sparselrp_cli.sequences.regions import Region, counted, read_regions
+from sparselrp_cli.sequences.text import display_name, is_pipe
 from sparselrp_cli.sequences.variants import Variant, read_variants, why_not, window_sequence
 from sparselrp_cli.sequences.windows import Allele, Skipped, Window, around, count_tiles, tiles
 
@@ -159,11 +159,15 @@ class RegionSource(WindowSource):
 
     def count(self) -> int | None:
         """Count the regions, which also finds a malformed line before anything is computed."""
-        return None if is_pipe(self.regions) else sum(1 for _ in read_regions(self.regions))
+        return None if is_pipe(self.regions) else sum(1 for _ in self._counted())
+
+    def _counted(self) -> Iterator[Region]:
+        return counted(read_regions(self.regions), display_name(self.regions))
 
     def _places(self, first: int, last: int | None) -> Iterator[_Place]:
-        regions = enumerate(read_regions(self.regions))
-        for index, region in itertools.islice(regions, first, last):
+        # What can be read only once is counted as it is read.
+        regions = self._counted() if is_pipe(self.regions) else read_regions(self.regions)
+        for index, region in itertools.islice(enumerate(regions), first, last):
             yield self._place(index, region)
 
     def _place(self, index: int, region: Region) -> _Place:

@@ -7,10 +7,16 @@ from typing import cast
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.genome import Genome
-from sparselrp_cli.sequences.text import display_name, is_pipe, numbered_lines, open_lines
+from sparselrp_cli.sequences.text import LONGEST_NAME, content_lines, display_name, is_pipe, open_lines
 from sparselrp_cli.sequences.windows import Allele
 
 _LONGEST_LINE = 1 << 28  # a line holds the genotypes of every sample
+# REF and ALT of pangenomes have millions of letters; of a longer line only the beginning is kept.
+_LONGEST_ALLELES = 1 << 24
+_KEPT = 2 * _LONGEST_ALLELES
+_MOST_ALLELES = 10_000
+# A header has a line for each contig, and some assemblies have millions.
+_MOST_IDLE = 10_000_000
 _COLUMNS = 5
 _BCF = b"BCF\2"
 _LARGEST = 1 << 40
@@ -100,10 +106,9 @@ def read_variants(path: str) -> Iterator[Variant]:
     with open_lines(path) as stream:
         if cast(io.BufferedReader, stream).peek(len(_BCF)).startswith(_BCF):
             raise InputError(f"{name}: a BCF file; convert it with `bcftools view -Oz` first")
-        for number, line in numbered_lines(stream, name, _LONGEST_LINE):
-            if line.strip() and not line.startswith(b"#"):
-                found = True
-                yield from _variants(line, f"{name} line {number}")
+        for number, line in content_lines(stream, name, _LONGEST_LINE, _KEPT, _MOST_IDLE):
+            found = True
+            yield from _variants(line, f"{name} line {number}")
     if not found:
         raise InputError(f"{name}: holds no variant; check the step that made it")
 
@@ -160,6 +165,8 @@ def _unreadable(variant: Variant) -> str:
 
 def _variants(raw: bytes, where: str) -> Iterator[Variant]:
     columns = raw.split(b"\t", _COLUMNS)
+    if sum(map(len, columns[:_COLUMNS])) > _LONGEST_ALLELES:
+        raise InputError(f"{where}: REF and ALT have over {_LONGEST_ALLELES >> 20} million letters")
     if len(columns) < _COLUMNS:
         raise InputError(
             f"{where}: {len(columns)} columns; VCF has CHROM, POS, ID, REF and ALT, separated by tabs"
@@ -170,11 +177,17 @@ def _variants(raw: bytes, where: str) -> Iterator[Variant]:
         raise InputError(f"{where}: not UTF-8 text; give a VCF") from None
     if not (position.isascii() and position.isdigit() and len(position) <= 18) or int(position) > _LARGEST:
         raise InputError(f"{where}: position '{shown(position)}' is not a whole number of bp")
+    if max(len(chrom), len(identity)) > LONGEST_NAME:
+        raise InputError(f"{where}: a name of over {LONGEST_NAME} letters; shorten it")
+    if alts.count(",") >= _MOST_ALLELES:
+        raise InputError(
+            f"{where}: {alts.count(',') + 1} alternative alleles; at most {_MOST_ALLELES} are read"
+        )
     if not chrom.strip() or not ref:
         raise InputError(f"{where}: {'CHROM' if ref else 'REF'} is missing")
-    alternatives = alts.split(",")
+    alternatives, ref = alts.split(","), ref.upper()
     for alt in alternatives:
         yield Variant(
-            chrom, int(position) - 1, identity or ".", ref.upper(),
+            chrom, int(position) - 1, identity or ".", ref,
             alt if alt.startswith("<") else alt.upper(), len(alternatives) == 1,
         )  # fmt: skip

@@ -10,6 +10,8 @@ from typing import Any
 
 from sparselrp_cli.settings.reading import WrongValueError
 
+_MOST_DIGITS = 6  # of a number of windows
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -85,13 +87,16 @@ class Choice(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Whole(Kind):
-    """A whole number of at least `minimum`."""
+    """A whole number of at least `minimum` and at most `maximum`."""
 
     minimum: int
+    maximum: int | None = None
 
     def read(self, value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < self.minimum:
             raise WrongValueError(f"{value!r} isn't a whole number of at least {self.minimum}")
+        if self.maximum is not None and value > self.maximum:
+            raise WrongValueError(f"{value!r} isn't a whole number of at most {self.maximum}")
         return value
 
 
@@ -213,8 +218,10 @@ class BatchSize(TypedKind):
     def parse(self, text: str) -> int | None:
         if text == "auto":
             return None
-        if not text.isdigit() or int(text) < 1:
+        if not (text.isascii() and text.isdigit()) or not text.strip("0"):
             raise WrongValueError(f"'{text}' isn't a number of windows (1 or more) or auto")
+        if len(text) > _MOST_DIGITS:
+            raise WrongValueError(f"'{text}' windows at a time fit into no memory; give fewer, or auto")
         return int(text)
 
     def read(self, value: object) -> int:
@@ -228,7 +235,7 @@ class Device(TypedKind):
 
     def parse(self, text: str) -> str:
         kind, _, index = text.partition(":")
-        numbered = kind == "cuda" and index.isascii() and index.isdigit()
+        numbered = kind == "cuda" and index.isascii() and index.isdigit() and len(index) < 4
         if text not in ("auto", "cpu", "cuda") and not numbered:
             raise WrongValueError(f"'{text}' isn't a device: auto, cpu, cuda or cuda:N")
         return text

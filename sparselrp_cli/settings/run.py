@@ -36,6 +36,9 @@ from sparselrp_cli.settings.setting import Setting, setting, settings_of
 WARN_ABOVE = 0.01
 """A conservation error that is worth a warning, and that --strict refuses where the user set no bound."""
 
+MOST_THREADS = 1024
+"""More than any machine has use for; a million of them crash the process."""
+
 TOP_WINDOWS = 6
 """How many of the best windows a report shows in letters, and are explained without pruning for it."""
 
@@ -112,7 +115,7 @@ class RunSettings:
         help="Precision of PREFIX.h5.  [default: float32; float64 with --dtype float64]",
     )  # fmt: skip
     threads: int | None = setting(
-        None, Whole(1), "--threads", metavar="N", section=None, explains=False,
+        None, Whole(1, MOST_THREADS), "--threads", metavar="N", section=None, explains=False,
         help="CPU threads.  [default: torch's choice]",
     )  # fmt: skip
     max_conservation_error: float | None = setting(

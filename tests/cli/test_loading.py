@@ -21,6 +21,7 @@ LIGHT = (
     "sparselrp_cli",
     "sparselrp_cli.cli",
     "sparselrp_cli.errors",
+    "sparselrp_cli.model.formats",
     "sparselrp_cli.model.request",
     "sparselrp_cli.outputs.formats",
     "sparselrp_cli.relevance.choices",

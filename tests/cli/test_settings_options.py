@@ -87,7 +87,7 @@ def test_auto_is_typed_as_such():
             "--prune-negative goes with a number for --prune, not with",
         ),
         (["--redistribute", "n"], "'n' is not one of 'lambda', 'm'"),
-        (["--threads", "0"], "0 is not in the range x>=1"),
+        (["--threads", "0"], "0 is not in the range 1<=x<=1024"),
         (["--max-unknown", "2"], "2.0 is not in the range 0<=x<=1"),
         (["--formats", "wig"], "unknown format 'wig'; choose among h5, bigwig, "),
     ],
@@ -124,7 +124,12 @@ def test_a_model_has_the_details_that_go_with_it():
 
     assert capture_models.main(["-m", "net.py:f", *words], standalone_mode=False) == (wanted,)
     assert capture_model.main(["net.py:f", *words], standalone_mode=False) == wanted
-    assert capture_model.main(words, standalone_mode=False) is None
+    assert capture_model.main([], standalone_mode=False) is None
+
+
+def test_details_without_a_model_are_wrong_usage():
+    with pytest.raises(click.UsageError, match=r"^--weights goes with --model; name the model too$"):
+        capture_model.main(["-w", "w.pt", *DETAILS], standalone_mode=False)
 
 
 def test_factories_have_their_weights_in_their_order():

@@ -20,6 +20,7 @@ from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.model.architectures import ARCHITECTURES
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.motifs.formats import read_motif_file
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveRows, ArchiveWriter
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING
 from sparselrp_cli.outputs.export import export_files
@@ -43,6 +44,14 @@ SPECS = [
 MANIFEST = manifest(
     outcome=Outcome(6, 0, 0, {"t": {}}, 0.0), shard=Shard(1, 1), targets=("t",), overlap="mean"
 ).to_json()
+MOTIFS = {
+    "known.meme": "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF M1 a\nletter-probability matrix: alength= 4 w= 2"
+    " nsites= 9 E= 0\n0.5 0.5 0 0\n0 0 1 0\nURL x\n\nMOTIF M2\nletter-probability matrix:\n1 0 0 0\n",
+    "known.jaspar": ">M1\ta\nA [ 1 2 ]\nC [ 3 4 ]\nG [ 5 6 ]\nT [ 7 8 ]\n>M2\n1 2 3\n1 2 3\n1 2 3\n1 2 3\n",
+    "known.transfac": "AC M1\nXX\nID a\nXX\nP0 A C G T\n01 1 2 3 4 N\n02 4 3 2 1 N\nXX\nCC x\n//\n",
+    "known.homer": ">AC\tM1/a/Homer\t6.5\t-9\t0\n0.5\t0.5\t0\t0\n0\t1\t0\t0\n>M2\n1 2 3 4\n",
+    "known.cisbp": "TF Name\ta\nMotif\tM1\nPos\tA\tC\tG\tT\n1\t0.5\t0.5\t0\t0\n2\t0\t0\t0\t1\n\n",
+}
 
 
 def make_seeds(folder: Path) -> None:
@@ -60,6 +69,12 @@ def make_seeds(folder: Path) -> None:
     bed += "chr9\t1\t2\n"
     (folder / "regions.bed").write_text(bed)
     (folder / "regions.bed.gz").write_bytes(gzip.compress(bed.encode(), mtime=0))
+    (folder / "variants.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"chr1\t20\trs1\t{letters[0][19]}\tA,CG\t.\t.\tX\nchr2\t5\t.\tAC\tA\t9\tPASS\t.\n"
+    )
+    for name, motifs in MOTIFS.items():
+        (folder / name).write_text(motifs)
     for name, arguments in SPECS:
         model = folder / name
         model.mkdir()
@@ -127,6 +142,22 @@ def _regions(folder: Path, random: Random) -> None:
     _read_windows(folder / "plain.fa", folder / name)
 
 
+def _variants(folder: Path, random: Random) -> None:
+    _break(folder / "variants.vcf", random)
+    with open_source(str(folder / "plain.fa"), str(folder / "variants.vcf"), WINDOW, allele="alt") as source:
+        source.count()
+        for batch in source.batches(4):
+            assert batch.one_hot.shape == (len(batch.windows), 4, WINDOW)
+
+
+def _motifs(folder: Path, random: Random) -> None:
+    name = random.choice(list(MOTIFS))
+    _break(folder / name, random)
+    for motif in read_motif_file(str(folder / name)).motifs:
+        assert motif.name
+        assert np.allclose(motif.frequencies.sum(1), 1)
+
+
 def _model_json(folder: Path, random: Random) -> None:
     model = folder / random.choice(SPECS)[0]
     path = model / "model.json"
@@ -169,7 +200,8 @@ def _journal(folder: Path, random: Random) -> None:
 
 
 KINDS: dict[str, Callable[[Path, Random], None]] = {
-    "fasta": _fasta, "genome": _genome, "index": _index, "regions": _regions, "model.json": _model_json,
+    "fasta": _fasta, "genome": _genome, "index": _index, "regions": _regions, "variants": _variants,
+    "motifs": _motifs, "model.json": _model_json,
     "safetensors": _safetensors, "archive": _archive, "shard": _shard, "skipped": _skipped,
     "journal": _journal,
 }  # fmt: skip

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences import fasta
 from sparselrp_cli.sequences.fasta import Record, read_records
-from sparselrp_cli.sequences.text import numbered_lines
+from sparselrp_cli.sequences.text import PIECE
 
 TEXT = b">one first record\nACGT\nNNac\n\n>two\nGGG\n"
+NO_RECORD = "in.fa: holds no FASTA record; give a FASTA file, plain, gzip or bgzip"
 RECORDS = [Record("one", b"ACGTNNac", 1), Record("two", b"GGG", 5)]
 
 
@@ -92,29 +93,29 @@ def test_records_agree_with_biopython(
         assert found == [(record.id, str(record.seq)) for record in SeqIO.parse(stream, "fasta")]
 
 
-def test_a_record_is_given_before_the_one_behind_the_next_header_is_read() -> None:
-    read = 0
-
+def test_a_record_is_given_before_more_than_a_piece_behind_it_is_read() -> None:
     class Counting(io.BytesIO):
-        def readline(self, limit: int | None = -1, /) -> bytes:
-            nonlocal read
-            read += 1
-            return super().readline(limit)
+        given = 0
 
-    stream = Counting(b"".join(b">r%d\nACGT\n" % i for i in range(1000)))
-    records = fasta._records(numbered_lines(stream, "in.fa"), "in.fa")
-    for i in range(10):
-        assert next(records).name == f"r{i}"
-        assert read == 2 * i + 3
+        def read(self, size: int | None = -1, /) -> bytes:
+            piece = super().read(size)
+            self.given += len(piece)
+            return piece
+
+    size = 3 * PIECE
+    stream = Counting(b"".join(b">r%d\n%s\n" % (i, b"A" * size) for i in range(9)))
+    for i, record in enumerate(fasta.records_of(stream, "in.fa")):
+        assert len(record.sequence) == size
+        assert stream.given <= (i + 1) * (size + 5) + 2 * PIECE
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "in.fa: holds no FASTA record"),
-        (b"\n\n", "in.fa: holds no FASTA record"),
-        (b"\nACGT\n", "in.fa line 2: not FASTA; a record begins with '>'"),
-        (b"@read\nACGT\n+\nIIII\n", "in.fa line 1: not FASTA; a record begins with '>'"),
+        (b"", NO_RECORD),
+        (b"\n\n", NO_RECORD),
+        (b"\nACGT\n", "in.fa line 2: a FASTA record begins with '>'; give a FASTA file"),
+        (b"@read\nACGT\n+\nIIII\n", "in.fa line 1: a FASTA record begins with '>'; give a FASTA file"),
         (b">a\nACGT\n>\nACGT\n", "in.fa line 3: the record has no name; write one after the '>'"),
         (b">\xff\nACGT\n", "in.fa line 1: the header isn't UTF-8 text"),
         (b">a\nAC\0GT\n", "in.fa line 2: binary, not text"),
@@ -165,7 +166,7 @@ def test_a_record_longer_than_any_chromosome_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fasta, "LONGEST_RECORD", 7)
-    with pytest.raises(InputError, match="line 3: record 'one' is longer than any chromosome"):
+    with pytest.raises(InputError, match="line 1: record 'one' is longer than any chromosome"):
         list(read_records(write(tmp_path, TEXT)))
 
 

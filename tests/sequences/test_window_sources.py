@@ -1,5 +1,6 @@
 """Windows around regions and along records, in batches."""
 
+import io
 import logging
 import os
 from pathlib import Path
@@ -177,6 +178,27 @@ def test_what_can_be_read_only_once_is_not_counted(tmp_path: Path, genome: str) 
     for records in ("-", str(pipe)):
         with open_source(records, None, 10) as source:
             assert source.count() is None
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_summits_and_midpoints_are_said_once(
+    tmp_path: Path,
+    genome: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    piped: bool,
+) -> None:
+    path = bed(tmp_path, "chr1 40 60 p 0 . 1 2 3 5 count", "chr1 40 60")
+    if piped:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path(path).read_bytes())))
+    with caplog.at_level(logging.INFO), open_source(genome, "-" if piped else path, 10) as source:
+        source.count()
+        batches, _ = everything(source, 1)
+    assert [window.start for window in windows(batches)] == [40, 45]
+    name = "standard input" if piped else "peaks.bed"
+    assert [m for m in caplog.messages if "centres" in m] == [
+        f"{name}: 1 centres are summits, 1 are midpoints"
+    ]
 
 
 @given(st.integers(1, 300), st.integers(1, 60), st.data())

@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparselrp_cli.settings.kinds import (
@@ -73,7 +73,6 @@ def run_settings_drawn(draw: st.DrawFn) -> RunSettings:
     return RunSettings(**drawn)
 
 
-@settings(deadline=None, derandomize=True)
 @given(run_settings_drawn())
 def test_settings_come_back_from_the_manifest_as_they_went(given):
     sections = json.loads(json.dumps(given.to_manifest()))

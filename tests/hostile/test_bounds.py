@@ -1,0 +1,189 @@
+"""Files made to fill the memory or to take for ever end in one line, in little memory."""
+
+import gzip
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences import regions, variants
+
+MEMORY = 300 << 20
+"""Bytes that reading may take besides what Python and its modules do."""
+CHILD = """
+import resource, sys
+from sparselrp_cli.errors import InputError
+from sparselrp_cli.motifs.formats import read_motif_file
+from sparselrp_cli.sequences.fasta import read_records
+from sparselrp_cli.sequences.genome import Genome
+from sparselrp_cli.sequences.regions import read_regions
+from sparselrp_cli.sequences.variants import read_variants
+
+def genome(path):
+    with Genome(path):
+        pass
+
+readers = dict(regions=read_regions, records=read_records, genome=genome, variants=read_variants,
+               motifs=read_motif_file)
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv[3]),) * 2)
+try:
+    for _ in readers[sys.argv[1]](sys.argv[2]) or ():
+        pass
+except InputError as error:
+    print(error)
+"""
+MB = 1_000_000
+
+
+def read_within(reader: str, path: Path | str) -> str:
+    """Read a file in a process whose memory is limited; give the one line it says."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, reader, str(path), str(MEMORY)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.returncode == 0
+    (line,) = done.stdout.splitlines()
+    return line
+
+
+def many(line: bytes, n_bytes: int) -> Callable[[], bytes]:
+    return lambda: line * (n_bytes // len(line))
+
+
+IDLE = "1000000 lines without content; check what wrote the file"
+VCF = b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n"
+LONG_NAME = "a name of over 65536 letters; shorten it"
+LONG_HEADER = "a header of over 524288 bytes; shorten it"
+HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "a VCF line of 30 million alleles": (
+        "variants",
+        lambda: VCF + b"chr1\t5\t.\tA\t" + b"C," * (30 * MB) + b"C\t.\n",
+        "line 3: REF and ALT have over 16 million letters",
+    ),
+    "a VCF line of 20,000 alleles": (
+        "variants",
+        lambda: VCF + b"chr1\t5\t.\tA\t" + b"C," * 20_000 + b"C\n",
+        "line 3: 20001 alternative alleles; at most 10000 are read",
+    ),
+    "a VCF line without an end": (
+        "variants",
+        lambda: VCF + b"chr1\t5\t.\tA\tC\t" + b"0/0\t" * (75 * MB),
+        "line 3: longer than 256 MiB",
+    ),
+    "a VCF ID of ten million letters": (
+        "variants",
+        lambda: VCF + b"chr1\t5\t" + b"x" * (10 * MB) + b"\tA\tC\n",
+        f"line 3: {LONG_NAME}",
+    ),
+    "a BED of blank lines": ("regions", many(b"\n", 900 * MB), f"line 1000001: {IDLE}"),
+    "a BED of comments": ("regions", many(b"#\n", 900 * MB), f"line 1000001: {IDLE}"),
+    "a BED of blanks": ("regions", many(b" ", 900 * MB), "line 1: longer than 16 MiB"),
+    "BED names of 14 million letters": (
+        "regions",
+        lambda: (b"chr1\t1\t2\t" + b"x" * (14 * MB) + b"\n") * 50,
+        f"line 1: {LONG_NAME}",
+    ),
+    "BED chromosomes of 14 million letters": (
+        "regions",
+        lambda: b"x" * (14 * MB) + b"\t1\t2\n",
+        f"line 1: {LONG_NAME}",
+    ),
+    "BED numbers of 14 million digits": (
+        "regions",
+        lambda: b"chr1\t1" + b"0" * (14 * MB) + b"\t2\n",
+        f"line 1: start '1{'0' * 99}' is not a whole number of bp",
+    ),
+    "a FASTA of blank lines": ("records", many(b"\n", 900 * MB), f"line 1: {IDLE}"),
+    "a FASTA header without an end": ("records", many(b">", 900 * MB), f"line 1: {LONG_HEADER}"),
+    "a FASTA header of many words": ("records", many(b"> ", 900 * MB), f"line 1: {LONG_HEADER}"),
+    "a FASTA name of 100,000 letters": (
+        "records",
+        lambda: b">" + b"x" * 100_000 + b"\nA\n",
+        f"line 1: {LONG_NAME}",
+    ),
+    "a genome of blank lines": ("genome", many(b"\n", 900 * MB), f"line 1: {IDLE}"),
+    "a genome with a header without an end": (
+        "genome",
+        lambda: b">a\nA\n>" + b"x" * (900 * MB),
+        f"line 3: {LONG_HEADER}",
+    ),
+    "motifs that unpack without end": (
+        "motifs",
+        many(b">a\n1 0 0 0\n", 900 * MB),
+        "larger than 64 MiB; check that it is the right file",
+    ),
+    "a motif without an end": (
+        "motifs",
+        lambda: b">a\n" + b"1 0 0 0\n" * (8 * MB),
+        "line 1003: a matrix of over 1000 positions is no motif",
+    ),
+    "a row of a motif without an end": (
+        "motifs",
+        lambda: b">a\nA" + b" 1" * (30 * MB),
+        "line 2: longer than 1 MiB",
+    ),
+    "motifs without end": ("motifs", many(b">a\n1 0 0 0\n", 60 * MB), "more than 100000 motifs"),
+    "blank lines behind a motif": (
+        "motifs",
+        lambda: b">a\n1 0 0 0\n" + b"\n" * (60 * MB),
+        f"line 1000003: {IDLE}",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_file_that_unpacks_to_a_monster_ends_in_one_line(tmp_path: Path, kind: str) -> None:
+    reader, content, message = HOSTILE[kind]
+    path = tmp_path / "in.gz"
+    path.write_bytes(gzip.compress(content(), 1, mtime=0))
+    assert read_within(reader, path) == f"in.gz{' ' if message.startswith('line') else ': '}{message}"
+
+
+@pytest.mark.parametrize(
+    ("reader", "message"),
+    [
+        ("regions", "/dev/zero line 1: binary, not text"),
+        ("records", "/dev/zero line 1: binary, not text"),
+        ("genome", "/dev/zero line 1: binary, not text"),
+        ("motifs", "/dev/zero: larger than 64 MiB; check that it is the right file"),
+    ],
+)
+def test_a_device_that_never_ends_is_refused(reader: str, message: str) -> None:
+    assert read_within(reader, "/dev/zero") == message
+
+
+def test_a_line_of_many_samples_is_read_in_little_memory(tmp_path: Path) -> None:
+    """Only the first five of its columns are kept."""
+    path = tmp_path / "in.vcf.gz"
+    path.write_bytes(
+        gzip.compress(VCF + b"chr1\t5\trs1\tA\tC" + b"\t0/0" * (60 * MB) + b"\nbad\n", 1, mtime=0)
+    )
+    assert read_within("variants", path).startswith("in.vcf.gz line 4: 1 columns")
+
+
+def test_regions_that_unpack_to_much_more_than_regions_do_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "_BOMB_BYTES", 100_000)
+    path = tmp_path / "in.bed.gz"
+    path.write_bytes(gzip.compress(b"chr1\t1\t2\n" * 100_000, mtime=0))
+    with pytest.raises(InputError, match=r"^in\.bed\.gz: unpacks to over 100 times its size"):
+        list(regions.read_regions(str(path)))
+
+
+@pytest.mark.parametrize("line", [b"\n", b"##contig=<ID=c>\n"])
+def test_a_vcf_of_header_lines_is_refused_only_where_no_assembly_has_so_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    monkeypatch.setattr(variants, "_MOST_IDLE", 10)
+    path = tmp_path / "in.vcf"
+    path.write_bytes(line * 10 + b"chr1\t5\t.\tA\tC\n")
+    assert len(list(variants.read_variants(str(path)))) == 1
+    path.write_bytes(line * 11 + b"chr1\t5\t.\tA\tC\n")
+    with pytest.raises(InputError, match=r"^in\.vcf line 11: 10 lines without content"):
+        list(variants.read_variants(str(path)))
