@@ -124,12 +124,7 @@ def test_a_model_has_the_details_that_go_with_it():
 
     assert capture_models.main(["-m", "net.py:f", *words], standalone_mode=False) == (wanted,)
     assert capture_model.main(["net.py:f", *words], standalone_mode=False) == wanted
-    assert capture_model.main([], standalone_mode=False) is None
-
-
-def test_details_without_a_model_are_wrong_usage():
-    with pytest.raises(click.UsageError, match=r"^--weights goes with --model; name the model too$"):
-        capture_model.main(["-w", "w.pt", *DETAILS], standalone_mode=False)
+    assert capture_model.main(words, standalone_mode=False) is None
 
 
 def test_factories_have_their_weights_in_their_order():
