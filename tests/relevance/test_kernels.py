@@ -213,8 +213,8 @@ def test_masked_shares_fall_back_where_plain_torch_says(seed, rule, monkeypatch)
     a, output = outputs(convolution(rng), rule, rng, zeros=True)
     masked = a * torch.tensor(rng.random(tuple(a.shape)) < 0.3)
     for branch in output.prepared.branches:
-        inner = output.prepared._weigh(branch, masked, None)
-        least = None if branch.positive else 0.2 * output.prepared._magnitude(branch, masked)
+        inner = output.prepared.weigh(branch, masked, None)
+        least = None if branch.positive else 0.2 * output.prepared.magnitude(branch, masked)
         ours = output.share_masked(branch, inner, least)
         with monkeypatch.context() as patched:
             patched.setattr(kernels, "is_compiled", lambda tensor: False)
