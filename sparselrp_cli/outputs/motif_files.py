@@ -18,7 +18,7 @@ from sparselrp_cli.sequences.windows import Window
 
 # Of the small contributions. On planted motifs with 95 and 97 % zeros this finds the patterns of the map
 # before the zeros were made; noise much smaller than what was kept leaves a gap, in which TF-MoDISco puts its
-# threshold, and it finds several times as many (benchmarks/handover.py --remedies).
+# threshold, and it finds several times as many (benchmarks/evidence/handover.py --remedies).
 NOISE = 0.5
 SEED = 0
 

@@ -13,7 +13,7 @@ from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.rows import by_channel
 
 DENSE_ABOVE = 0.4
-"""Share of active positions above which a whole convolution is cheaper; see benchmarks/sparsity.py."""
+"""Share of active positions above which a whole convolution is cheaper; see benchmarks/speed/sparsity.py."""
 LEAST_WORK = 1 << 23
 """Multiply-adds of a layer below which looking doesn't pay."""
 _LARGEST_GATHER = 1 << 22
