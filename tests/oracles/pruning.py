@@ -83,7 +83,7 @@ def decision_margin(r: Vector, p_plus: float, p_minus: float | None = None) -> f
         # Sums inside of a group of equal values don't matter, but for the one behind the group before.
         before = [total for value, total in zip(v, sums, strict=True) if value < bound]
         margins += [abs(total - limit) / sums[-1] for total in (*before[-1:], sums[first])]
-        margins += [abs(value - bound) / value for value in v]
+        margins += [abs(value - bound) / value for i, value in enumerate(v) if i != first]
         margins.append(v[-1] / largest)
     return min(margins)
 
