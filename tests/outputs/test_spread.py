@@ -178,5 +178,5 @@ def test_totals_hold_the_mean_spread_of_the_score(tmp_path):
         for block in (*packer.add(part), *packer.flush()):
             totals.add(block)
 
-    found = [totals.summary()["targets"][name]["mean_score_sd"] for name in ("a", "b")]
+    found = [totals.outcome().means[name]["mean_score_sd"] for name in ("a", "b")]
     np.testing.assert_allclose(found, rows.spread["score_sd"].mean(1))
