@@ -1,4 +1,4 @@
-"""Broken input of every kind ends with a result or one clear line; more of it: benchmarks/robustness/fuzz.py."""
+"""Broken input ends with a result or one clear line; more of it: benchmarks/robustness/fuzz.py."""
 
 import pytest
 
