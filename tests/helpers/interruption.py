@@ -57,9 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def send_to_itself(number: int) -> None:
     """Send this process a signal that the test expects, which isn't the end of the session."""
-    receive: Any = signal.getsignal(number)
+    before: Any = signal.getsignal(number)
+    # A worker, and a job in the background, ignore what Ctrl-C sends.
+    receive = before if callable(before) else signal.default_int_handler
     signal.signal(number, lambda sent, _: receive(sent, None))
     try:
         signal.raise_signal(number)
     finally:
-        signal.signal(number, receive)
+        signal.signal(number, before)
