@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.evidence.ages import threads
 from benchmarks.evidence.tables import by_p, kept
 from benchmarks.record import RESULTS, Row, load
 
@@ -29,7 +30,7 @@ def draw() -> None:
 
 def draw_speed() -> None:
     """Engines against the gradient, and growth with the window."""
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 1.2))
     speed(left)
     growth(right)
@@ -53,12 +54,16 @@ def speed(axes: Axes) -> None:
         )
     axes.axhline(1, color="black", linewidth=1)
     axes.annotate("one gradient x input", (len(fair) - 0.5, 1.02), ha="right", fontsize=8)
-    labels = [name.replace(" 4x", "\n4x").replace(", ", "\n") for name in fair]
+    labels = [
+        name.replace(" 4x", "\n4x").replace(", ", "\n")
+        + ("\ncropped" if "cropped" in row["reference"] else "")
+        for name, row in fair.items()
+    ]
     axes.set_xticks(places, labels, fontsize=8)
     axes.set_ylabel("time, as a ratio to the gradient's")
-    cores = load(RESULTS / "engine_speed_cpu.json").origin.threads
-    axes.set_title(f"Batches of {BATCH} windows, CPU, {cores} threads", loc="left", fontsize=10)
-    axes.legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1, 0.98))
+    with_threads = threads(load(RESULTS / "engine_speed_cpu.json").origin)
+    axes.set_title(f"Batches of {BATCH} windows, CPU, {with_threads}", loc="left", fontsize=10)
+    axes.legend(frameon=False, fontsize=7, ncol=4, loc="upper center", bbox_to_anchor=(0.5, -0.2))
 
 
 def growth(axes: Axes) -> None:

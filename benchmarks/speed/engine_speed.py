@@ -173,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         memory += found[1]
         keeper.keep_so_far({"time": time, "memory": memory})
     if device.type == "cpu" and not given.no_memory:
-        memory = [row for index, subject in chosen.items() for row in memory_apart(given, index, subject)]
+        for index, subject in chosen.items():
+            memory += memory_apart(given, index, subject)
+            keeper.keep_so_far({"time": time, "memory": memory})
     for name in dict.fromkeys(row["network"] for row in memory):
         rows = [row for row in memory if row["network"] == name]
         print(f"\n{name}, peak memory\n{shown(rows, dict.fromkeys(ENGINES, MEMORY_TARGET))}")
