@@ -191,10 +191,17 @@ class Called(nn.Module):
         return self.function(x)
 
 
-def traced(function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Operation:
-    """The one operation that a function is traced into."""
-    (node,) = capture(Called(function), torch.ones(2, *shape, dtype=torch.float64)).nodes
-    return node.operation
+def traced(
+    functions: Mapping[str, Callable[[Tensor], Tensor]], shape: tuple[int, ...]
+) -> dict[str, Operation]:
+    """The one operation that each function is traced into, from one graph of all of them."""
+    module = Called(lambda x: tuple(function(x) for function in functions.values()))
+    graph = capture(module, torch.ones(2, *shape, dtype=torch.float64))
+    found = {}
+    for i, name in enumerate(functions):
+        (node,) = graph.restricted((i,)).nodes
+        found[name] = node.operation
+    return found
 
 
 Conversions = Mapping[str, tuple[Callable[[Tensor], Tensor], Sequence[str]]]

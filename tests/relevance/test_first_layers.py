@@ -1,5 +1,6 @@
 """Whatever stands in front of the first layer, the input isn't pruned, and rules for that layer reach it."""
 
+import functools
 import logging
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
@@ -68,11 +70,14 @@ def windows(count: int) -> torch.Tensor:
     return functional.one_hot(bases, 4).transpose(1, 2).double()
 
 
+@functools.cache
+def captured(front: str, norm: bool) -> CanonicalGraph:
+    return capture(Network(front, norm).double().eval(), windows(2))
+
+
 def explainer(front: str, norm: bool, composite: str, p: float) -> Explainer:
-    graph = capture(Network(front, norm).double().eval(), windows(2))
-    return Explainer(
-        graph, [Target("0", (Term(0, 0, None),))], composite=PRESETS[composite], pruning=Pruning(p)
-    )
+    target = Target("0", (Term(0, 0, None),))
+    return Explainer(captured(front, norm), [target], composite=PRESETS[composite], pruning=Pruning(p))
 
 
 @every_front
@@ -111,7 +116,7 @@ def test_z_box_has_the_range_of_what_the_first_layer_reads(front, low, high):
 
 @pytest.mark.parametrize("front", KEEPING_SIGN)
 def test_padding_keeps_the_sign_of_one_hot_input(front):
-    graph = capture(Network(front).double().eval(), windows(2))
+    graph = captured(front, False)
     first = next(node for node in graph.nodes if node.operation.kind == "convolution")
     assert first.inputs[0] in non_negative_tensors(graph)
 

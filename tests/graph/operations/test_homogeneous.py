@@ -1,6 +1,8 @@
 # ruff: noqa: N803, N806 -- the symbols of the papers: W for weights, R for relevance of what lies above
 """Functions shared by their gradient: linear maps by term, products by equal shares."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from oracles.operations import (
 )
 from torch.nn import functional
 
+from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous
 
 SHAPE = (2, 3, 6)
@@ -79,11 +82,16 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
+@functools.cache
+def operations() -> dict[str, Operation]:
+    return traced({name: function for name, (function, *_) in FUNCTIONS.items()}, SHAPE[1:])
+
+
 def draw(name: str) -> Draw:
-    function, forward, oracle = FUNCTIONS[name]
+    _, forward, oracle = FUNCTIONS[name]
 
     def case(rng: np.random.Generator) -> Case:
-        operation = traced(function, SHAPE[1:])
+        operation = operations()[name]
         assert isinstance(operation, Homogeneous), operation.describe()
         return Case(operation, [rng.normal(size=(2, 3, 6))], forward, oracle)
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from zoo.architectures import ZOO
-from zoo.checks import Case
-from zoo.test_zoo import case
 
 from sparselrp_cli.relevance import masked
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 from sparselrp_cli.relevance.pruning import Pruning
+from zoo.architectures import ZOO
+from zoo.checks import Case
+from zoo.test_zoo import case
 
 META = torch.device("meta")
 PRUNINGS = {"none": Pruning(0.0), "lambda": Pruning(0.25), "m": Pruning(0.25, redistribute="m")}
