@@ -1,15 +1,25 @@
 """Cropping to the receptive field: the same explanation, from less of the network."""
 
 import functools
+import math
+import random
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.operation import Operation
+from sparselrp_cli.graph.operations.activation import Activation
+from sparselrp_cli.graph.operations.addition import Add
+from sparselrp_cli.graph.operations.convolution import Convolution
+from sparselrp_cli.graph.operations.pad import Pad
+from sparselrp_cli.graph.operations.slice import Slice
+from sparselrp_cli.graph.passes import cropping
 from sparselrp_cli.graph.passes.cropping import crop
-from sparselrp_cli.graph.shapes import Span, numbers
+from sparselrp_cli.graph.shapes import BatchDim, Span, numbers
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.composites import PRESETS
@@ -186,3 +196,71 @@ def test_two_positions_are_explained_from_one_forward_pass_as_from_two():
         (alone,) = Explainer(graph, [target], names, pruning=Pruning(0.3)).explain(x)
         torch.testing.assert_close(ours.hypothetical, alone.hypothetical, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(ours.score, alone.score, rtol=1e-9, atol=1e-9)
+
+
+def test_a_convolution_padded_further_than_it_reaches_is_cropped_right():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv1d(4, 8, 5, padding=2), nn.ReLU(), nn.Conv1d(8, 8, 3, padding=10), nn.ReLU(),
+        nn.Conv1d(8, 3, 3, padding=1),
+    ).double().eval()  # fmt: skip
+    x = functional.one_hot(torch.randint(4, (2, LENGTH)), 4).transpose(1, 2).double()
+    graph, length = capture(net, x), LENGTH + 18
+    expected = net(x).detach()
+    for position in (*range(14), *range(length - 14, length)):
+        (found,) = Explainer(graph, [Target("t", (Term(0, 0, (position, position + 1)),))]).explain(x)
+        torch.testing.assert_close(found.score, expected[:, 0, position], rtol=1e-12, atol=1e-14)
+
+
+def random_layer(draw: random.Random, channels: int, length: int) -> Operation:
+    """Draw an operation that keeps the channels and can be cropped, with paddings far beyond its reach."""
+    width, stride, dilation = draw.randint(1, 5), draw.randint(1, 3), draw.randint(1, 3)
+    padding = draw.choice([0, 1, draw.randint(0, 12)])
+    if draw.random() < 0.6 and dilation * (width - 1) + 1 <= length + 2 * padding:
+        weight = torch.randn(channels, channels, width, dtype=torch.float64)
+        bias = torch.randn(channels, dtype=torch.float64)
+        return Convolution(weight, bias, (stride,), (padding,), (dilation,), 1)
+    if draw.random() < 0.5:
+        return Pad((draw.randint(-length // 3, 9), draw.randint(-length // 3, 9)))
+    start = draw.randint(0, length // 3)
+    return draw.choice([Activation("sigmoid"), Slice(2, start, draw.randint(start + 1, length))])
+
+
+def random_graph(seed: int) -> tuple[CanonicalGraph, Tensor]:
+    """Draw layers in a row, each reading the tensor before it, or one further back that is as long beside it."""
+    draw, channels = random.Random(seed), 3
+    torch.manual_seed(seed)
+    x = torch.randn(2, channels, draw.randint(20, 40), dtype=torch.float64)
+    values, nodes = {"x": x}, []
+
+    def put(operation: Operation, *inputs: str) -> None:
+        name = f"n{len(nodes)}"
+        values[name], _ = operation.forward(*[values[i] for i in inputs])
+        nodes.append(Node(name, operation, inputs, (BatchDim(), *values[name].shape[1:])))
+
+    for _ in range(draw.randint(2, 6)):
+        last = next(reversed(values))
+        put(random_layer(draw, channels, values[last].shape[2]), last)
+        last = next(reversed(values))
+        alike = [n for n, v in values.items() if v.shape == values[last].shape and n not in (last, "x")]
+        if alike and draw.random() < 0.5:
+            put(Add(), last, draw.choice(alike))
+    shape = nodes[-1].shape
+    outputs = (GraphOutput("y", nodes[-1].name, shape),)
+    input_shape = (BatchDim(), *x.shape[1:])
+    return CanonicalGraph("x", input_shape, tuple(nodes), outputs, x.dtype, x.device), x
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_graphs_are_cropped_right_at_every_position(seed, monkeypatch):
+    monkeypatch.setattr(cropping, "WORTH", math.inf)
+    graph, x = random_graph(seed)
+    (output,) = graph.outputs
+    whole = graph.evaluate(x)[output.node]
+    length = whole.shape[2]
+    for position in range(length):
+        stop = min(length, position + 1 + seed % 3)
+        cropped = crop(graph, {0: Span(2, position, stop)})
+        part = cropped.evaluate(x)[cropped.outputs[0].node]
+        assert part.shape == whole.shape
+        torch.testing.assert_close(part[..., position:stop], whole[..., position:stop], rtol=1e-12, atol=1e-12)

@@ -66,8 +66,10 @@ class Convolution(Layer):
         (stride,), (padding,), (dilation,) = self.stride, self.padding, self.dilation
         length, reach = size(inputs[0], 2), dilation * (self.weight.shape[2] - 1) + 1
         start, stop = span.start * stride - padding, (span.stop - 1) * stride - padding + reach
+        if start >= length or stop <= 0:
+            return None  # nothing but padding, which there is no tensor of
         left, right = max(0, -start), max(0, stop - length)
-        inner = Span(2, min(max(0, start), length), max(0, min(length, stop)))
+        inner = Span(2, max(0, start), min(length, stop))
         if left == right:
             # The convolution's own padding does it.
             return Cropped(dataclasses.replace(self, padding=(left,)), (inner,))
