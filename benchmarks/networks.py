@@ -13,7 +13,6 @@ from benchmarks.history import ROOT
 from benchmarks.junctions import sites, windows
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
-from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.architectures import BPNet, PooledCNN, SpliceAI
 from sparselrp_cli.model.loading import LoadedModel, load_model
@@ -83,7 +82,7 @@ class Subject:
     def graph(self, device: torch.device) -> CanonicalGraph:
         """The captured network, on a device; captured on the CPU, wherever the module is by now."""
         module = copy.deepcopy(self.module).cpu()
-        graph, _ = undo_ends(capture(module, self.inputs(1).repeat(2, 1, 1)))
+        graph = capture(module, self.inputs(1).repeat(2, 1, 1))
         return graph.to(device, torch.float32)
 
 

@@ -43,7 +43,6 @@ from sparselrp_cli.evaluation.faithfulness import Curves, curves
 from sparselrp_cli.evaluation.intervals import interval
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.loaded import capture_model, output_names
-from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.importing import ImportRequest, import_model, write_folders
 from sparselrp_cli.model.loading import LoadedModel, load_model
@@ -178,7 +177,7 @@ def load(task: Task, folder: Path) -> Subject:
     models = import_model(checkpoint, "auto", ImportRequest())
     written = write_folders(models[:1], folder / checkpoint.stem, str(checkpoint), force=True)
     model = load_model(ModelRequest(str(written[0][0])))
-    graph, _ = undo_ends(capture_model(model))
+    graph = capture_model(model)
     names = output_names(model, graph)
     targets = TargetParser(graph.outputs, names)
     return Subject(

@@ -31,7 +31,6 @@ from benchmarks.record import Keeper
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.loaded import capture_model, output_names
-from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.output_names import OutputNames
@@ -88,7 +87,7 @@ def zoo() -> dict[str, "Entry"]:
 def of_zoo(name: str) -> Subject:
     entry = zoo()[name]
     windows = entry.windows(max(BATCHES))
-    graph, _ = undo_ends(capture(entry.build(), windows[:2]))
+    graph = capture(entry.build(), windows[:2])
     names = tuple(OutputNames(o.name, (), entry.axes) for o in graph.outputs)
     parser = TargetParser(graph.outputs, names)
     return Subject(name, graph, names, tuple(parser.parse(t) for t in entry.targets.split()), windows)
@@ -96,7 +95,7 @@ def of_zoo(name: str) -> Subject:
 
 def of_folder(folder: str, count: int) -> Subject:
     model = load_model(ModelRequest(folder))
-    graph, _ = undo_ends(capture_model(model))
+    graph = capture_model(model)
     names = output_names(model, graph)
     count = count if model.window < LONG else 2
     parser = TargetParser(graph.outputs, names)

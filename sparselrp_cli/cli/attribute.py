@@ -1,5 +1,6 @@
 """`sparselrp attribute`: relevance for every window."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sparselrp_cli.cli.options import command_line, log_options, prefix_option, 
 from sparselrp_cli.cli.settings import settings_options
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.runs.stopping import StopRequest
-from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
+from sparselrp_cli.settings.run import RunSettings
 
 if TYPE_CHECKING:
     from sparselrp_cli.runs.run_files import RunSummary
@@ -106,12 +107,18 @@ def _say(summary: "RunSummary") -> None:
     outcome = summary.totals.outcome()
     for target, means in outcome.means.items() if outcome.windows else ():
         logger.info(
-            "%s: mean score %.4g, relevance %.4g, absorbed %.4g, lost %.4g; %.1f %% of bases exactly zero",
-            target, means["mean_score"], means["mean_relevance"], means["mean_absorbed"], means["mean_lost"],
-            100 * means["mean_zero_share"],
+            "%s: mean score %.4g%s, relevance %.4g, absorbed %.4g (stabilisers %.2g), lost %.4g; %.1f %% of"
+            " bases exactly zero",
+            target, means["mean_score"], _beside(means), means["mean_relevance"], means["mean_absorbed"],
+            means["mean_stabilised"], means["mean_lost"], 100 * means["mean_zero_share"],
         )  # fmt: skip
     logger.info("%d windows explained, %d skipped", outcome.windows, outcome.skipped)
-    if outcome.largest_error > WARN_ABOVE:
-        worst = summary.totals.worst_window
-        logger.warning("conservation error up to %.2g (window %s)", outcome.largest_error, worst)
+    for warning in summary.totals.warnings():
+        logger.warning("%s", warning)
     logger.info("wrote %s", ", ".join(str(path) for path in summary.files))
+
+
+def _beside(means: Mapping[str, float]) -> str:
+    """Name the model's own value where it isn't the score that is explained."""
+    score, prediction = f"{means['mean_score']:.4g}", f"{means['mean_prediction']:.4g}"
+    return "" if score == prediction else f" (the model gives {prediction})"

@@ -25,7 +25,6 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     """
     start_log(context, quiet=quiet)
     from sparselrp_cli.graph.loaded import capture_model, output_names
-    from sparselrp_cli.graph.passes.ends import undo_ends
     from sparselrp_cli.graph.targets import TargetParser
     from sparselrp_cli.model.loading import load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
@@ -39,10 +38,11 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     names = output_names(loaded, graph)
     rules = find_composite(composite)
     explainer = None
-    explained, notes = undo_ends(graph)
+    notes: tuple[str, ...] = ()
     if not graph.unsupported():
         target = TargetParser(graph.outputs, names).any_target()
-        explainer = Explainer(explained, [target], names, rules, NONE, base_axis=loaded.layout.base_axis)
+        explainer = Explainer(graph, [target], names, rules, NONE, base_axis=loaded.layout.base_axis)
+        notes = explainer.notes
     report = audit(graph, loaded.module, rules, explainer, loaded.example(4))
     document = {
         "model": loaded.name,

@@ -20,6 +20,7 @@ from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.overloads import CONVERTERS
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
+from sparselrp_cli.graph.passes.log_sums import read_log_sums
 from sparselrp_cli.graph.tracing import Traced
 
 logger = logging.getLogger("sparselrp")
@@ -57,7 +58,7 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     graph = Conversion(program, example).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
         graph = Conversion(simpler, example).graph()
-    return fold_batch_norm(graph)
+    return read_log_sums(fold_batch_norm(graph))
 
 
 def _export(module: nn.Module, example: Tensor) -> Traced:

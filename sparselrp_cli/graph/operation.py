@@ -94,6 +94,13 @@ class Operation(ABC):
         """Relevance that constants of this operation take, elementwise at the output; None if none."""
         return None
 
+    def gradient(self, c: Tensor, at: At) -> Pulled:
+        """Carry a derivative from the output to each input; as relevance is carried, unless a kind differs.
+
+        Only of kinds that models end in, and of those that follow such ends; see `relevance.ends`.
+        """
+        return self.pull(c, at)
+
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         """Whether the output has no negative value, given which inputs have none."""
         return False
@@ -109,7 +116,7 @@ class Operation(ABC):
     def end(self) -> str:
         """Name an increasing function that models end in to return probabilities or rates, or nothing.
 
-        What is explained is then what goes into it.
+        What goes into it is explained; see `relevance.ends`.
         """
         return ""
 

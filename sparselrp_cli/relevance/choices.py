@@ -19,6 +19,10 @@ COMPOSITES = (
 COMPOSITE = "epsilon-plus"
 """The preset that is taken unless told."""
 
+Ends = Literal["auto", "undo", "linear"]
+ENDS: tuple[Ends, ...] = get_args(Ends)
+"""What is done with a final sigmoid, softmax, exp, log or softplus; see `relevance.ends`."""
+
 DTYPES: Mapping[str, str] = MappingProxyType(
     {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16", "float64": "float64"}
 )

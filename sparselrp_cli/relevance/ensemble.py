@@ -106,5 +106,5 @@ class _Running:
 
 
 def _books(explained: ExplainedWindows) -> Doubles:
-    """Stack score, relevance, absorbed and lost: shape (4, T, N)."""
+    """Stack the columns `BOOKS`: shape (B, T, N)."""
     return np.stack([explained.accounting[name] for name in BOOKS])

@@ -1,8 +1,10 @@
 """Explain batches: one forward pass, then one backward walk for each target."""
 
 import dataclasses
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -10,14 +12,16 @@ from torch import Tensor
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.convolution import Convolution
+from sparselrp_cli.graph.passes.cropping import cropping_error
 from sparselrp_cli.graph.passes.fusing import fuse_relu
 from sparselrp_cli.graph.shapes import Span, numbers
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
-from sparselrp_cli.relevance.choices import COMPOSITE
+from sparselrp_cli.relevance.choices import COMPOSITE, Ends
 from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.conservation import conservation_error
+from sparselrp_cli.relevance.ends import Tail, find_tail, notes
 from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.plan import plan_pruning
@@ -28,6 +32,13 @@ from sparselrp_cli.relevance.rules import Rule
 from sparselrp_cli.relevance.signs import non_negative_tensors
 from sparselrp_cli.relevance.step import PreparedLayer
 from sparselrp_cli.relevance.walk import walk
+
+logger = logging.getLogger("sparselrp")
+
+_CROPPING_TOLERANCE = MappingProxyType(
+    {torch.float64: 1e-9, torch.float32: 1e-2, torch.bfloat16: 0.2, torch.float16: 0.2}
+)
+"""How far rounding may put outputs apart that are computed from a part of the network, also in tf32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class Explanation:
         Input times `hypothetical`: relevance.
     score, relevance, absorbed, lost : Tensor of float64, shape (N,)
         The explained number and where its relevance went: to the input, to biases and stabilisers, nowhere.
+    prediction : Tensor of float64, shape (N,)
+        What the model itself gives for the target: the score, but for ends, see `relevance.ends`.
     ledger : Ledger
     """
 
@@ -51,6 +64,7 @@ class Explanation:
     relevance: Tensor
     absorbed: Tensor
     lost: Tensor
+    prediction: Tensor
     ledger: Ledger
 
     @property
@@ -74,6 +88,8 @@ class Explainer:
         Whether inputs never hold negative values, as one-hot sequences don't.
     base_axis : int
         The axis of the input that holds the four bases.
+    ends : {"auto", "undo", "linear"}
+        What is done with a final sigmoid, softmax, exp, log or softplus; see `relevance.ends`.
 
     Raises
     ------
@@ -93,6 +109,7 @@ class Explainer:
         *,
         input_non_negative: bool = True,
         base_axis: int = 1,
+        ends: Ends = "auto",
     ) -> None:
         explained = tuple(sorted({term.output for target in targets for term in target.terms}))
         for output in explained:
@@ -103,9 +120,11 @@ class Explainer:
         self.targets = tuple(targets)
         self.names = tuple(names) if names else tuple(OutputNames(o.name) for o in graph.outputs)
         self.base_axis = base_axis
+        self.ends = ends
         self.assignment = composite.resolve(graph)
         self.graph = self.assignment.applied(graph)
         self.program = self._prepare(self.graph, pruning, input_non_negative)
+        self._tails: dict[tuple[Program, Target], Tail] = {}
         self._cropped: dict[tuple[Target, ...], Program] = {}
 
     @property
@@ -141,6 +160,48 @@ class Explainer:
             self._cropped[targets] = self.program.cropped(spans)
         return self._cropped[targets]
 
+    def check_cropping(self, x: Tensor, *, mirrored: bool = False) -> None:
+        """Compare the cropped program with the whole graph; where they differ, warn and take the whole one.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, ...)
+            One window is enough.
+        mirrored : bool
+            As for `explain`.
+        """
+        targets = self._oriented(mirrored)
+        cropped = self._program_for(targets)
+        if cropped is self.program:
+            return
+        spans = _spans(targets, self.graph.outputs, self.names)
+        with torch.inference_mode():
+            error = cropping_error(self.program.graph, cropped.graph, spans, x)
+        if error > _CROPPING_TOLERANCE[x.dtype]:
+            logger.warning(
+                "cropped to what '%s' reads the network gives another output (by %.2g of the largest), a"
+                " fault of sparselrp to report; the whole network is explained instead: right, but slower",
+                targets[0].name, error,
+            )  # fmt: skip
+            self._cropped[targets] = self.program
+
+    def _oriented(self, mirrored: bool) -> tuple[Target, ...]:
+        """Give the targets, for windows that are reverse complements counted from the other end."""
+        if not mirrored:
+            return self.targets
+        return tuple(t.mirrored(self.graph.outputs, self.names) for t in self.targets)
+
+    def _tail(self, program: Program, target: Target) -> Tail:
+        """Find the ends that a target reads in a program."""
+        if (program, target) not in self._tails:
+            self._tails[program, target] = find_tail(program.graph, target, self.names, self.ends)
+        return self._tails[program, target]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each output that has an end, on how it is explained."""
+        return notes(self.graph, self.targets, self.names, self.ends)
+
     def explain(self, x: Tensor, *, mirrored: bool = False) -> list[Explanation]:
         """Explain a batch.
 
@@ -156,9 +217,7 @@ class Explainer:
         list of Explanation
             One for each target.
         """
-        targets = self.targets
-        if mirrored:
-            targets = tuple(t.mirrored(self.graph.outputs, self.names) for t in targets)
+        targets = self._oriented(mirrored)
         kernels.use_threads()
         program = self._program_for(targets)
         with torch.inference_mode():
@@ -166,12 +225,11 @@ class Explainer:
             return [self._explain_target(forward, target) for target in targets]
 
     def _explain_target(self, forward: ForwardPass, target: Target) -> Explanation:
-        graph = forward.program.graph
-        seeds = target.seeds(graph.outputs, self.names, forward.values)
-        scores = [
-            sums(forward.values[name].double() * seed.double(), forward.samples[name])
-            for name, seed in seeds.items()
-        ]
+        graph, tail = forward.program.graph, self._tail(forward.program, target)
+        weights = target.seeds(graph.outputs, self.names, tail.outputs(forward.values))
+        prediction = _weighted(forward, weights)
+        seeds = tail.pull(weights, forward.at)
+        score = _weighted(forward, seeds)
         x, samples = forward.values[graph.input], forward.samples[graph.input]
         hypothetical, offset, ledger = walk(forward, seeds)
         if offset is not None:
@@ -181,12 +239,23 @@ class Explainer:
         return Explanation(
             hypothetical=hypothetical,
             contributions=contributions,
-            score=torch.stack(scores).sum(0),
+            score=score,
             relevance=sums(contributions, samples),
             absorbed=ledger.absorbed,
             lost=ledger.lost,
+            prediction=prediction,
             ledger=ledger,
         )
+
+
+def _weighted(forward: ForwardPass, weights: Mapping[str, Tensor]) -> Tensor:
+    """Sum what tensors hold, each number times its weight, in float64: shape (N,)."""
+    return torch.stack(
+        [
+            sums(forward.values[name].double() * v.double(), forward.samples[name])
+            for name, v in weights.items()
+        ]
+    ).sum(0)
 
 
 def _spans(

@@ -14,7 +14,7 @@ from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.step import PreparedLayer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """A prepared graph.
 

@@ -1,12 +1,18 @@
-"""The explained number of a model, and its gradient, without any relevance."""
+"""The explained number of a model, and its gradient, without any relevance.
+
+Of ends that are held linear it is what the model itself gives, whose slope at a window the explanation takes.
+"""
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sparselrp_cli.graph.canonical import Node
+from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.model.layout import InputLayout
+from sparselrp_cli.relevance.ends import find_tail
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.rows import sums
 
@@ -27,11 +33,12 @@ class Scorer:
     def __init__(self, explainer: Explainer, layout: InputLayout, target: int = 0) -> None:
         self.explainer, self.layout = explainer, layout
         self.target = explainer.targets[target]
+        self.tail = find_tail(explainer.graph, self.target, explainer.names, explainer.ends)
 
     def scores(self, one_hot: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Score windows (n, 4, L): shape (n,)."""
         graph = self.explainer.graph
-        shapes = {output.node: output.shape for output in graph.outputs}
+        shapes = {graph.input: graph.input_shape, **{node.name: node.shape for node in graph.nodes}}
         parts = []
         with torch.inference_mode():
             for first in range(0, len(one_hot), AT_ONCE):
@@ -56,9 +63,14 @@ class Scorer:
         return self.layout.to_model(x)
 
     def _terms(self, x: Tensor) -> dict[str, Tensor]:
-        """Give the terms of the score, by output node, shaped as the outputs."""
-        graph = self.explainer.graph
+        """Give the terms of the score, by node, shaped as what it makes."""
+        graph, tail = self.explainer.graph, self.tail
         values = graph.evaluate(x)
+
+        def at(node: Node) -> At:
+            return At(tuple(values[name] for name in node.inputs), values[node.name])
+
         with torch.no_grad():
-            seeds = self.target.seeds(graph.outputs, self.explainer.names, values)
+            weights = self.target.seeds(graph.outputs, self.explainer.names, tail.outputs(values))
+            seeds = weights if tail.linear else tail.pull(weights, at)
         return {node: values[node].double() * seed.double() for node, seed in seeds.items()}

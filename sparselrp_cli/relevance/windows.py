@@ -13,7 +13,7 @@ from sparselrp_cli.relevance.batching import halving, to_device, to_host
 from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 
-BOOKS = ("score", "relevance", "absorbed", "lost")
+BOOKS = ("score", "relevance", "absorbed", "lost", "prediction", "stabilised")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,8 +25,9 @@ class ExplainedWindows:
     hypothetical : ndarray, shape (T, N, 4, L)
         Hypothetical contributions; zero where the base is unknown.
     accounting : dict of str to ndarray of float64, shape (T, N)
-        score, relevance, absorbed, lost, conservation_error, zero_share, and kept_share, the share of neurons
-        kept in the pruned layers, 1 without pruning.
+        score; prediction, what the model itself gives; relevance; absorbed; stabilised, what of that
+        stabilisers took; lost; conservation_error; zero_share; kept_share, the share of neurons kept in the
+        pruned layers, 1 without pruning.
     spread : dict of str to ndarray, or None
         Of several models: the standard deviations ``score_sd``, shape (T, N), and ``contribution_sd``, shape
         (T, N, L).
@@ -114,7 +115,7 @@ class Launched:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _OnTheWay:
-    """Maps (T, N, 4, L), books (4, T, N) and shares of zeros and of kept neurons (T, N), sent to the host."""
+    """Maps (T, N, 4, L), books (B, T, N) and shares of zeros and of kept neurons (T, N), sent to the host."""
 
     maps: Tensor
     books: Tensor
@@ -142,8 +143,11 @@ class _OnTheWay:
 
 
 def _books(explanation: Explanation) -> Tensor:
-    """Stack score, relevance, absorbed and lost: shape (4, N)."""
-    return torch.stack([explanation.score, explanation.relevance, explanation.absorbed, explanation.lost])
+    """Stack the columns `BOOKS`: shape (B, N)."""
+    e = explanation
+    return torch.stack(
+        [e.score, e.relevance, e.absorbed, e.lost, e.prediction, e.ledger.to_stabiliser.to(e.score)]
+    )
 
 
 def accounts(
@@ -155,13 +159,13 @@ def accounts(
 
     Parameters
     ----------
-    books : ndarray of float64, shape (4, T, N)
-        The columns `BOOKS`.
+    books : ndarray of float64, shape (B, T, N)
+        The columns `BOOKS`, B of them.
     zero_share, kept_share : ndarray of float64, shape (T, N)
     """
     return {
         **dict(zip(BOOKS, books, strict=True)),
-        "conservation_error": conservation_error(*books),
+        "conservation_error": conservation_error(*books[:4]),
         "zero_share": zero_share,
         "kept_share": kept_share,
     }

@@ -11,7 +11,6 @@ import torch
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.loaded import capture_model, output_names
-from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.loading import LoadedModel, load_model
 from sparselrp_cli.model.request import ModelRequest
@@ -97,18 +96,21 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     graph = capture_model(model)
     names = output_names(model, graph)
     targets = _targets(settings.targets, TargetParser(graph.outputs, names))
-    graph, undone = undo_ends(graph)
-    for note in undone:
-        logger.info("%s: %s", label or model.name, note)
 
     def explaining(dtype: torch.dtype) -> WindowExplainer:
         explainer = Explainer(
             graph.to(device, dtype), targets, names, find_composite(settings.composite), pruning_of(settings),
-            base_axis=model.layout.base_axis,
+            base_axis=model.layout.base_axis, ends=settings.ends,
         )  # fmt: skip
+        x = model.example(1).to(device, dtype)
+        explainer.check_cropping(x)
+        if settings.reverse_complement:
+            explainer.check_cropping(x, mirrored=True)
         return WindowExplainer(explainer, model.layout, average_strands=settings.reverse_complement)
 
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
+    for note in windows.explainer.notes:
+        logger.info("%s: %s", label or model.name, note)
     exact = explaining(torch.float32) if settings.dtype in REDUCED else None
     return PreparedModel(label, model, windows.explainer, windows, exact)
 
@@ -232,4 +234,5 @@ def _entry(model: PreparedModel) -> ModelEntry:
         alphabet=layout.alphabet,
         layout=layout.layout,
         rules={name: rule.describe() for name, rule in model.explainer.rules.items()},
+        ends=model.explainer.notes,
     )

@@ -23,7 +23,7 @@ from sparselrp_cli.settings.run import RunSettings, run_settings
 if TYPE_CHECKING:
     from sparselrp_cli.outputs.archive import ArchiveReader
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 OF_MODEL = ("alphabet", "layout")
 """What the manifest says of a model's input; of a single model it stands among the settings."""
 
@@ -40,6 +40,8 @@ class ModelEntry:
     alphabet, layout : str
         The order of bases and axes it takes.
     rules : mapping of node name to rule
+    ends : tuple of str
+        A sentence for each final sigmoid, softmax, exp, log or softplus on how it is explained.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelEntry:
     alphabet: str
     layout: str
     rules: Mapping[str, str]
+    ends: tuple[str, ...] = ()
 
     @property
     def digests(self) -> list[str | None]:
@@ -149,7 +152,10 @@ class Manifest:
         that were explained together stand in the list ``models``, each with its own.
         """
         sections = self.settings.to_manifest()
-        entries = [{"name": m.name, "files": [file.to_json() for file in m.files]} for m in self.models]
+        entries = [
+            {"name": m.name, "files": [file.to_json() for file in m.files], "ends": list(m.ends)}
+            for m in self.models
+        ]
         inputs = [{"alphabet": m.alphabet, "layout": m.layout} for m in self.models]
         if len(self.models) == 1:
             of_models: dict[str, Any] = {
@@ -245,7 +251,9 @@ def other_explanation(ours: Manifest, theirs: Manifest) -> str:
     str
         Such as ``another model`` or ``prune 0.25 and not 0.02``; empty where they compare.
     """
-    if [replace(m, rules={}) for m in ours.models] != [replace(m, rules={}) for m in theirs.models]:
+    if [replace(m, rules={}, ends=()) for m in ours.models] != [
+        replace(m, rules={}, ends=()) for m in theirs.models
+    ]:
         return "another model"
     if ours.models != theirs.models:
         return "other rules"
@@ -285,7 +293,14 @@ def _model(entry: Any) -> ModelEntry:
         alphabet=a_text(entry, "alphabet"),
         layout=a_text(entry, "layout"),
         rules={node: a_text(rules, node) for node in rules},
+        ends=tuple(map(_sentence, a_list(entry, "ends"))),
     )
+
+
+def _sentence(value: object) -> str:
+    if not isinstance(value, str):
+        raise WrongValueError("ends: one isn't text")
+    return value
 
 
 def _file(entry: object) -> FileEntry:

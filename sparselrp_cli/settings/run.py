@@ -11,8 +11,10 @@ from sparselrp_cli.relevance.choices import (
     COMPOSITE,
     COMPOSITES,
     DTYPES,
+    ENDS,
     PROPORTION,
     REDISTRIBUTIONS,
+    Ends,
     Redistribution,
 )
 from sparselrp_cli.sequences.windows import ALLELES, Allele
@@ -74,6 +76,12 @@ class RunSettings:
     composite: str = setting(
         COMPOSITE, PresetOrFile(COMPOSITES), "--composite", section="settings", explains=True,
         help="Which rule for which layer: a preset (listed by `sparselrp inspect`) or a TOML file.",
+    )  # fmt: skip
+    ends: Ends = setting(
+        ENDS[0], Choice(ENDS), "--ends", section="settings", explains=True,
+        help="What is done with a final sigmoid, softmax, exp, log or softplus: undo explains what goes into"
+        " it; linear does so weighed by its slope at each window, which is right for means over positions or"
+        " tasks; auto takes undo where one entry is read, linear elsewhere.",
     )  # fmt: skip
     reverse_complement: bool = setting(
         False, Flag(), "--reverse-complement", section="settings", explains=True,

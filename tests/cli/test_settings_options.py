@@ -16,6 +16,7 @@ TYPED = {
     "prune": (["-p", "0.3"], 0.3),
     "prune_negative": (["--prune-negative", "0"], 0.0),
     "redistribute": (["--redistribute", "m"], "m"),
+    "ends": (["--ends", "undo"], "undo"),
     "composite": (["--composite", "z-plus"], "z-plus"),
     "reverse_complement": (["--reverse-complement"], True),
     "tile_overlap": (["--tile-overlap", "7"], 7),

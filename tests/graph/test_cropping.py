@@ -227,7 +227,7 @@ def random_layer(draw: random.Random, channels: int, length: int) -> Operation:
 
 
 def random_graph(seed: int) -> tuple[CanonicalGraph, Tensor]:
-    """Draw layers in a row, each reading the tensor before it, or one further back that is as long beside it."""
+    """Draw layers in a row, some with an earlier tensor of the same shape added."""
     draw, channels = random.Random(seed), 3
     torch.manual_seed(seed)
     x = torch.randn(2, channels, draw.randint(20, 40), dtype=torch.float64)
@@ -263,4 +263,6 @@ def test_random_graphs_are_cropped_right_at_every_position(seed, monkeypatch):
         cropped = crop(graph, {0: Span(2, position, stop)})
         part = cropped.evaluate(x)[cropped.outputs[0].node]
         assert part.shape == whole.shape
-        torch.testing.assert_close(part[..., position:stop], whole[..., position:stop], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            part[..., position:stop], whole[..., position:stop], rtol=1e-12, atol=1e-12
+        )

@@ -30,6 +30,7 @@ OTHER = {
     "prune": 0.3,
     "prune_negative": 0.3,
     "redistribute": "m",
+    "ends": "linear",
     "composite": "epsilon",
     "reverse_complement": True,
     "tile_overlap": 5,
@@ -49,7 +50,7 @@ OTHER = {
 INVISIBLE = {"threads"}
 OWN_OF_SHARD = {"shard", "formats", "overlap"}
 EXPLAINS = {
-    "prune", "prune_negative", "redistribute", "composite", "reverse_complement", "dtype",
+    "prune", "prune_negative", "redistribute", "composite", "ends", "reverse_complement", "dtype",
 }  # fmt: skip
 SETTINGS = [field.name for field in fields(RunSettings)]
 

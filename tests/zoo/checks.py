@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module
-from sparselrp_cli.graph.passes.ends import undo_ends
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.audit import audit
@@ -45,7 +44,7 @@ class Case:
     graph : CanonicalGraph
         As captured.
     explained : CanonicalGraph
-        With the ends undone, as it is explained.
+        In float64, as it is explained.
     names : list of OutputNames
     targets : list of Target
     """
@@ -63,7 +62,7 @@ class Case:
         """Trace a module; a float32 one is explained in float64 all the same."""
         state = copy.deepcopy(module.state_dict())
         graph = capture(module, windows[:2])
-        explained = without_ends(graph).to(windows.device, torch.float64)
+        explained = graph.to(windows.device, torch.float64)
         names = [OutputNames(output.name, (), axes) for output in explained.outputs]
         parser = TargetParser(explained.outputs, names)
         parsed = [parser.parse(text) for text in targets.split()]
@@ -78,11 +77,6 @@ class Case:
         return self.explainer(composite, pruning).explain(self.windows.double())
 
 
-def without_ends(graph: CanonicalGraph) -> CanonicalGraph:
-    """Leave out the function that a network ends in, such as a sigmoid, as a run does."""
-    return undo_ends(graph)[0]
-
-
 def check_graph(case: Case) -> None:
     """The canonical graph computes what the module computes."""
     differences = check_against_module(case.graph, case.module, case.windows)
@@ -94,7 +88,7 @@ def check_rules(case: Case) -> None:
     """Every operation has a rule."""
     assert [node.operation.describe() for node in case.explained.unsupported()] == []
     for composite in PRESETS.values():
-        rows = audit(without_ends(case.graph), case.module, composite, None, case.windows).rows
+        rows = audit(case.graph, case.module, composite, None, case.windows).rows
         assert [row for row in rows if not row.rule or row.rule.startswith("NONE")] == []
 
 

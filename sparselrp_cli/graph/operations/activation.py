@@ -71,6 +71,12 @@ class Activation(Operation):
         ratio = torch.where(small, self.row.slope, (at.output - value) / torch.where(small, 1.0, x))
         return (c * ratio,)
 
+    def gradient(self, c: Tensor, at: At) -> Pulled:
+        with torch.inference_mode(False), torch.enable_grad():
+            x = at.inputs[0].detach().clone().requires_grad_()
+            y, _ = self.forward(x)
+            return torch.autograd.grad(y, x, c.detach().clone())
+
     def absorbed(self, c: Tensor, at: At) -> Tensor | None:
         return c * self.row.value if self.row.value else None
 

@@ -14,7 +14,10 @@ Reals = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 
-ACCOUNTING = ("score", "relevance", "absorbed", "lost", "conservation_error", "zero_share", "kept_share")
+ACCOUNTING = (
+    "score", "prediction", "relevance", "absorbed", "stabilised", "lost", "conservation_error", "zero_share",
+    "kept_share",
+)  # fmt: skip
 SPREAD = ("score_sd", "contribution_sd")
 
 
