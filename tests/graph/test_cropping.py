@@ -1,6 +1,8 @@
 """Cropping to the receptive field: the same explanation, from less of the network."""
 
+import dataclasses
 import functools
+import logging
 import math
 import random
 
@@ -22,6 +24,7 @@ from sparselrp_cli.graph.passes.cropping import crop
 from sparselrp_cli.graph.shapes import BatchDim, Span, numbers
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.relevance import program
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
@@ -266,3 +269,37 @@ def test_random_graphs_are_cropped_right_at_every_position(seed, monkeypatch):
         torch.testing.assert_close(
             part[..., position:stop], whole[..., position:stop], rtol=1e-12, atol=1e-12
         )
+
+
+def test_a_wrong_cropping_is_noticed_and_the_whole_network_explained(monkeypatch, caplog):
+    def wrong(graph, outputs):
+        right = crop(graph, outputs)
+        first = next(node for node in right.nodes if node.operation.kind == "convolution")
+        broken = dataclasses.replace(first.operation, weight=first.operation.weight * 1.1)
+        node = dataclasses.replace(first, operation=broken)
+        return dataclasses.replace(right, nodes=tuple(node if n is first else n for n in right.nodes))
+
+    graph, names, x = draw("residual", 5)
+    target = Target("at 40", (Term(0, 1, (40, 41)),))
+    (expected,) = Explainer(graph, [target], names).explain(x)
+    monkeypatch.setattr(program, "crop", wrong)
+    explainer = Explainer(graph, [target], names)
+    with caplog.at_level(logging.WARNING, logger="sparselrp"):
+        explainer.check_cropping(x[:1])
+    assert "cropped to what 'at 40' reads the network gives another output (by 0." in caplog.text
+    (ours,) = explainer.explain(x)
+    torch.testing.assert_close(ours.hypothetical, expected.hypothetical, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("mirrored", [False, True], ids=["", "mirrored"])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_right_cropping_passes_the_comparison(kind, mirrored, caplog):
+    graph, names, x = draw(kind, 0)
+    for dtype in (torch.float64, torch.float32):
+        explainer = Explainer(
+            graph.to(x.device, dtype), [Target("t", (Term(0, 1, (2, 3)),))], names, pruning=Pruning(0.0)
+        )
+        with caplog.at_level(logging.WARNING, logger="sparselrp"):
+            explainer.check_cropping(x[:1].to(dtype), mirrored=mirrored)
+        assert caplog.text == ""
+        assert explainer._program_for(explainer._oriented(mirrored)) is not explainer.program
