@@ -38,4 +38,6 @@ def merge(
     summary = run(archives, prefix, formats, overlap, command_line())
     logger = logging.getLogger("sparselrp")
     logger.info("%d windows, %d skipped", summary.totals.windows, summary.totals.skipped)
+    for warning in summary.totals.warnings():
+        logger.warning("%s", warning)
     logger.info("wrote %s", ", ".join(map(str, summary.files)))

@@ -32,7 +32,8 @@ def variants(
     alleles, breakends and variants whose REF isn't what the genome has are listed in PREFIX.skipped.tsv.
 
     \b
-    PREFIX.variants.tsv       scores, relevance of the changed bases, and where relevance changed most
+    PREFIX.variants.tsv       scores, the model's own values, relevance of the changed bases, and where
+                              relevance changed most
     PREFIX.difference.bw      relevance of the alternative less that of the reference, along the genome
     PREFIX.ref.*, PREFIX.alt.*  the two runs
 

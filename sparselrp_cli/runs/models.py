@@ -110,7 +110,7 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
 
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
     for note in windows.explainer.notes:
-        logger.info("%s: %s", label or model.name, note)
+        logger.info("%s: %s", model.name, note)
     exact = explaining(torch.float32) if settings.dtype in REDUCED else None
     return PreparedModel(label, model, windows.explainer, windows, exact)
 

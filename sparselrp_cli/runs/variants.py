@@ -24,7 +24,8 @@ from sparselrp_cli.sequences.windows import ALLELES
 
 VARIANT = ("chrom", "pos", "id", "ref", "alt")
 NUMBERS = (
-    "score_ref", "score_alt", "score_difference", "site_ref", "site_alt", "largest_difference", "largest_pos",
+    "score_ref", "score_alt", "score_difference", "prediction_ref", "prediction_alt", "prediction_difference",
+    "site_ref", "site_alt", "largest_difference", "largest_pos",
     "total_difference",
 )  # fmt: skip
 AT_ONCE = 256
@@ -120,17 +121,21 @@ def _write_rows(
     rows = slice(first, first + len(variants))
     length = ref.window_length
     changes = [Change(length // 2, len(v.removed), len(v.inserted)) for v in variants]
-    scores = [[r.column("score", t)[rows] for r in (ref, alt)] for t in range(ref.n_targets)]
+    values = [
+        [[r.column(name, t)[rows] for r in (ref, alt)] for name in ("score", "prediction")]
+        for t in range(ref.n_targets)
+    ]
     maps = [[r.contributions(rows, t).astype(np.float64) for r in (ref, alt)] for t in range(ref.n_targets)]
     for i, (variant, change) in enumerate(zip(variants, changes, strict=True)):
         start = variant.changed_at - length // 2
         place = [*_columns(variant), str(start), str(start + length)]
         for target, name in enumerate(ref.target_names):
-            score_ref, score_alt = (float(score[i]) for score in scores[target])
+            of_both = [(float(before[i]), float(after[i])) for before, after in values[target]]
             before, after = (of_allele[i] for of_allele in maps[target])
             moved = difference(before, after, change)
             largest = int(np.abs(moved).argmax())
-            numbers = (score_ref, score_alt, score_alt - score_ref, *_of_site(before, after, change))
+            numbers = [n for both in of_both for n in (*both, both[1] - both[0])]
+            numbers += _of_site(before, after, change)
             table.write(
                 [
                     *place,

@@ -209,6 +209,8 @@ def test_the_numbers_are_those_of_the_edited_sequences(tmp_path, genome, letters
         assert float(row["score_difference"]) == pytest.approx(
             float(row["score_alt"]) - float(row["score_ref"]), abs=1e-6
         )
+        for name in ("ref", "alt", "difference"):  # the same where a model has no end
+            assert float(row[f"prediction_{name}"]) == pytest.approx(float(row[f"score_{name}"]), abs=1e-6)
         assert int(row["end"]) - start == WINDOW
     with ArchiveReader(tmp_path / "run.alt.h5") as reader:
         assert [w.name for w in reader.windows(slice(0, 3))] == [
