@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.operation import At, Operation
+from sparselrp_cli.graph.operations.activation import Activation
 from sparselrp_cli.graph.operations.addition import Add, Negate, Shift, Subtract
 from sparselrp_cli.graph.operations.log_sum_exp import LogSumExp
 from sparselrp_cli.graph.operations.pooling import AveragePool
@@ -55,7 +56,8 @@ class Tail:
         found = dict(values)
         for node in reversed(self.nodes):
             inputs = [found[name] for name in node.inputs]
-            found[node.name] = inputs[0] if node.operation.end() else node.operation.forward(*inputs)[0]
+            undone = _is_undone(node.operation)
+            found[node.name] = inputs[0] if undone else node.operation.forward(*inputs)[0]
         return found
 
     def pull(self, weights: Mapping[str, Tensor], at: Callable[[Node], At]) -> dict[str, Tensor]:
@@ -72,7 +74,7 @@ class Tail:
         for node in self.nodes:
             v = seeds.pop(node.name, None)
             if v is not None:
-                undone = node.operation.end() and not self.linear
+                undone = _is_undone(node.operation) and not self.linear
                 parts = (v,) if undone else node.operation.gradient(v, at(node))
                 for name, part in zip(node.inputs, parts, strict=True):
                     accumulate(seeds, name, part)
@@ -150,7 +152,7 @@ def _tail(
         mark, operation = marks.pop(node.name, None), node.operation
         if mark is None or not _is_read(mark):
             continue
-        if operation.end() or operation.transport or isinstance(operation, passed):
+        if _is_undone(operation) or operation.transport or isinstance(operation, passed):
             reached.append(node)
             for name, part in zip(node.inputs, _marked(node, mark, graph, shapes), strict=True):
                 accumulate(marks, name, part)
@@ -166,12 +168,17 @@ def _marked(
 ) -> Sequence[Tensor | None]:
     """Mark what an operation reads to make the entries that are marked."""
     operation = node.operation
-    if operation.end():
+    if _is_undone(operation):
         return (mark,)
     inputs = tuple(_one_sample(graph, shapes[name]) for name in node.inputs)
     memo = torch.ones_like(inputs[0]) if isinstance(operation, LogSumExp) else None
     parts = operation.pull(mark, At(inputs, mark, memo))
     return tuple(None if part is None else part.abs() for part in parts)
+
+
+def _is_undone(operation: Operation) -> bool:
+    """Whether it is an end, or keeps what an end gives within bounds, as a clamp does."""
+    return bool(operation.end()) or (isinstance(operation, Activation) and operation.function == "hardtanh")
 
 
 def _one_sample(graph: CanonicalGraph, shape: Sequence[Dim]) -> Tensor:

@@ -88,6 +88,8 @@ ENDS = {
     "log of a sigmoid": (lambda y: y.sigmoid().log(), "log and sigmoid"),
     "log1p of a softplus": (lambda y: functional.softplus(y).log1p(), "log1p and softplus"),
     "log of a softplus and a bit": (lambda y: (functional.softplus(y) + 1e-6).log(), "log and softplus"),
+    "clamped": (lambda y: torch.sigmoid(y).clamp(1e-6, 1 - 1e-6), "sigmoid"),
+    "log of a clamped softmax": (lambda y: y.softmax(1).clamp_min(1e-9).log(), "log and softmax"),
     "moved between": (lambda y: y.log_softmax(1).flip(2).exp().flip(2), "exp and log-softmax"),
 }
 ONE, SEVERAL = Term(0, 1, (2, 3)), Term(0, 1, (1, 5))
@@ -210,6 +212,7 @@ def test_a_contrast_of_two_entries_is_one_of_logits():
 NO_ENDS = {
     "nothing": lambda y: y,
     "relu": torch.relu,
+    "clamp": lambda y: y.clamp(-1, 1),
     "tanh, shifted": lambda y: torch.tanh(y) + 1,
     "gate": lambda y: torch.sigmoid(y) * y,
     "before a layer": lambda y: functional.conv1d(torch.sigmoid(y), y.new_ones(3, 3, 1)),
