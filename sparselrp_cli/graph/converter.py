@@ -1,5 +1,6 @@
 """The walk over an exported program that collects the nodes of a canonical graph."""
 
+import math
 import operator
 import re
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
+from torch.export.graph_signature import InputKind, OutputKind
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.call import Alias, Call, NoRule
@@ -35,7 +36,8 @@ _READS_A_DECISION = "it reads the outcome of a comparison as a number; relevance
 class Conversion:
     """Walks an exported program once and collects canonical nodes."""
 
-    def __init__(self, traced: Traced, example: Tensor) -> None:
+    def __init__(self, traced: Traced, example: Tensor, dtype: torch.dtype) -> None:
+        self.largest = torch.finfo(dtype).max
         self.traced = traced
         self.program = traced.program
         self.example = example
@@ -161,7 +163,14 @@ class Conversion:
         for argument in schema.arguments:
             named.setdefault(argument.name, argument.default_value)
         named.update(self.traced.differing(node, named))
-        return {k: fx.map_arg(v, lambda n: self.values.get(n, n)) for k, v in named.items()}
+        named = {k: fx.map_arg(v, lambda n: self.values.get(n, n)) for k, v in named.items()}
+        return {k: self._within(v) for k, v in named.items()}
+
+    def _within(self, value: Any) -> Any:
+        """Keep a number, such as the least of float64, finite in the type that is computed in."""
+        if isinstance(value, float) and math.isfinite(value):
+            return min(max(value, -self.largest), self.largest)
+        return value
 
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
         origin, item = node, 0
@@ -231,7 +240,9 @@ class Conversion:
         self._add(node, node.name, Unsupported(name, reason), inputs, shape)
 
     def _outputs(self, node: fx.Node) -> tuple[GraphOutput, ...]:
-        returned = list(node.args[0])  # type: ignore[arg-type]
+        specs = self.program.graph_signature.output_specs  # the user's, and what forward wrote to
+        every = zip(specs, node.args[0], strict=True)  # type: ignore[arg-type]
+        returned = [item for spec, item in every if spec.kind == OutputKind.USER_OUTPUT]
         names = _output_names(self.program, len(returned))
         outputs = []
         for name, item in zip(names, returned, strict=True):

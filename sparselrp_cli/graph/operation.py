@@ -7,7 +7,7 @@ for. Nothing else needs to be touched to add one; see docs/developers/adding.md.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -181,3 +181,17 @@ def map_tensors(operation: Operation, change: Callable[[Tensor], Tensor]) -> Ope
     fields = dataclasses.fields(operation)  # type: ignore[arg-type]
     values = {f.name: changed(getattr(operation, f.name)) for f in fields}
     return dataclasses.replace(operation, **values)  # type: ignore[type-var]
+
+
+def tensors_of(operation: Operation) -> Iterator[Tensor]:
+    """Give every tensor that an operation holds."""
+
+    def found(value: Any) -> Iterator[Tensor]:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple):
+            for part in value:
+                yield from found(part)
+
+    for field in dataclasses.fields(operation):  # type: ignore[arg-type]
+        yield from found(getattr(operation, field.name))
