@@ -76,7 +76,7 @@ class Operation(ABC):
     elementwise: ClassVar[bool] = False
     """Whether each neuron of the output is made of the one at its place in the input, and of constants."""
     takes_decisions: ClassVar[bool] = False
-    """Whether it may read the outcome of a comparison, which relevance can't pass."""
+    """Whether the outcome of a comparison is for it a mask or a gate, which need no relevance."""
 
     @abstractmethod
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -98,9 +98,9 @@ class Operation(ABC):
         """Whether the output has no negative value, given which inputs have none."""
         return False
 
-    def is_decision(self, inputs: Sequence[bool]) -> bool:
-        """Whether the output is the outcome of a comparison, given which inputs are."""
-        return False
+    def passes_to(self, index: int) -> bool:
+        """Whether relevance may get to an input; not where it only decides."""
+        return True
 
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         """Whether the output is a scale for signals, given which inputs are: a product's signal takes all."""
@@ -157,9 +157,6 @@ class Transport(Operation):
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
-
-    def is_decision(self, inputs: Sequence[bool]) -> bool:
-        return any(inputs)
 
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)

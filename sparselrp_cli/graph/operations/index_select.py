@@ -27,7 +27,7 @@ class IndexSelect(Transport):
         return inputs[0].index_select(self.axis, self.index), None
 
     def pull(self, c: Tensor, at: At) -> Pulled:
-        return (torch.zeros_like(at.inputs[0]).index_add_(self.axis, self.index, c),)
+        return (c.new_zeros(at.inputs[0].shape).index_add_(self.axis, self.index, c),)
 
 
 def index_select(call: Call) -> Converted:
