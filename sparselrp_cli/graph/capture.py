@@ -21,6 +21,7 @@ from sparselrp_cli.graph.apart import apart
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.overloads import CONVERTERS
+from sparselrp_cli.graph.passes.cancelling import cancel_terms
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.tracing import Traced
 
@@ -77,7 +78,7 @@ def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype) -> CanonicalG
     graph = Conversion(program, example, dtype).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
         graph = Conversion(simpler, example, dtype).graph()
-    return fold_batch_norm(graph)
+    return fold_batch_norm(cancel_terms(graph))
 
 
 def _require_input(module: nn.Module, example: Tensor) -> None:
