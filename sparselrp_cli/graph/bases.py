@@ -57,7 +57,7 @@ class LookUp:
         chain: list[Operation] = [Permute((0, 2, 1))] if self.base_axis == 1 else []
         if not torch.equal(positions, torch.arange(len(positions))):
             chain.append(IndexSelect(1, positions))
-        chain.append(_layer(flat[:, varying]))
+        chain += _from_bases(flat[:, varying])
         if len(varying) < rows:
             fixed = (self.positions < 0).nonzero().flatten()
             chain.append(Concatenate(1, (None, flat[:1, fixed])))
@@ -71,11 +71,20 @@ class LookUp:
         return tuple(chain)
 
 
-def _layer(values: Tensor) -> Dense | Contraction:
-    """Give the layer from (N, rows, bases) to (N, rows, features): the same for all rows, or one for each."""
-    if bool((values == values[:, :1]).all()):
-        return Dense(values[:, 0].t().contiguous(), None)
-    return Contraction(values, None, "nrb,brf->nrf")
+def _from_bases(values: Tensor) -> list[Operation]:
+    """Give what leads from (N, rows, bases) to (N, rows, features).
+
+    Where each feature is one base or none, as in a one-hot code, bases are moved. All else is a layer, the
+    same for all rows or one for each.
+    """
+    table = values[:, 0]
+    if bool((values != values[:, :1]).any()):
+        return [Contraction(values, None, "nrb,brf->nrf")]
+    if bool(((table == 0) | (table == 1)).all()) and bool((table.sum(0) <= 1).all()):
+        none = torch.zeros(1, values.shape[1], 1, dtype=torch.get_default_dtype())
+        chosen = torch.where(table.any(0), table.to(torch.uint8).argmax(0), len(table))
+        return [Concatenate(2, (None, none)), IndexSelect(2, chosen)]
+    return [Dense(table.t().contiguous(), None)]
 
 
 def find_look_up(compute: Callable[[Tensor], Tensor], shape: Sequence[Dim], example: Tensor) -> LookUp | None:
