@@ -12,11 +12,11 @@ from torch.utils._pytree import tree_leaves
 from sparselrp_cli.graph.apart import apart
 
 
-class _Watching(TorchDispatchMode):
+class _Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the least precise floating-point type that anything is computed in."""
 
     def __init__(self, dtype: torch.dtype) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.dtype = dtype
 
     def __torch_dispatch__(
