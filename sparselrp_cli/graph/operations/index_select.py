@@ -47,7 +47,7 @@ def index(call: Call) -> Converted:
     axes = [axis_of(i, shape) for i in used]
     lengths = [size(shape, axis) for axis in axes]
     counted = [indices[a] % n for a, n in zip(axes, lengths, strict=True)]
-    common = sum(counted).shape  # type: ignore[union-attr]
+    common = sum(counted).shape
     each = [number.expand(common) for number in counted]
     if len(axes) == 1 and each[0].dim() == 1:
         return chain(call, IndexSelect(axes[0], each[0]))

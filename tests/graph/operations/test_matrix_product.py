@@ -1,6 +1,8 @@
 # ruff: noqa: N803 -- the symbols of the papers: W for weights, R for relevance of what lies above
 """Products of matrices: half to each factor (AttnLRP, prop. 3.3)."""
 
+import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -133,18 +135,23 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("pruning", [Pruning(0.0), Pruning(0.25), Pruning(0.25, redistribute="m")], ids=str)
-@pytest.mark.parametrize("composite", ["epsilon", "epsilon-gamma", "z-plus"])
-@pytest.mark.parametrize("layer", WRITTEN.values(), ids=WRITTEN)
-def test_a_grouped_layer_is_explained_as_a_grouped_convolution(layer, composite, pruning):
+PRUNINGS = (Pruning(0.0), Pruning(0.25), Pruning(0.25, redistribute="m"))
+
+
+@functools.cache
+def relevance(layer: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:
+    """Of one task, by three rules, each unpruned and pruned in two ways."""
     bases = torch.randint(4, (3, 30), generator=torch.Generator().manual_seed(1))
     x = functional.one_hot(bases, 4).transpose(1, 2).double()
+    graph, target, found = capture(Grouped(layer).double().eval(), x), Target("1", (Term(0, 1, None),)), []
+    for composite, pruning in itertools.product(("epsilon", "gamma", "z-plus"), PRUNINGS):
+        (explained,) = Explainer(graph, [target], None, PRESETS[composite], pruning).explain(x)
+        assert float(explained.conservation_error.max()) < 1e-9
+        found.append(explained.contributions)
+    return found
 
-    def relevance(layer: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        graph = capture(Grouped(layer).double().eval(), x)
-        target = Target("task 1", (Term(0, 1, None),))
-        (found,) = Explainer(graph, [target], composite=PRESETS[composite], pruning=pruning).explain(x)
-        assert float(found.conservation_error.max()) < 1e-9
-        return found.contributions
 
-    torch.testing.assert_close(relevance(layer), relevance(as_convolution), rtol=1e-9, atol=1e-12)
+@pytest.mark.parametrize("layer", WRITTEN.values(), ids=WRITTEN)
+def test_a_grouped_layer_is_explained_and_pruned_as_a_grouped_convolution(layer):
+    for found, expected in zip(relevance(layer), relevance(as_convolution), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
