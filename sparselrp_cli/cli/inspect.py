@@ -24,7 +24,9 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     An operation without a rule is named; `attribute` would stop at it (exit code 1 here, too).
     """
     start_log(context, quiet=quiet)
+    from sparselrp_cli.errors import ModelError
     from sparselrp_cli.graph.loaded import capture_model, output_names
+    from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
     from sparselrp_cli.model.loading import load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
@@ -37,12 +39,15 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     graph = capture_model(loaded)
     names = output_names(loaded, graph)
     rules = find_composite(composite)
-    explainer = None
+    explainer, stuck = None, None
     notes: tuple[str, ...] = ()
     if not graph.unsupported():
         target = TargetParser(graph.outputs, names).any_target()
-        explainer = Explainer(graph, [target], names, rules, NONE, base_axis=loaded.layout.base_axis)
-        notes = explainer.notes
+        try:
+            explainer = Explainer(graph, [target], names, rules, NONE, base_axis=loaded.layout.base_axis)
+            notes = explainer.notes
+        except ModelError as error:
+            stuck = error  # said below the tables, which show where
     report = audit(graph, loaded.module, rules, explainer, loaded.example(4))
     document = {
         "model": loaded.name,
@@ -53,7 +58,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
             {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape)}
             for n, o in zip(names, graph.outputs, strict=True)
         ],
-        "ends": list(notes),
+        "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
         **report.as_dict(),
     }
@@ -61,6 +66,8 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         document, {p.name: p.summary for p in PRESETS.values()}
     )
     require_audited(report)
+    if stuck is not None:
+        raise stuck
 
 
 def _print_json(document: dict[str, Any]) -> None:

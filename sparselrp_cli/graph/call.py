@@ -6,13 +6,16 @@ activations, or `Alias` where the function changes nothing. Where there can't be
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
 
 from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.shapes import BatchDim, Dim
+
+if TYPE_CHECKING:
+    from sparselrp_cli.graph.bases import LookUp
 
 
 class NoRule(Exception):  # noqa: N818 - a statement, turned into an error once all of them are known
@@ -70,8 +73,14 @@ class Call:
         The model's floating-point type.
     function : callable
         The ATen function itself.
+    floating : bool
+        Whether the output is of floating-point numbers.
     is_gate, is_decision : callable
-        Whether an activation is a gate (a sigmoid, for example), or the outcome of a comparison.
+        Whether an activation is a gate (a sigmoid, for example), or depends on the sequence by steps only, as
+        the outcome of a comparison does.
+    look_up : callable
+        Says of an activation which base decides each of its rows, and gives the sequences; None where several
+        bases decide a row.
     """
 
     arguments: Mapping[str, Any]
@@ -81,8 +90,10 @@ class Call:
     shape_of: Callable[[fx.Node], tuple[Dim, ...]]
     dtype: torch.dtype
     function: Callable[..., Any]
+    floating: bool
     is_gate: Callable[[fx.Node], bool]
     is_decision: Callable[[fx.Node], bool]
+    look_up: Callable[[fx.Node], tuple["LookUp", fx.Node] | None]
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]

@@ -1,14 +1,15 @@
 """The canonical graph: what a model computes, as a list of known operations."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError, UnsupportedOperationError
-from sparselrp_cli.graph.operation import At, Operation, map_tensors
+from sparselrp_cli.graph.operation import At, Operation, map_tensors, tensors_of
 from sparselrp_cli.graph.shapes import Dim
 
 
@@ -87,6 +88,8 @@ class CanonicalGraph:
     outputs : tuple of GraphOutput
     dtype : torch.dtype
     device : torch.device
+    exact : mapping of str to (Operation, Operation)
+        By node what lost digits when its constants were cast to `dtype`: the operation, and as it was before.
     """
 
     input: str
@@ -95,6 +98,7 @@ class CanonicalGraph:
     outputs: tuple[GraphOutput, ...]
     dtype: torch.dtype
     device: torch.device
+    exact: Mapping[str, tuple[Operation, Operation]] = field(default_factory=dict)
 
     def by_name(self) -> dict[str, Node]:
         """Index the nodes by name."""
@@ -117,13 +121,16 @@ class CanonicalGraph:
         return counts
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "CanonicalGraph":
-        """Copy the graph with its constants moved and cast."""
-
-        def moved(tensor: Tensor) -> Tensor:
-            return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
-
-        nodes = tuple(dataclasses.replace(n, operation=map_tensors(n.operation, moved)) for n in self.nodes)
-        return dataclasses.replace(self, nodes=nodes, device=device, dtype=dtype)
+        """Copy the graph with its constants moved and cast; a cast to more digits brings lost ones back."""
+        nodes, exact = [], {}
+        for node in self.nodes:
+            known, before = self.exact.get(node.name, (node.operation, node.operation))
+            before = before if known is node.operation else node.operation
+            operation = map_tensors(before, lambda t: cast(t, dtype).to(device))
+            nodes.append(dataclasses.replace(node, operation=operation))
+            if any(_loses(tensor, dtype) for tensor in tensors_of(before)):
+                exact[node.name] = operation, before
+        return dataclasses.replace(self, nodes=tuple(nodes), exact=exact, device=device, dtype=dtype)
 
     def restricted(self, outputs: tuple[int, ...]) -> "CanonicalGraph":
         """Keep only what the given outputs need; the other outputs keep their place but not their nodes."""
@@ -168,3 +175,24 @@ class CanonicalGraph:
         chosen = self.outputs[output]
         if chosen.node not in self.by_name():
             raise ModelError(f"output '{chosen.name}' doesn't depend on the sequence; explain another output")
+
+
+def cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Cast a constant of floating-point numbers; finite ones, such as those of masks, stay finite."""
+    if not tensor.is_floating_point() or tensor.dtype == dtype:
+        return tensor
+    if tensor.is_meta or torch.finfo(dtype).max >= torch.finfo(tensor.dtype).max:
+        return tensor.to(dtype)
+    largest = torch.finfo(dtype).max
+    return torch.where(tensor.isfinite(), tensor.clamp(-largest, largest), tensor).to(dtype)
+
+
+def _loses(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a cast costs digits."""
+    if (
+        not tensor.is_floating_point()
+        or tensor.is_meta
+        or torch.finfo(dtype).eps <= torch.finfo(tensor.dtype).eps
+    ):
+        return False
+    return not torch.equal(tensor.to(dtype).to(tensor.dtype).nan_to_num(), tensor.nan_to_num())

@@ -8,6 +8,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,9 +17,11 @@ from torch.export import Dim as ExportDim
 from torch.export import ExportedProgram
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.apart import apart
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.overloads import CONVERTERS
+from sparselrp_cli.graph.passes.cancelling import cancel_terms
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.passes.log_sums import read_log_sums
 from sparselrp_cli.graph.tracing import Traced
@@ -47,30 +50,52 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
         If `torch.export` can't trace the module, or the module doesn't take such an input.
     """
     example = torch.cat([example, example])[:2]
-    modes = {m: m.training for m in module.modules()}
+    _require_input(module, example)
+    graph = _in_double(module, example)
+    if graph is None:
+        with apart(module) as copied:
+            graph = _graph(copied, example.clone(), example.dtype)
+    return graph.to(example.device, example.dtype)
+
+
+def _in_double(module: nn.Module, example: Tensor) -> CanonicalGraph | None:
+    """Trace a copy of the module in float64, so that constants made on the way keep their digits.
+
+    None where that can't be: a forward may insist on float32, or on what it was called with.
+    """
+    if example.dtype == torch.float64:
+        return None
     try:
-        for submodule in modes:
-            submodule.training = False
-        program = _export(module, example)
-    finally:
-        for submodule, mode in modes.items():
-            submodule.training = mode
-    graph = Conversion(program, example).graph()
+        with apart(module, torch.float64) as copied:
+            return _graph(copied, example.double(), example.dtype)
+    except Exception:
+        logger.debug("the model can't be traced in float64", exc_info=True)
+        return None
+
+
+def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype) -> CanonicalGraph:
+    """Trace and convert; `dtype` is that of the numbers that constants must not exceed."""
+    program = _export(module, example)
+    graph = Conversion(program, example, dtype).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
-        graph = Conversion(simpler, example).graph()
-    return read_log_sums(fold_batch_norm(graph))
+        graph = Conversion(simpler, example, dtype).graph()
+    return read_log_sums(fold_batch_norm(cancel_terms(graph)))
 
 
-def _export(module: nn.Module, example: Tensor) -> Traced:
-    """Trace with a free number of samples, or else for two and for three samples."""
+def _require_input(module: nn.Module, example: Tensor) -> None:
+    """Make sure that the module takes such an input."""
     try:
-        with torch.no_grad():
-            _call_quietly(module, example)
+        with torch.no_grad(), apart(module) as copied:
+            _call_quietly(copied, example.clone())
     except Exception as error:
         message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
         if "missing" in str(error) and "argument" in str(error):
             message += "; hold its other inputs constant with --input NAME=SHAPE:VALUE"
         raise ModelError(message) from error
+
+
+def _export(module: nn.Module, example: Tensor) -> Traced:
+    """Trace with a free number of samples, or else for two and for three samples."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -154,9 +179,7 @@ def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:
     return [t for t in dict.fromkeys(calls) if t not in CONVERTERS and t is not operator.getitem]
 
 
-def check_against_module(
-    graph: CanonicalGraph, module: Callable[[Tensor], Any], x: Tensor
-) -> dict[str, float]:
+def check_against_module(graph: CanonicalGraph, module: nn.Module, x: Tensor) -> dict[str, float]:
     """Compare the graph's outputs with the module's.
 
     Returns
@@ -164,12 +187,20 @@ def check_against_module(
     dict of str to float
         For each output that depends on the input, the largest difference relative to the largest value.
     """
-    with torch.no_grad():
-        expected, _ = torch.utils._pytree.tree_flatten(_call_quietly(module, x))
+    with torch.no_grad(), apart(module) if isinstance(module, nn.Module) else nullcontext(module) as called:
+        expected, _ = torch.utils._pytree.tree_flatten(_call_quietly(called, x.clone()))
         values = graph.evaluate(x)
-    differences = {}
-    for output, tensor in zip(graph.outputs, expected, strict=True):
-        if output.node in values:
-            scale = max(float(tensor.abs().max()), 1e-30)
-            differences[output.name] = float((values[output.node] - tensor).abs().max()) / scale
-    return differences
+    return {
+        output.name: _difference(values[output.node], tensor)
+        for output, tensor in zip(graph.outputs, expected, strict=True)
+        if output.node in values
+    }
+
+
+def _difference(ours: Tensor, theirs: Tensor) -> float:
+    """Give the largest difference relative to the largest number; equal infinities and NaN don't differ."""
+    ours, theirs = ours.double(), theirs.double()
+    same = (ours == theirs) | (ours.isnan() & theirs.isnan())
+    differences = (ours - theirs).abs().masked_fill(same, 0)
+    scale = theirs.abs().masked_fill(~theirs.isfinite(), 0).max()
+    return float(differences.max()) / max(float(scale), 1e-30)

@@ -1,19 +1,24 @@
 """The walk over an exported program that collects the nodes of a canonical graph."""
 
+import math
 import operator
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
+from torch.export.graph_signature import InputKind, OutputKind
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.graph.call import Alias, Call, NoRule
+from sparselrp_cli.graph.bases import LookUp, find_look_up
+from sparselrp_cli.graph.call import Alias, Call, Converted, NoRule
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
+from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Operation, map_tensors
+from sparselrp_cli.graph.operations.decision import Decision, decision
 from sparselrp_cli.graph.overloads import convert_call
 from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve
 from sparselrp_cli.graph.tracing import Traced
@@ -29,13 +34,23 @@ _READING_SHAPES = frozenset(
         torch.ops.aten.new_full.default,
     }
 )  # fmt: skip
-_READS_A_DECISION = "it reads the outcome of a comparison as a number; relevance can't pass a comparison"
+# Functions that write all of an activation anew, and the argument that says with what.
+_OVERWRITING: Mapping[object, str] = MappingProxyType(
+    {
+        torch.ops.aten.fill.Scalar: "value",
+        torch.ops.aten.fill.Tensor: "value",
+        torch.ops.aten.copy.default: "src",
+        torch.ops.aten.type_as.default: "self",
+    }
+)
+_CHECKING = frozenset({torch.ops.aten._assert_tensor_metadata.default, torch.ops.aten._assert_scalar.default})
 
 
 class Conversion:
     """Walks an exported program once and collects canonical nodes."""
 
-    def __init__(self, traced: Traced, example: Tensor) -> None:
+    def __init__(self, traced: Traced, example: Tensor, dtype: torch.dtype) -> None:
+        self.largest = torch.finfo(dtype).max
         self.traced = traced
         self.program = traced.program
         self.example = example
@@ -50,7 +65,8 @@ class Conversion:
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.gates: set[str] = set()
-        self.decisions: set[str] = set()
+        self.decisions: set[str] = set()  # what depends on the sequence by steps only
+        self.look_ups: dict[str, LookUp | None] = {}
         # Torch 2.11 traces the last state of a recurrent layer with an axis too many, and all that reads it.
         self.mended: set[str] = set()
         self.input = ""
@@ -100,12 +116,11 @@ class Conversion:
 
     def _call(self, node: fx.Node) -> None:
         arguments = self._arguments(node)
-        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+        if node.target in _CHECKING:
             return
-        reads_type = node.target is torch.ops.aten.type_as.default and not isinstance(
-            arguments["self"], fx.Node
-        )
-        if node.target in _READING_SHAPES or reads_type or not self._depends(node):
+        written = arguments.get(_OVERWRITING.get(node.target, ""), node)
+        reads_shape = node.target in _READING_SHAPES or not isinstance(written, fx.Node)
+        if reads_shape or not self._depends(node):
             self._evaluate(node)
             return
         if isinstance(node.meta.get("val"), (tuple, list)):
@@ -142,7 +157,8 @@ class Conversion:
     def _concrete(self, node: fx.Node) -> Any:
         n = self.example.shape[0]
         if node in self.refs:
-            return torch.empty(resolve(self.shapes[self.refs[node]], n), dtype=self.example.dtype)
+            dtype = self.example.dtype if _is_floating(node) else node.meta["val"].dtype
+            return torch.empty(resolve(self.shapes[self.refs[node]], n), dtype=dtype)
         value = self.values.get(node)
         if isinstance(value, BatchDim):
             return value.multiple * n
@@ -161,7 +177,14 @@ class Conversion:
         for argument in schema.arguments:
             named.setdefault(argument.name, argument.default_value)
         named.update(self.traced.differing(node, named))
-        return {k: fx.map_arg(v, lambda n: self.values.get(n, n)) for k, v in named.items()}
+        named = {k: fx.map_arg(v, lambda n: self.values.get(n, n)) for k, v in named.items()}
+        return {k: self._within(v) for k, v in named.items()}
+
+    def _within(self, value: Any) -> Any:
+        """Keep a number, such as the least of float64, finite in the type that is computed in."""
+        if isinstance(value, float) and math.isfinite(value):
+            return min(max(value, -self.largest), self.largest)
+        return value
 
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
         origin, item = node, 0
@@ -177,19 +200,19 @@ class Conversion:
             shape_of=lambda n: self.shapes[self.refs[n]],
             dtype=self.example.dtype,
             function=origin.target,  # type: ignore[arg-type]
+            floating=_is_floating(node),
             is_gate=lambda n: self.refs[n] in self.gates,
             is_decision=lambda n: self.refs[n] in self.decisions,
+            look_up=self._look_up,
         )
-        converted = convert_call(origin.target, call)
+        converted, read = self._converted(origin, call)
         if isinstance(converted, Alias):
             self.refs[node] = self.refs[converted.node]
             return
         called = f"{origin.name}.{item}" if item else origin.name
         names: list[str] = []
         for i, (operation, sources) in enumerate(converted.steps):
-            inputs = tuple(names[s] if isinstance(s, int) else self.refs[s] for s in sources)
-            if self.decisions.intersection(inputs) and not operation.takes_decisions:
-                raise NoRule(_READS_A_DECISION)
+            inputs = tuple(names[s] if isinstance(s, int) else read.get(s, self.refs[s]) for s in sources)
             last = i == len(converted.steps) - 1
             names.append(called if last else f"{called}:{i}")
             trusted = last and not i and not self.mended.intersection(inputs)
@@ -197,6 +220,65 @@ class Conversion:
             if last and len(placed) != len(shape):
                 self.mended.add(called)
             self._add(node, names[-1], operation, inputs, placed)
+
+    def _converted(self, origin: fx.Node, call: Call) -> tuple[Converted, dict[fx.Node, str]]:
+        """Convert a call; what reads nothing but steps is a step itself.
+
+        Returns
+        -------
+        converted : Chain, Alias or Steps
+        read : dict of node to str
+            Of steps that are read as numbers and that single bases decide, where they are looked up.
+        """
+        steps = [n for n in call.activations() if self.refs.get(n) in self.decisions]
+        only_steps = bool(steps) and len(steps) == len(call.activations())
+        try:
+            converted = convert_call(origin.target, call)
+        except NoRule:
+            if not only_steps or origin.target is torch.ops.aten.embedding.default:
+                raise
+            return decision()(call), {}
+        if not steps or isinstance(converted, Alias) or origin.target is torch.ops.aten.embedding.default:
+            return converted, {}
+        takes = [o.takes_decisions and (o.transport or call.floating) for o, _ in converted.steps]
+        if all(takes):
+            return converted, {}
+        read = {n: name for n in steps if _is_floating(n) and (name := self._looked_up(n))}
+        return (converted if read or not only_steps else decision()(call)), read
+
+    def _look_up(self, node: fx.Node) -> tuple[LookUp, fx.Node] | None:
+        """Find which base decides each row of a step, and give the sequences."""
+        name = self.refs[node]
+        if name not in self.look_ups:
+            self.look_ups[name] = self._found_look_up(name)
+        found = self.look_ups[name]
+        sequences = next(n for n, ref in self.refs.items() if ref == self.input)
+        return None if found is None else (found, sequences)
+
+    def _found_look_up(self, name: str) -> LookUp | None:
+        steps = CanonicalGraph(
+            self.input, self.shapes[self.input], tuple(self.nodes),
+            (GraphOutput(name, name, self.shapes[name]),), self.example.dtype, self.example.device,
+        ).restricted((0,))  # fmt: skip
+        if any(isinstance(n.operation, (Layer, Unsupported)) for n in steps.nodes):
+            return None  # layers read several bases
+        return find_look_up(lambda x: steps.evaluate(x)[name], self.shapes[name], self.example)
+
+    def _looked_up(self, node: fx.Node) -> str:
+        """Name what computes a step from the bases by looking it up; nothing where that can't be."""
+        found = self._look_up(node)
+        if found is None:
+            return ""
+        look_up, source = self.refs[node], self.refs[found[1]]
+        operations = found[0].operations(found[0].values)
+        for i, operation in enumerate(operations):
+            name = f"{look_up}~bases" + (f":{i}" if i < len(operations) - 1 else "")
+            if name not in self.shapes:
+                placed = self._placed(operation, (source,), None)
+                self.nodes.append(Node(name, operation, (source,), placed, *_place(node)))
+                self.shapes[name] = placed
+            source = name
+        return source
 
     def _placed(
         self, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...] | None
@@ -217,7 +299,7 @@ class Conversion:
         self.nodes.append(Node(name, operation, inputs, shape, module, source))
         self.shapes[name] = shape
         self.refs[node] = name
-        if operation.is_decision([i in self.decisions for i in inputs]):
+        if isinstance(operation, Decision) or (inputs and self.decisions.issuperset(inputs)):
             self.decisions.add(name)
         if name in self.decisions or operation.is_gate([i in self.gates for i in inputs]):
             self.gates.add(name)
@@ -231,7 +313,9 @@ class Conversion:
         self._add(node, node.name, Unsupported(name, reason), inputs, shape)
 
     def _outputs(self, node: fx.Node) -> tuple[GraphOutput, ...]:
-        returned = list(node.args[0])  # type: ignore[arg-type]
+        specs = self.program.graph_signature.output_specs  # the user's, and what forward wrote to
+        every = zip(specs, node.args[0], strict=True)  # type: ignore[arg-type]
+        returned = [item for spec, item in every if spec.kind == OutputKind.USER_OUTPUT]
         names = _output_names(self.program, len(returned))
         outputs = []
         for name, item in zip(names, returned, strict=True):
@@ -264,6 +348,11 @@ def _one_row(value: Tensor, axis: int) -> Tensor:
     if not torch.equal(row.expand_as(value), value):
         raise ModelError("the model makes different numbers for each sample (random?); it can't be explained")
     return row.clone()
+
+
+def _is_floating(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _place(node: fx.Node) -> tuple[str, str]:

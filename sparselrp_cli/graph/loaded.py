@@ -1,12 +1,17 @@
 """The canonical graph of a loaded model: checked against the model, its outputs named."""
 
+import logging
+
 import torch
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.reduced import reduced_precision
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
+
+logger = logging.getLogger("sparselrp")
 
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.05, torch.float16: 0.02}
 
@@ -21,14 +26,30 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
     """
     example = model.example()
     graph = capture(model.module, example)
-    if not graph.unsupported():
-        for name, difference in check_against_module(graph, model.module, example).items():
-            if not difference <= _TOLERANCE.get(graph.dtype, 1e-4):
-                raise ModelError(
-                    f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this"
-                    " is a fault of sparselrp, please report it with the model's code"
-                )
+    if graph.unsupported():
+        return graph
+    differences = check_against_module(graph, model.module, example)
+    exact = _TOLERANCE.get(graph.dtype, 1e-4)
+    reduced = None
+    if not all(difference <= exact for difference in differences.values()):
+        reduced = reduced_precision(model.module, example)
+    for name, difference in differences.items():
+        if not difference <= _TOLERANCE.get(reduced or graph.dtype, exact):
+            raise ModelError(
+                f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this"
+                " is a fault of sparselrp, please report it with the model's code"
+            )
+    if reduced:
+        logger.info(
+            "%s computes in %s itself (torch.autocast or a cast in its forward) and is explained in %s; its"
+            " own outputs differ by up to %.1e of the largest",
+            model.name, _named(reduced), _named(graph.dtype), max(differences.values()),
+        )  # fmt: skip
     return graph
+
+
+def _named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames, ...]:

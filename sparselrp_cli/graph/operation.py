@@ -7,7 +7,7 @@ for. Nothing else needs to be touched to add one; see docs/developers/adding.md.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -76,7 +76,7 @@ class Operation(ABC):
     elementwise: ClassVar[bool] = False
     """Whether each neuron of the output is made of the one at its place in the input, and of constants."""
     takes_decisions: ClassVar[bool] = False
-    """Whether it may read the outcome of a comparison, which relevance can't pass."""
+    """Whether the outcome of a comparison is for it a mask or a gate, which need no relevance."""
 
     @abstractmethod
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -105,9 +105,9 @@ class Operation(ABC):
         """Whether the output has no negative value, given which inputs have none."""
         return False
 
-    def is_decision(self, inputs: Sequence[bool]) -> bool:
-        """Whether the output is the outcome of a comparison, given which inputs are."""
-        return False
+    def passes_to(self, index: int) -> bool:
+        """Whether relevance may get to an input; not where it only decides."""
+        return True
 
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         """Whether the output is a scale for signals, given which inputs are: a product's signal takes all."""
@@ -165,9 +165,6 @@ class Transport(Operation):
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
 
-    def is_decision(self, inputs: Sequence[bool]) -> bool:
-        return any(inputs)
-
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
 
@@ -188,3 +185,17 @@ def map_tensors(operation: Operation, change: Callable[[Tensor], Tensor]) -> Ope
     fields = dataclasses.fields(operation)  # type: ignore[arg-type]
     values = {f.name: changed(getattr(operation, f.name)) for f in fields}
     return dataclasses.replace(operation, **values)  # type: ignore[type-var]
+
+
+def tensors_of(operation: Operation) -> Iterator[Tensor]:
+    """Give every tensor that an operation holds."""
+
+    def found(value: Any) -> Iterator[Tensor]:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple):
+            for part in value:
+                yield from found(part)
+
+    for field in dataclasses.fields(operation):  # type: ignore[arg-type]
+        yield from found(getattr(operation, field.name))

@@ -15,6 +15,7 @@ from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.graph.passes.cropping import cropping_error
 from sparselrp_cli.graph.passes.fusing import fuse_relu
 from sparselrp_cli.graph.shapes import Span, numbers
+from sparselrp_cli.graph.steps import require_smooth
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
@@ -96,7 +97,7 @@ class Explainer:
     UnsupportedOperationError
         If an operation between the input and a target has no rule.
     ModelError
-        If a target's output doesn't depend on the input.
+        If a target's output doesn't depend on the input, or by step functions only.
     """
 
     def __init__(
@@ -116,6 +117,9 @@ class Explainer:
             graph.require_path(output)
         graph = graph.restricted(explained)
         graph.require_supported()
+        for output in explained:
+            require_smooth(graph, output)
+        graph = dataclasses.replace(graph, exact={})  # it isn't cast any more
         self.graph = graph
         self.targets = tuple(targets)
         self.names = tuple(names) if names else tuple(OutputNames(o.name) for o in graph.outputs)

@@ -163,9 +163,12 @@ def accounts(
         The columns `BOOKS`, B of them.
     zero_share, kept_share : ndarray of float64, shape (T, N)
     """
+    # What isn't finite is refused, with the window's name, by who asked for the explanation.
+    with np.errstate(invalid="ignore"):
+        error = conservation_error(*books[:4])
     return {
         **dict(zip(BOOKS, books, strict=True)),
-        "conservation_error": conservation_error(*books[:4]),
+        "conservation_error": error,
         "zero_share": zero_share,
         "kept_share": kept_share,
     }

@@ -15,7 +15,7 @@ from sparselrp_cli.errors import ConservationError, InputError, OutputError, Spa
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape
-from sparselrp_cli.outputs.archive.rows import ArchiveRows
+from sparselrp_cli.outputs.archive.rows import ArchiveRows, place
 from sparselrp_cli.outputs.tables import skipped_line
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_device, prepare_device
@@ -331,7 +331,7 @@ def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: 
     if launched is None:
         return Done(batch.number, None, skipped)
     explained = launched.result()
-    _check(settings, batch, explained)
+    _check(run, batch, explained)
     if settings.dtype in REDUCED and recorder.agreement is None and recorder.state.agreement is None:
         recorder.agreement = measure_agreement(run.models, batch, explained, settings.dtype)
     rows = ArchiveRows(
@@ -341,15 +341,10 @@ def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: 
     return Done(batch.number, rows, skipped, batch.ambiguous)
 
 
-def _check(settings: RunSettings, batch: Batch, explained: ExplainedWindows) -> None:
+def _check(run: _Run, batch: Batch, explained: ExplainedWindows) -> None:
     """Stop at numbers that aren't finite, and at conservation errors above the user's bound."""
-    if not np.isfinite(explained.hypothetical).all() or not all(
-        np.isfinite(v).all() for v in explained.accounting.values()
-    ):
-        raise SparselrpError(
-            f"relevance isn't finite in the batch from window '{batch.windows[0].name}' on; the model's"
-            " weights or outputs may hold NaN or infinity, or the dtype is too small"
-        )
+    settings = run.settings
+    _require_finite(run.shape.target_names, batch, explained)
     bound = settings.max_conservation_error
     if bound is None:
         if not settings.strict:
@@ -360,4 +355,23 @@ def _check(settings: RunSettings, batch: Batch, explained: ExplainedWindows) -> 
     if errors[worst] > bound:
         raise ConservationError(
             f"window '{batch.windows[worst].name}': conservation error {errors[worst]:.2g} is above {bound:g}"
+        )
+
+
+def _require_finite(targets: Sequence[str], batch: Batch, explained: ExplainedWindows) -> None:
+    """Stop at the first window whose score or relevance isn't finite, with its value."""
+    scores = explained.accounting["score"]
+    finite = np.isfinite(explained.hypothetical).all((2, 3))
+    finite &= np.all([np.isfinite(column) for column in explained.accounting.values()], axis=0)
+    for target, window in np.argwhere(~finite):
+        where = f"window {place(batch.windows[window])}, target '{targets[target]}'"
+        score = scores[target, window]
+        if not np.isfinite(score):
+            raise SparselrpError(
+                f"{where}: the model's output is {score:g}, of which there is nothing to explain; leave the"
+                " window out, or explain another output or what goes into this one"
+            )
+        raise SparselrpError(
+            f"{where}: relevance isn't finite, though the score is {score:g}; numbers inside the model"
+            " are too large for the dtype, or some of its weights are NaN or infinite"
         )

@@ -11,6 +11,7 @@ import torch
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.loading import LoadedModel, load_model
 from sparselrp_cli.model.request import ModelRequest
@@ -108,6 +109,9 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
             explainer.check_cropping(x, mirrored=True)
         return WindowExplainer(explainer, model.layout, average_strands=settings.reverse_complement)
 
+    read = tuple({term.output for target in targets for term in target.terms})
+    for note in steps_beside(graph.restricted(read)):
+        logger.warning("%s: %s", label or model.name, note)
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
     for note in windows.explainer.notes:
         logger.info("%s: %s", model.name, note)

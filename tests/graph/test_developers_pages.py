@@ -35,7 +35,7 @@ def test_the_operation_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
     module = types.ModuleType("log_add_exp")
     exec(compile(code_in("An operation"), "log_add_exp.py", "exec"), module.__dict__)  # noqa: S102
     x = torch.rand(3, 4, 6, dtype=torch.float64)
-    net = Called(lambda x: torch.logaddexp(2 * x, x.flip(2)).mean(2))
+    net = Called(lambda x: torch.logaddexp2(2 * x, x.flip(2)).mean(2))
     assert capture(net, x).unsupported(), "the page adds what is missing"
     both = [("the project", overloads.CONVERTERS), ("the page", module.CONVERTERS)]
     monkeypatch.setattr(overloads, "CONVERTERS", overloads.merged(both))

@@ -242,6 +242,7 @@ def test_an_inner_sigmoid_stays_where_an_outer_one_is_undone():
 # All are log(exp(a) + exp(b) + ...), whichever way they are written.
 LOG_SUMS = {
     "log-sum-exp": lambda y: y.logsumexp(2),
+    "log-add-exp": lambda y: torch.logaddexp(y[:, :, 0], y[:, :, 1]),
     "log of a sum": lambda y: y.exp().sum(2).log(),
     "log of a mean": lambda y: y.exp().mean(2).log(),
     "log of two": lambda y: (y[:, :, 0].exp() + y[:, :, 1].exp()).log(),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module
 from sparselrp_cli.graph.targets import Target, TargetParser
+from sparselrp_cli.model.loading import module_dtype
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.audit import audit
 from sparselrp_cli.relevance.composites import PRESETS
@@ -37,18 +38,21 @@ class Case:
 
     Attributes
     ----------
+    traced : nn.Module
     module : nn.Module
+        The same in the windows' dtype.
     windows : Tensor, shape (3, 4, L)
     state : dict of str to Tensor
         The module's state before it was traced.
     graph : CanonicalGraph
-        As captured.
+        As captured, in the windows' dtype.
     explained : CanonicalGraph
         In float64, as it is explained.
     names : list of OutputNames
     targets : list of Target
     """
 
+    traced: nn.Module
     module: nn.Module
     windows: Tensor
     state: dict[str, Tensor]
@@ -61,12 +65,15 @@ class Case:
     def of(cls, module: nn.Module, windows: Tensor, targets: str, axes: str = "NTP") -> "Case":
         """Trace a module; a float32 one is explained in float64 all the same."""
         state = copy.deepcopy(module.state_dict())
-        graph = capture(module, windows[:2])
+        graph = capture(module, windows[:2].to(module_dtype(module))).to(windows.device, windows.dtype)
+        compared = (
+            module if module_dtype(module) == windows.dtype else copy.deepcopy(module).to(windows.dtype)
+        )
         explained = graph.to(windows.device, torch.float64)
         names = [OutputNames(output.name, (), axes) for output in explained.outputs]
         parser = TargetParser(explained.outputs, names)
         parsed = [parser.parse(text) for text in targets.split()]
-        return cls(module, windows, state, graph, explained, names, parsed)
+        return cls(module, compared, windows, state, graph, explained, names, parsed)
 
     def explainer(self, composite: str, pruning: Pruning) -> Explainer:
         return Explainer(

@@ -5,6 +5,7 @@ import functools
 import pytest
 import torch
 
+from sparselrp_cli.graph.capture import check_against_module
 from sparselrp_cli.relevance.pruning import Pruning
 from zoo.architectures import ZOO
 from zoo.checks import (
@@ -27,7 +28,8 @@ piecewise_linear = pytest.mark.parametrize(
 
 @functools.cache
 def case(entry: Entry) -> Case:
-    return Case.of(entry.build(), entry.windows(3), entry.targets, entry.axes)
+    """A network in float32, whose graph and all that is compared are in float64."""
+    return Case.of(entry.build().float(), entry.windows(3), entry.targets, entry.axes)
 
 
 def test_every_entry_has_a_name_of_its_own_and_takes_windows_as_documented():
@@ -46,6 +48,14 @@ def test_building_an_entry_twice_gives_the_same_weights(entry):
 @every_entry
 def test_the_canonical_graph_computes_what_the_module_computes(entry):
     check_graph(case(entry))
+
+
+@every_entry
+def test_a_graph_traced_in_float32_has_all_digits_in_float64(entry):
+    traced = case(entry)
+    assert {t.dtype for t in traced.state.values() if t.is_floating_point()} <= {torch.float32}
+    differences = check_against_module(traced.graph, traced.module, traced.windows)
+    assert max(differences.values()) < 1e-12
 
 
 @every_entry
@@ -79,11 +89,11 @@ def test_windows_are_explained_together_as_one_by_one(entry, pruning):
 def test_the_users_module_is_left_as_it_was(entry):
     traced = case(entry)
     traced.explain("epsilon-plus", Pruning(0.25))
-    after = traced.module.state_dict()
+    after = traced.traced.state_dict()
     assert after.keys() == traced.state.keys()
     assert all(torch.equal(after[key], value) for key, value in traced.state.items())
-    assert not traced.module.training
-    assert not any(m._forward_hooks or m._backward_hooks for m in traced.module.modules())
+    assert not traced.traced.training
+    assert not any(m._forward_hooks or m._backward_hooks for m in traced.traced.modules())
 
 
 @piecewise_linear

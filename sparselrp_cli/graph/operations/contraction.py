@@ -1,6 +1,7 @@
 """Einstein sums."""
 
 import math
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -49,10 +50,32 @@ class Contraction(Layer):
         return self.equation
 
 
+def explicit(equation: str, dims: Sequence[int]) -> str:
+    """Write out an Einstein sum whose result or some of whose axes are left to be understood.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        How many axes each operand has.
+    """
+    given, arrow, result = equation.partition("->")
+    parts = given.split(",")
+    if not arrow:
+        once = sorted(c for c in set(given) - {",", "."} if given.count(c) == 1)
+        result = ("..." if "..." in given else "") + "".join(once)
+    free = [c for c in string.ascii_letters if c not in equation]
+    letters = [len(part.replace("...", "")) for part in parts]
+    understood = [n - m if "..." in p else 0 for p, n, m in zip(parts, dims, letters, strict=True)]
+    names = "".join(free[: max(understood, default=0)])
+    parts = [p.replace("...", names[len(names) - n :]) for p, n in zip(parts, understood, strict=True)]
+    return f"{','.join(parts)}->{result.replace('...', names)}"
+
+
 def einsum(call: Call) -> Converted:
     operands = list(call["tensors"])
     activations = [o for o in operands if isinstance(o, fx.Node)]
-    equation = str(call["equation"]).replace(" ", "")
+    dims = [len(call.shape_of(o)) if isinstance(o, fx.Node) else o.dim() for o in operands]
+    equation = explicit(str(call["equation"]).replace(" ", ""), dims)
     if len(operands) == 2 and len(activations) == 1 and "->" in equation and "." not in equation:
         given, result = equation.split("->")
         parts = given.split(",")

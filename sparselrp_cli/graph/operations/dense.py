@@ -12,8 +12,7 @@ from torch.nn import functional
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, chain
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Cropped, position_by_position
-from sparselrp_cli.graph.operations.permute import Permute
-from sparselrp_cli.graph.shapes import BatchDim, Dim, Span, size
+from sparselrp_cli.graph.shapes import Dim, Span
 
 aten = torch.ops.aten
 
@@ -54,20 +53,16 @@ def addmm(call: Call) -> Converted:
 
 
 def embedding(call: Call) -> Converted:
-    """Convert a look-up of tokens that are the argmax of one-hot bases: a dense layer without bias."""
+    """Convert a look-up of tokens, each decided by one base: a dense layer without bias, and constants."""
     indices = call["indices"]
-    if not isinstance(indices, fx.Node) or indices.target is not torch.ops.aten.argmax.default:
-        raise NoRule("only embeddings of x.argmax(axis), for one-hot x, have a rule")
-    source, axis = indices.args[0], (*indices.args, None)[1]
-    if not isinstance(source, fx.Node) or not isinstance(axis, int) or (*indices.args, False, False)[2]:
-        raise NoRule("only embeddings of x.argmax(axis), for one-hot x, have a rule")
-    shape = call.shape_of(source)
-    axis %= len(shape)
-    if isinstance(shape[axis], BatchDim):
-        raise NoRule("it works along the samples, which must stay apart")
-    order = (*[a for a in range(len(shape)) if a != axis], axis)
-    table = call.weight("weight")[: size(shape, axis)]
-    return Chain((Permute(order), Dense(table.t().contiguous(), None)), (source,))
+    found = call.look_up(indices) if isinstance(indices, fx.Node) and call.is_decision(indices) else None
+    if found is None:
+        raise NoRule(
+            "only embeddings of tokens that one base each decides have a rule, such as x.argmax(axis) + 4 for"
+            " one-hot x, with special tokens before or behind"
+        )
+    look_up, sequences = found
+    return Chain(look_up.operations(call.weight("weight")[look_up.values]), (sequences,))
 
 
 CONVERTERS: Converters = MappingProxyType(

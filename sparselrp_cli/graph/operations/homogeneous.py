@@ -12,7 +12,7 @@ from sparselrp_cli.graph.aten_call import AtenCall, Place, places
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, NoRule, axis_of
 from sparselrp_cli.graph.operation import At, Pulled
 from sparselrp_cli.graph.operations.decision import decision
-from sparselrp_cli.graph.shapes import sample_axis, size
+from sparselrp_cli.graph.shapes import BatchDim, sample_axis, size
 
 aten = torch.ops.aten
 
@@ -85,11 +85,21 @@ def running_product(call: Call) -> Converted:
 
 
 def gather(call: Call) -> Converted:
-    """Convert a gather by an index that is the same for every sample, of which one row is kept."""
-    shape, index = call.shape(), call.weight("index")
+    """Convert a gather by an index that is the same for every sample, of which one row is kept.
+
+    `take_along_dim` broadcasts index and tensor, but for the axis that it works along.
+    """
+    taken = "indices" in call.arguments
+    shape, index = call.shape(), call.weight("indices" if taken else "index")
+    if call["dim"] is None:
+        raise NoRule("it works along the samples, which must stay apart")
     axis, samples = axis_of(call["dim"], shape), sample_axis(shape)
     if index.shape[samples] != 1:
         raise NoRule("its index differs between samples")
+    if taken:
+        index = index.expand([-1 if isinstance(d, BatchDim) else d for d in call.output])
+        if any(a != axis and d != o for a, (d, o) in enumerate(zip(shape, call.output, strict=True))):
+            raise NoRule("its tensor is broadcast; expand it first")
     arguments = (("x", Place(0)), ("axis", axis), ("index", index), ("samples", samples))
     operation = Homogeneous(_gathered, arguments, "gather", sign=True)
     return Chain((operation,), (call.activation("self"),))
@@ -150,6 +160,7 @@ CONVERTERS: Converters = MappingProxyType(
         **{overload: homogeneous(name, degree=degree, sign=sign) for overload, name, degree, sign in _ROWS},
         **{overload: first_only(homogeneous(name, sign=True)) for overload, name in _FIRST_ONLY},
         aten.gather.default: gather,
+        aten.take_along_dim.default: gather,
         aten.prod.dim_int: product_over,
         aten.cumprod.default: running_product,
     }

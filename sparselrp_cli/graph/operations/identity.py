@@ -17,6 +17,8 @@ def alias(call: Call) -> Converted:
 def cast(call: Call) -> Converted:
     dtype = call.get("dtype")
     if dtype is not None and not dtype.is_floating_point:
+        return decision(f"a cast to {str(dtype).removeprefix('torch.')}")(call)
+    if call.is_decision(call.activation("self")):
         return decision("cast")(call)
     return alias(call)
 

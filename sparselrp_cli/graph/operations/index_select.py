@@ -1,5 +1,6 @@
 """Chosen indices of an axis."""
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, axis_of, chain
-from sparselrp_cli.graph.operation import At, Pulled, Transport
+from sparselrp_cli.graph.operation import At, Operation, Pulled, Transport
+from sparselrp_cli.graph.operations.permute import Permute
 from sparselrp_cli.graph.operations.reshape import Reshape
 from sparselrp_cli.graph.shapes import BatchDim, numbers, size
 
@@ -27,7 +29,7 @@ class IndexSelect(Transport):
         return inputs[0].index_select(self.axis, self.index), None
 
     def pull(self, c: Tensor, at: At) -> Pulled:
-        return (torch.zeros_like(at.inputs[0]).index_add_(self.axis, self.index, c),)
+        return (c.new_zeros(at.inputs[0].shape).index_add_(self.axis, self.index, c),)
 
 
 def index_select(call: Call) -> Converted:
@@ -35,15 +37,38 @@ def index_select(call: Call) -> Converted:
 
 
 def index(call: Call) -> Converted:
-    indices = call["indices"]
+    """Convert constant indices of one axis, or of several together: entries of these axes side by side."""
+    indices, shape = call["indices"], call.shape()
     used = [i for i, index in enumerate(indices) if index is not None]
-    if len(used) != 1 or not isinstance(indices[used[0]], Tensor):
-        raise NoRule("only a constant list of indices along one axis has a rule")
-    index = indices[used[0]]
-    if index.dim() != 1 or index.dtype == torch.bool:
-        raise NoRule("only a constant list of indices along one axis has a rule")
-    axis = axis_of(used[0], call.shape())
-    return chain(call, IndexSelect(axis, index % size(call.shape(), axis)))
+    if not used or not all(isinstance(indices[i], Tensor) for i in used):
+        raise NoRule("only constant indices have a rule")
+    if any(indices[i].dtype == torch.bool for i in used):
+        raise NoRule("only constant numbers as indices have a rule; give mask.nonzero() in place of a mask")
+    axes = [axis_of(i, shape) for i in used]
+    lengths = [size(shape, axis) for axis in axes]
+    counted = [indices[a] % n for a, n in zip(axes, lengths, strict=True)]
+    common = sum(counted).shape
+    each = [number.expand(common) for number in counted]
+    if len(axes) == 1 and each[0].dim() == 1:
+        return chain(call, IndexSelect(axes[0], each[0]))
+    # As numpy does: the new axes stand where the indexed ones stood, or first where those stand apart.
+    first = axes[0] if axes == list(range(axes[0], axes[-1] + 1)) else 0
+    others = [a for a in range(len(shape)) if a not in axes]
+    order = (*others[:first], *axes, *others[first:])
+    moved = tuple(shape[a] for a in order)
+    before, behind = moved[:first], moved[first + len(axes) :]
+    flat = torch.zeros_like(each[0])
+    for number, length in zip(each, lengths, strict=True):
+        flat = flat * length + number
+    operations: list[Operation] = [] if order == tuple(range(len(shape))) else [Permute(order)]
+    merged, chosen = (*before, math.prod(lengths), *behind), (*before, flat.numel(), *behind)
+    if merged != moved:
+        operations.append(Reshape(moved, merged))
+    operations.append(IndexSelect(first, flat.flatten()))
+    result = (*before, *flat.shape, *behind)
+    if result != chosen:
+        operations.append(Reshape(chosen, result))
+    return chain(call, *operations)
 
 
 def strided(call: Call) -> Converted:

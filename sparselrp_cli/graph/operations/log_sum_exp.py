@@ -5,10 +5,12 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Converted, Converters, axis_of, chain
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, axis_of, chain
 from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operations.concatenate import Concatenate
+from sparselrp_cli.graph.shapes import sample_axis
 
 aten = torch.ops.aten
 
@@ -46,8 +48,19 @@ def log_sum_exp(call: Call) -> Converted:
     return chain(call, LogSumExp(axes, bool(call.get("keepdim", False))))
 
 
+def log_add_exp(call: Call) -> Converted:
+    """Convert the log-sum-exp of two tensors, put side by side."""
+    parts = call["self"], call["other"]
+    if not all(isinstance(part, fx.Node) and call.shape_of(part) == call.output for part in parts):
+        raise NoRule("it has a rule for two activations of one shape; use torch.logsumexp")
+    axis = sample_axis(call.output) + 1
+    side_by_side = Concatenate(axis, (None, None), stack=True, samples=axis - 1)
+    return Chain((side_by_side, LogSumExp((axis,), keepdim=False)), parts)
+
+
 CONVERTERS: Converters = MappingProxyType(
     {
         aten.logsumexp.default: log_sum_exp,
+        aten.logaddexp.default: log_add_exp,
     }
 )

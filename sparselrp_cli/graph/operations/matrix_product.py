@@ -54,23 +54,53 @@ def matmul(call: Call) -> Converted:
         return Chain((MatrixProduct(),), (x, y))
     if isinstance(x, fx.Node) and y.dim() == 2:
         return chain(call, Dense(y.t().contiguous(), None))
-    if isinstance(y, fx.Node) and x.dim() == 2 and len(call.shape(second)) >= 2:
-        letters = "abcdefgh"[: len(call.shape(second))]
-        equation = f"{letters},z{letters[-2]}->{letters[:-2]}z{letters[-1]}"
-        return chain(call, Contraction(x, None, equation), name=second)
-    return homogeneous("matrix product with a constant")(call)
+    first = isinstance(y, fx.Node)
+    constant, name = (x, second) if first else (y, "self")
+    layer = _contraction(constant, call.shape(name), constant_first=first)
+    if layer is None:
+        return homogeneous("matrix product with a constant")(call)
+    return chain(call, layer, name=name)
+
+
+def _contraction(constant: Tensor, shape: tuple[Dim, ...], *, constant_first: bool) -> Contraction | None:
+    """Write a product of an activation with a constant, whose leading axes are groups, as an Einstein sum.
+
+    None for vectors, and where the activation is repeated for each group.
+    """
+    if constant.dim() < 2 or len(shape) < 2:
+        return None
+    axes = "abcdefgh"[: len(shape)]
+    inner, outer = (axes[-2], axes[-1]) if constant_first else (axes[-1], axes[-2])
+    groups = []
+    for i, size_of_group in enumerate(reversed(constant.shape[:-2])):
+        known = shape[-3 - i] if i < len(shape) - 2 else 1
+        if size_of_group != 1 and known != size_of_group:
+            return None
+        groups.append("" if size_of_group == 1 else axes[-3 - i])
+    names = "".join(reversed(groups)) + (f"z{inner}" if constant_first else f"{inner}z")
+    weight = constant.reshape([s for s in constant.shape[:-2] if s != 1] + list(constant.shape[-2:]))
+    made = f"z{outer}" if constant_first else f"{outer}z"
+    return Contraction(weight, None, f"{axes},{names}->{axes[:-2]}{made}")
 
 
 def batched_product(call: Call) -> Converted:
-    """Convert ``bmm`` and ``baddbmm`` of two activations."""
+    """Convert ``bmm`` and ``baddbmm`` of two activations, or of one with a constant: a grouped layer."""
     first, second = ("self", "mat2") if "mat2" in call.arguments else ("batch1", "batch2")
-    product = Chain((MatrixProduct(),), (call.activation(first), call.activation(second)))
+    x, y = call[first], call[second]
+    product: Operation | None = MatrixProduct()
+    if not isinstance(y, fx.Node):
+        product = _contraction(call.weight(second), call.shape(first), constant_first=False)
+    elif not isinstance(x, fx.Node):
+        product = _contraction(call.weight(first), call.shape(second), constant_first=True)
+    if product is None:
+        raise NoRule("its constant is of another number of groups")
+    inputs = tuple(v for v in (x, y) if isinstance(v, fx.Node))
     if first == "self":
-        return product
+        return Chain((product,), inputs)
     if call.get("beta", 1) != 1 or isinstance(call["self"], fx.Node):
         raise NoRule("baddbmm with beta or an added activation has no rule")
     alpha = torch.tensor(float(call.get("alpha", 1)), dtype=call.dtype)
-    return Chain((MatrixProduct(), Scale(alpha), Shift(call.weight("self"))), product.inputs)
+    return Chain((product, Scale(alpha), Shift(call.weight("self"))), inputs)
 
 
 CONVERTERS: Converters = MappingProxyType(

@@ -37,7 +37,7 @@ class Slice(Transport):
         return (y.squeeze(self.axis) if self.drop else y), None
 
     def pull(self, c: Tensor, at: At) -> Pulled:
-        grad = torch.zeros_like(at.inputs[0])
+        grad = c.new_zeros(at.inputs[0].shape)  # what is sliced may be the outcome of a comparison
         grad[self._index(grad)] = c.unsqueeze(self.axis) if self.drop else c
         return (grad,)
 

@@ -70,6 +70,9 @@ class Where(Operation):
                 taken = share if taken is None else taken + share
         return taken
 
+    def passes_to(self, index: int) -> bool:
+        return index > 0 or self.parts[0] is not None
+
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         known = iter(inputs)
         signs = [next(known) if part is None else never_negative(part) for part in self.parts]

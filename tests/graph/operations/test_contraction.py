@@ -38,6 +38,7 @@ LAYERS = {
     "channels": draw("ncl,cd->nld", 3, 5),
     "heads": draw("nld,hdk->nhlk", 2, 4, 3),
     "weights of every position": draw("nld,ld->nl", 3, 4),
+    "groups": draw("ngi,gio->ngo", 3, 4, 2),
     "element by element": draw("nld,ld->nld", 3, 4),
 }
 
@@ -50,6 +51,12 @@ CONVERSIONS = {
     "with a constant": (lambda x: torch.einsum("ncl,lk->nck", x, weights(6, 2)), ["dense"]),
     "with a constant, written the other way": (
         lambda x: torch.einsum("lk, ncl -> nck", weights(6, 2), x), ["dense"]
+    ),
+    "of groups": (lambda x: torch.einsum("bgi,gio->bgo", x, weights(3, 6, 2)), ["dense"]),
+    "the result left to be understood": (lambda x: torch.einsum("bgi,gio", x, weights(3, 6, 2)), ["dense"]),
+    "axes left to be understood": (lambda x: torch.einsum("...i,io->...o", x, weights(6, 2)), ["dense"]),
+    "groups left to be understood": (
+        lambda x: torch.einsum("b...i,...io->b...o", x, weights(3, 6, 2)), ["dense"]
     ),
     "of two": (lambda x: torch.einsum("ncl,ndl->ncd", x, x), ["homogeneous"]),
     "an axis summed alone": (lambda x: torch.einsum("ncl,lk->nk", x, weights(6, 2)), ["homogeneous"]),

@@ -61,7 +61,8 @@ REFUSALS = {
     ),
     "embedding of a number": (
         lambda x: functional.embedding(x[:, 0].long(), weights(9, 3)),
-        "embedding: only embeddings of x.argmax(axis), for one-hot x, have a rule",
+        "embedding: only embeddings of tokens that one base each decides have a rule, such as"
+        " x.argmax(axis) + 4 for one-hot x, with special tokens before or behind",
     ),
 }  # fmt: skip
 

@@ -106,6 +106,13 @@ CONVERSIONS = {
     "lower half": (lambda x: x.tril(), ONE),
     "unfolded": (lambda x: x.unfold(2, 3, 1), ONE),
     "gathered": (lambda x: x.gather(2, torch.zeros(1, 3, 2).long().expand(len(x), -1, -1)), ONE),
+    "gathered channels": (
+        lambda x: x.gather(1, torch.tensor([2, 0]).view(1, 2, 1).expand(x.shape[0], -1, 6)), ONE
+    ),
+    "taken along an axis": (
+        lambda x: torch.take_along_dim(x, torch.tensor([[[3, 0], [1, 1], [5, 2]]]), 2), ONE
+    ),
+    "the same taken of every line": (lambda x: torch.take_along_dim(x, torch.tensor([[[3, 0]]]), 2), ONE),
     "nearest, two axes": (
         lambda x: functional.interpolate(x.unsqueeze(1), scale_factor=2), ["reshape", "homogeneous"]
     ),

@@ -18,14 +18,30 @@ CASES = {
 CONVERSIONS = {
     "index select": (lambda x: x.index_select(1, torch.tensor(CHOSEN)), ["index-select"]),
     "index": (lambda x: x[:, :, torch.tensor([-1, 0])], ["index-select"]),
+    "pairs": (
+        lambda x: x[:, torch.tensor([0, 1, 2]), torch.tensor([5, 1, 0])], ["reshape", "index-select"]
+    ),
+    "a table of indices": (
+        lambda x: x[:, :, torch.tensor([[0, 2], [5, 5]])], ["index-select", "reshape"]
+    ),
+    "a column with a row": (
+        lambda x: x[:, torch.tensor([[2], [0]]), torch.tensor([1, 3, 3])],
+        ["reshape", "index-select", "reshape"],
+    ),
+    "pairs that stand apart": (
+        lambda x: x.unsqueeze(2)[:, torch.tensor([0, 2]), :, torch.tensor([5, 1])],
+        ["reshape", "permute", "reshape", "index-select"],
+    ),
     "strided": (
         lambda x: x.as_strided((x.shape[0], 3, 2), (18, 6, 2), 1), ["reshape", "index-select", "reshape"]
     ),
 }  # fmt: skip
 REFUSALS = {
-    "two axes": (
-        lambda x: x[:, torch.tensor([0, 1]), torch.tensor([0, 1])],
-        "index: only a constant list of indices along one axis has a rule",
+    "samples": (
+        lambda x: x[torch.tensor([0, 1])], "index: it mixes samples or drops the sample axis"
+    ),
+    "of activations": (
+        lambda x: x[:, torch.tensor([0, 1, 2]), x.argmax(2)[0]], "index: only constant indices have a rule"
     ),
 }  # fmt: skip
 
