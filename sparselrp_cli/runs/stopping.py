@@ -23,10 +23,13 @@ class StopRequest:
     Attributes
     ----------
     requested : bool
+    came : KeyboardInterrupt or None
+        What a signal, SIGINT too, was to end the program with.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.came: KeyboardInterrupt | None = None
         self._deferred = False
 
     @contextmanager
@@ -40,22 +43,41 @@ class StopRequest:
 
     def receive(self, number: int, _: FrameType | None) -> None:
         """Handle a signal."""
+        self.came = Stopped()
         if not self._deferred or self.requested:
-            raise Stopped
+            raise self.came
         self.requested = True
         logger.warning("%s: finishing the batch", signal.Signals(number).name)
+
+    def interrupt(self, _: int, __: FrameType | None) -> None:
+        """Handle SIGINT."""
+        self.came = KeyboardInterrupt()
+        raise self.came
 
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Listen to the signals until the end of the block, on the main thread."""
+    """Listen to the signals until the end of the block, on the main thread.
+
+    A handler may find the program in a place whose exceptions are lost, such as a destructor. So what a
+    signal was to end the program with is raised at the latest at the end of the block.
+
+    Raises
+    ------
+    Stopped, KeyboardInterrupt
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
     before = {number: signal.signal(number, request.receive) for number in SIGNALS}
+    # Who ignores Ctrl-C, as a job in the background does, goes on ignoring it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, request.interrupt)
     try:
         yield request
+        if request.came is not None:
+            raise request.came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
