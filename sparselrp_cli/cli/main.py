@@ -11,13 +11,13 @@ import click
 
 from sparselrp_cli import __version__
 from sparselrp_cli.errors import SparselrpError, Stopped
-from sparselrp_cli.runs.stopping import stop_request
+from sparselrp_cli.runs.stopping import STOPPED, end_with_parent, stop_request
 
 # Threads that wait give way: where others want the processor, turning in circles slows everyone down.
 # It is read when torch is loaded, which the commands do later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-DONE, FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 # Each command and its module in this folder, whose function of the same name it is, in the order of the help.
@@ -78,6 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     verbose = any(a == "--verbose" or (a[:1] == "-" and a[1:2] != "-" and "v" in a[1:]) for a in given)
     try:
         with stop_request() as request:
+            end_with_parent()
             code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
     except click.UsageError as error:
         error.show()

@@ -1,8 +1,11 @@
 """Stopping in good order when a scheduler says that time is up."""
 
 import logging
+import os
 import signal
+import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +14,11 @@ from sparselrp_cli.errors import Stopped
 
 logger = logging.getLogger("sparselrp")
 
+PARENT = "SPARSELRP_PARENT"
+"""Environment variable with the number of the pipe that `end_with_parent` watches."""
+GRACE = 10.0
+"""Seconds that stopping in good order may take after the parent's end."""
+STOPPED = 75
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -53,6 +61,29 @@ class StopRequest:
         """Handle SIGINT."""
         self.came = KeyboardInterrupt()
         raise self.came
+
+
+def end_with_parent() -> None:
+    """Where a command of ours has started this one, end when that one ends, however it does.
+
+    It hands over the reading end of a pipe, to which nobody writes. A thread waits there for the end of the
+    file, and stops this process as SIGTERM does, or at once where that takes too long.
+    """
+    try:
+        pipe = int(os.environ.get(PARENT, ""))
+        is_pipe = stat.S_ISFIFO(os.fstat(pipe).st_mode)
+    except (ValueError, OSError):
+        return
+    if is_pipe:
+        threading.Thread(target=_wait_for_end, args=(pipe,), name="parent", daemon=True).start()
+
+
+def _wait_for_end(pipe: int) -> None:
+    while os.read(pipe, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(STOPPED)
 
 
 @contextmanager
