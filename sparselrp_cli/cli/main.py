@@ -4,12 +4,14 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
 
 import click
 
 from sparselrp_cli import __version__
+from sparselrp_cli.cli.streams import drop_output, drop_what_is_left, open_closed_streams, reported_output
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.runs.stopping import STOPPED, end_with_parent, stop_request
 
@@ -69,7 +71,10 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(run(arguments))
+    open_closed_streams()
+    code = run(arguments)
+    drop_what_is_left()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +84,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         with stop_request() as request:
             end_with_parent()
-            code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
+            with reported_output():
+                code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
     except click.UsageError as error:
         error.show()
         return WRONG_USAGE
@@ -90,7 +96,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _interrupted(error.__cause__ if isinstance(error, click.Abort) else error)
     except BrokenPipeError:
         # Whoever read our output has left; nobody is there to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return FAILED
     except (SparselrpError, click.ClickException) as error:
         if verbose:
@@ -115,5 +121,7 @@ def _interrupted(error: BaseException | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    click.echo(f"sparselrp: error: {message}", err=True)
+    # Where standard error is full, the code alone tells.
+    with suppress(OSError):
+        click.echo(f"sparselrp: error: {message}", err=True)
     return code

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparselrp_cli.errors import OutputError
+from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -21,6 +21,7 @@ from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.source import VariantSource
+from sparselrp_cli.sequences.text import display_name, is_pipe
 from sparselrp_cli.sequences.variants import Variant
 from sparselrp_cli.sequences.windows import ALLELES
 
@@ -70,6 +71,9 @@ def explain_variants(
     """
     if request.regions is None:
         raise ValueError("the VCF is missing")
+    if is_pipe(request.sequences):
+        name = display_name(request.sequences)
+        raise InputError(f"{name}: the genome is read several times and can't be a pipe; write it to a file")
     with locked(request.prefix):
         return _explain_and_compare(request, request.regions, command, progress, stop)
 
