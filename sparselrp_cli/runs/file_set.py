@@ -203,4 +203,4 @@ def _remove(prefix: Path, names: Sequence[str]) -> None:
             path.unlink()
         gone.append(str(path))
     if gone:
-        logger.info("removed, as they are of the run that was here before: %s", ", ".join(gone))
+        logger.warning("removed, as they are of the run that was here before: %s", ", ".join(gone))

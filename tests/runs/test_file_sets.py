@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -234,7 +237,7 @@ def test_a_track_that_export_wrote_since_isnt_a_reason_to_explain_again(explaine
     track = (tmp_path / "run.bw").read_bytes()
     require_what_is_listed(tmp_path)
     (entry,) = [entry for entry in manifest_of(tmp_path)["outputs"] if entry["file"] == "run.bw"]
-    assert "export" in entry["command"] or entry["command"][0] == "sparselrp"
+    assert entry["command"][0] == "sparselrp"
     never_again()
     assert explained(*ALL, "--resume") == 0
     assert (tmp_path / "run.bw").read_bytes() == track
@@ -314,6 +317,23 @@ def test_every_command_that_writes_under_a_prefix_asks_for_its_lock(explained, t
             assert f"another run is writing {taken}.* (process {os.getpid()} on " in said, given[0]
             assert "wait for it, or choose another --output" in said
     assert not [name for name in left_behind(tmp_path) if "taken" in name or name.endswith(".lock")]
+
+
+def test_a_lock_goes_with_the_process_that_held_it(tmp_path):
+    code = f"""
+import os, pathlib, signal
+from sparselrp_cli.files.lock import locked
+with locked(pathlib.Path({str(tmp_path / "run")!r})):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert [name for name in left_behind(tmp_path) if name.endswith(".lock")]
+    with locked(tmp_path / "run"):
+        pass
+    assert not [name for name in left_behind(tmp_path) if name.endswith(".lock")]
 
 
 def test_two_reports_of_one_prefix_exclude_each_other(explained, tmp_path, capsys):
