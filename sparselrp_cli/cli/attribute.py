@@ -62,6 +62,11 @@ def attribute(
 
         # What is wrong with it is said now, and not after the long part.
         database = context.with_resource(database_at_hand(database))
+    if report:
+        from sparselrp_cli.files.lock import locked
+
+        # `motifs` and `report`, in processes of their own, lock the prefix by themselves.
+        context.with_resource(locked(prefix.with_name(f"{prefix.name}.report")))
     import logging
 
     from sparselrp_cli.cli.progress import progress_bar

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from sparselrp_cli.evaluation.agreement import MaskSource
     from sparselrp_cli.evaluation.evaluate import Evaluation
 
+OUTPUTS = (
+    "evaluation.json", "evaluation.tsv", "per-window.tsv", "differences.tsv", "curves.tsv",
+    "randomisation.tsv", "evaluation.svg", "curves.svg",
+)  # fmt: skip
 BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 
 
@@ -143,7 +147,10 @@ def evaluate(
     table, paired = means(evaluation.per_window), differences(evaluation.per_window)
     _print(evaluation, table, paired, as_json=as_json)
     if prefix is not None:
-        _write(prefix, evaluation, table, paired)
+        from sparselrp_cli.files.lock import locked
+
+        with locked(prefix):
+            _write(prefix, evaluation, table, paired)
 
 
 def _print(evaluation: "Evaluation", table: "pd.DataFrame", paired: "pd.DataFrame", *, as_json: bool) -> None:
@@ -170,8 +177,15 @@ def _write(prefix: Path, evaluation: "Evaluation", table: "pd.DataFrame", paired
     import logging
 
     from sparselrp_cli.evaluation.figures import plot_curves, plot_metrics
-    from sparselrp_cli.files.atomic import replacing
+    from sparselrp_cli.files.atomic import replacing, reported
 
+    def path(ending: str) -> Path:
+        return prefix.with_name(f"{prefix.name}.{ending}")
+
+    # What an evaluation before wrote goes, for this one may not write as many files; the record comes last.
+    for ending in OUTPUTS:
+        with reported(path(ending)):
+            path(ending).unlink(missing_ok=True)
     frames = {
         "evaluation.tsv": table,
         "per-window.tsv": evaluation.per_window,
@@ -182,10 +196,14 @@ def _write(prefix: Path, evaluation: "Evaluation", table: "pd.DataFrame", paired
     written = []
     for ending, frame in frames.items():
         if len(frame):
-            written.append(prefix.with_name(f"{prefix.name}.{ending}"))
+            written.append(path(ending))
             with replacing(written[-1]) as hidden:
                 frame.to_csv(hidden, sep="\t", index=False, float_format="%.6g", na_rep="nan")
-    written.append(prefix.with_name(f"{prefix.name}.evaluation.json"))
+    written.append(path("evaluation.svg"))
+    plot_metrics(evaluation.per_window, written[-1])
+    if len(evaluation.curves):
+        written.append(path("curves.svg"))
+        plot_curves(evaluation.curves, written[-1])
     records = {
         name: json.loads(frame.to_json(orient="records"))
         for name, frame in (
@@ -193,11 +211,7 @@ def _write(prefix: Path, evaluation: "Evaluation", table: "pd.DataFrame", paired
             ("randomisation", evaluation.randomisation),
         )
     }  # fmt: skip
+    written.append(path("evaluation.json"))
     with replacing(written[-1]) as hidden:
         hidden.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    written.append(prefix.with_name(f"{prefix.name}.evaluation.svg"))
-    plot_metrics(evaluation.per_window, written[-1])
-    if len(evaluation.curves):
-        written.append(prefix.with_name(f"{prefix.name}.curves.svg"))
-        plot_curves(evaluation.curves, written[-1])
     logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, written)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.options import command_line, log_options, start_log
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.cli.values import Prefix
 from sparselrp_cli.outputs.formats import EXPORTED
@@ -39,12 +39,9 @@ def export(
         raise click.UsageError("--output goes with a single archive")
     import logging
 
-    from sparselrp_cli.files.lock import locked
-    from sparselrp_cli.outputs.archive import ArchiveReader
-    from sparselrp_cli.outputs.export import export_files
+    from sparselrp_cli.runs.exporting import export_archive
 
     for archive in archives:
         target = prefix or archive.with_suffix("")
-        with ArchiveReader(archive) as reader, locked(target):
-            files = export_files(reader, target, formats or EXPORTED, overlap)
+        files = export_archive(archive, target, formats or EXPORTED, overlap, command_line())
         logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, files)))

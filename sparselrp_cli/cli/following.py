@@ -3,12 +3,15 @@
 Each runs in a fresh process: TF-MoDISco forks, which a process that has used torch's threads must not.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from sparselrp_cli.runs.stopping import PARENT
 
 if TYPE_CHECKING:
     from sparselrp_cli.runs.attribute import Progress, RunRequest
@@ -55,7 +58,7 @@ def motifs_and_report(
 
 
 def run_command(arguments: list[str | Path], *, quiet: bool) -> None:
-    """Run a command of ours in a process of its own.
+    """Run a command of ours in a process of its own, which ends where this one is killed.
 
     Raises
     ------
@@ -63,6 +66,15 @@ def run_command(arguments: list[str | Path], *, quiet: bool) -> None:
         With its exit code, where that isn't 0; it has said why.
     """
     given = [*map(str, arguments), *(["-q"] if quiet else [])]
-    done = subprocess.run([sys.executable, "-m", "sparselrp_cli", *given], check=False)
+    theirs, ours = os.pipe()
+    try:
+        # The system closes our end of the pipe however we end.
+        done = subprocess.run(
+            [sys.executable, "-m", "sparselrp_cli", *given], check=False, pass_fds=[theirs],
+            env={**os.environ, PARENT: str(theirs)},
+        )  # fmt: skip
+    finally:
+        os.close(theirs)
+        os.close(ours)
     if done.returncode != 0:
         raise click.exceptions.Exit(done.returncode)

@@ -4,20 +4,22 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
 
 import click
 
 from sparselrp_cli import __version__
+from sparselrp_cli.cli.streams import drop_output, drop_what_is_left, open_closed_streams, reported_output
 from sparselrp_cli.errors import SparselrpError, Stopped
-from sparselrp_cli.runs.stopping import stop_request
+from sparselrp_cli.runs.stopping import STOPPED, end_with_parent, stop_request
 
 # Threads that wait give way: where others want the processor, turning in circles slows everyone down.
 # It is read when torch is loaded, which the commands do later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-DONE, FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 # Each command and its module in this folder, whose function of the same name it is, in the order of the help.
@@ -69,7 +71,10 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(run(arguments))
+    open_closed_streams()
+    code = run(arguments)
+    drop_what_is_left()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +83,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     verbose = any(a == "--verbose" or (a[:1] == "-" and a[1:2] != "-" and "v" in a[1:]) for a in given)
     try:
         with stop_request() as request:
-            code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
+            end_with_parent()
+            with reported_output():
+                code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
     except click.UsageError as error:
         error.show()
         return WRONG_USAGE
@@ -89,7 +96,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _interrupted(error.__cause__ if isinstance(error, click.Abort) else error)
     except BrokenPipeError:
         # Whoever read our output has left; nobody is there to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return FAILED
     except (SparselrpError, click.ClickException) as error:
         if verbose:
@@ -114,5 +121,7 @@ def _interrupted(error: BaseException | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    click.echo(f"sparselrp: error: {message}", err=True)
+    # Where standard error is full, the code alone tells.
+    with suppress(OSError):
+        click.echo(f"sparselrp: error: {message}", err=True)
     return code

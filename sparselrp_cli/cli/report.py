@@ -45,13 +45,5 @@ def report(
 
     from sparselrp_cli.report.page import ReportOptions, write_report
 
-    def beside(given: Path | None, suffix: str) -> Path | None:
-        path = archive.with_name(f"{archive.stem}.{suffix}")
-        return given or (path if path.is_file() else None)
-
-    write_report(
-        ReportOptions(
-            archive, output, target, beside(motifs, "motifs.json"), beside(unpruned, "unpruned.h5"), n_windows
-        )
-    )
+    write_report(ReportOptions(archive, output, target, motifs, unpruned, n_windows))
     logging.getLogger("sparselrp").info("wrote %s", output)

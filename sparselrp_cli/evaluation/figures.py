@@ -20,9 +20,11 @@ NOTE: Any = {
     "color": "0.4",
 }
 MARKERS = "osD^vPX*<>"
-mpl.rcParams["svg.hashsalt"] = "sparselrp"
+# Names of methods are those of files, and text, dollars too.
+_STYLE: Any = {"svg.hashsalt": "sparselrp", "text.parse_math": False}
 
 
+@mpl.rc_context(_STYLE)
 def plot_metrics(per_window: pd.DataFrame, path: Path) -> None:
     """Draw each metric of each method with its 95 % interval, as SVG; of the first target."""
     part = per_window[per_window["target"] == per_window["target"].iloc[0]]
@@ -52,6 +54,7 @@ def plot_metrics(per_window: pd.DataFrame, path: Path) -> None:
     _save(figure, path)
 
 
+@mpl.rc_context(_STYLE)
 def plot_curves(curves: pd.DataFrame, path: Path) -> None:
     """Draw the mean deletion and insertion curves, as SVG; of the first target."""
     part = curves[curves["target"] == curves["target"].iloc[0]]
@@ -74,9 +77,12 @@ def plot_curves(curves: pd.DataFrame, path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(lw=0.4, color="0.9")
     figure.axes[0].set_ylabel("score, mean over windows")
-    figure.legend(
-        *figure.axes[1].get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False
+    # Named here, because a legend by itself leaves out names that begin with an underscore.
+    legend = figure.legend(
+        figure.axes[1].lines, [""] * len(names), loc="outside right upper", fontsize=8, frameon=False
     )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
     _save(figure, path)
 
 

@@ -10,6 +10,7 @@ from Bio.motifs import jaspar, transfac
 from Bio.motifs import write as as_text
 
 from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.hdf5 import created
 from sparselrp_cli.motifs.alignment import Context, frequencies
 from sparselrp_cli.motifs.discovery import Motif
 from sparselrp_cli.motifs.seqlets import Seqlets
@@ -64,7 +65,8 @@ def write_patterns(
     ------
     OutputError
     """
-    with replacing(path) as hidden, h5py.File(hidden, "w", locking=False) as file:
+    with replacing(path) as hidden, created(hidden) as output:
+        file = output.file
         file.attrs["window_size"] = PATTERN
         numbers = {1: 0, -1: 0}
         for _, motif in motifs:

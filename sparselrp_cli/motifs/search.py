@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.files.atomic import is_same_file
-from sparselrp_cli.files.digest import sha256
+from sparselrp_cli.files.atomic import is_same_file, reported
+from sparselrp_cli.files.digest import FileEntry, sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.motifs.alignment import Context
 from sparselrp_cli.motifs.bed import looks, write_description, write_hits, write_seqlets
@@ -259,6 +259,9 @@ def _write(
         if matches and matches[0].q <= NAMED
     }
     shown = looks([name for name, _ in motifs], matched)
+    # The record of a set goes first and comes last, see `files.belonging`.
+    with reported(path("motifs.json")):
+        path("motifs.json").unlink(missing_ok=True)
     write_seqlets(path("seqlets.bed"), reader, seqlets, motifs, nulls, shown)
     write_hits(path("hits.bed"), hits, nulls, {name: motif.sign for name, motif in motifs}, shown)
     for kind in ("seqlets", "hits"):
@@ -266,6 +269,8 @@ def _write(
     matrices = write_matrices(prefix, motifs, matched)
     write_patterns(path("motifs.h5"), motifs, contexts, seqlets)
     write_table(path("motifs.tsv"), record["motifs"])
-    write_record(path("motifs.json"), record)
-    names = ("seqlets.bed", "seqlets.as", "hits.bed", "hits.as", "motifs.h5", "motifs.tsv", "motifs.json")
-    return [*map(path, names), *matrices]
+    names = ("seqlets.bed", "seqlets.as", "hits.bed", "hits.as", "motifs.h5", "motifs.tsv")
+    files = [*map(path, names), *matrices]
+    outputs = [replace(FileEntry.of(file), file=file.name.removeprefix(f"{prefix.name}.")) for file in files]
+    write_record(path("motifs.json"), {**record, "outputs": [entry.to_json() for entry in outputs]})
+    return [*files, path("motifs.json")]

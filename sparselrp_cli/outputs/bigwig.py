@@ -1,7 +1,9 @@
 """What the writer of bigWigs leaves to its caller: room on the disk, errors, and chromosomes without a value.
 
 pybigtools writes in constant memory; pyBigWig, which would take any chromosome, holds zoom levels of about 13
-bytes a covered base in memory until it closes the file.
+bytes a covered base in memory until it closes the file. pybigtools takes an exception that it meets in the
+values for their end, and may swallow a write that failed: so exceptions are kept, signals held back, and the
+file is read before it gets its name.
 """
 
 import struct
@@ -14,6 +16,8 @@ import pyBigWig
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.free_space import require_room
+from sparselrp_cli.files.interruptions import Interruptions, kept_interruptions
+from sparselrp_cli.outputs.bigwig_reading import INTERVAL, DamagedError, Digest, require_read_back
 from sparselrp_cli.outputs.chromosome_tree import chromosome_tree
 from sparselrp_cli.outputs.track_runs import Run
 
@@ -42,35 +46,60 @@ def write_runs(path: Path, chrom_sizes: Mapping[str, int], runs: Iterable[Run]) 
     Raises
     ------
     OSError
-        If the disk is full.
+        If the disk is full, or what is read back isn't what was written, see `require_read_back`.
     OutputError
         If a chromosome is too long for the format, or there is none.
     """
     _refuse_what_does_not_fit(path, chrom_sizes)
     require_room(path, 64 * len(chrom_sizes) + sum(len(chrom) for chrom in chrom_sizes))
-    values = _Values(path, runs)
-    if values.none:
-        _write_empty(path, chrom_sizes)
-        return
+    with kept_interruptions() as interruptions:
+        values = _Values(path, runs, interruptions)
+        if values.none:
+            _write_empty(path, chrom_sizes)
+        else:
+            _write_values(path, chrom_sizes, values)
+            _name_all_chroms(path, chrom_sizes, values.chroms)
+    ordered = {chrom: chrom_sizes[chrom] for chrom in (*values.chroms, *chrom_sizes)}
+    require_read_back(path, ordered, values.digest)
+
+
+def _write_values(path: Path, chrom_sizes: Mapping[str, int], values: "_Values") -> None:
     try:
         pybigtools.open(str(path), "w").write(dict(chrom_sizes), iter(values))
     except BaseException as error:
         # It panics where a write fails, which isn't an Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise OSError(" ".join(str(error).split())) from error
+        if values.error is None:
+            raise OSError(" ".join(str(error).split())) from error
     if values.error is not None:
         raise values.error
-    _name_all_chroms(path, chrom_sizes, values.chroms)
+    if not values.used_up:
+        raise DamagedError("it ends before its values do")
 
 
 class _Values:
-    """Runs as intervals of equal values; what goes wrong is kept, as the writer would swallow it."""
+    """Runs as intervals of equal values, and what is known once they are used up.
 
-    def __init__(self, path: Path, runs: Iterable[Run]) -> None:
+    Attributes
+    ----------
+    chroms : list of str
+        That have values, in the order in which they came.
+    digest : Digest
+        Of the intervals.
+    error : BaseException or None
+        What went wrong, which the writer would swallow.
+    used_up : bool
+        Whether every value was given to the writer.
+    """
+
+    def __init__(self, path: Path, runs: Iterable[Run], interruptions: Interruptions) -> None:
         self.path = path
         self.chroms: list[str] = []
+        self.digest = Digest()
         self.error: BaseException | None = None
+        self.used_up = False
+        self._interruptions = interruptions
         self._runs = iter(runs)
         self._first = next(self._runs, None)
         self._room = 0
@@ -85,18 +114,25 @@ class _Values:
                 yield from self._intervals(self._first)
             for run in self._runs:
                 yield from self._intervals(run)
+            self.used_up = True
+        except GeneratorExit:
+            raise
         except BaseException as error:  # noqa: BLE001 - raised by who asked for the file
             self.error = error
 
     def _intervals(self, run: Run) -> Iterator[Value]:
+        self._interruptions.deliver()
         self._reserve(RUN_BYTES + VALUE_BYTES * len(run.values))
         if run.chrom not in self.chroms[-1:]:
             self.chroms.append(run.chrom)
         bounds = np.flatnonzero(np.diff(run.values)) + 1
-        starts = np.concatenate([[0], bounds])
-        ends = np.concatenate([bounds, [len(run.values)]])
-        places = ((starts + run.start).tolist(), (ends + run.start).tolist())
-        return zip([run.chrom] * len(starts), *places, run.values[starts].tolist(), strict=True)
+        intervals = np.empty(len(bounds) + 1, INTERVAL)
+        intervals["start"] = np.concatenate([[0], bounds]) + run.start
+        intervals["end"] = np.concatenate([bounds, [len(run.values)]]) + run.start
+        intervals["value"] = run.values[np.concatenate([[0], bounds])]
+        self.digest.add(len(self.chroms) - 1, intervals)
+        columns = (intervals[name].tolist() for name in ("start", "end", "value"))
+        return zip([run.chrom] * len(intervals), *columns, strict=True)
 
     def _reserve(self, n_bytes: int) -> None:
         if n_bytes > self._room:

@@ -1,17 +1,22 @@
 """Files that open a run's tracks in genome browsers: IGV, UCSC, WashU."""
 
 import json
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.belonging import is_made_of, listed, manifest_path, read_record, why_not
+from sparselrp_cli.files.lock import locked
+
+logger = logging.getLogger("sparselrp")
 
 BEDS = {"hits.bed": "hits of the motifs", "seqlets.bed": "seqlets"}
-
+BROWSER_ENDINGS = ("igv.xml", "hub.txt", "igv.json", "datahub.json")
 
 NOBODY = "unknown@example.org"
 """UCSC wants an address in every hub, and shows it to nobody but its own staff."""
@@ -28,7 +33,8 @@ def write_browser_files(
     Parameters
     ----------
     prefix : Path
-        Of a run; ``PREFIX.bw`` or ``PREFIX.TARGET.bw``, and BED files of `motifs`, are looked for.
+        Of a run, of `variants` or of `export`; the bigWigs that its manifest lists are shown, and the BED
+        files of `motifs` if they were made of its archive, see `files.belonging`.
     genome : str
         The browser's name of the assembly, such as ``hg38``; for IGV also a FASTA file.
     url : str, optional
@@ -43,42 +49,71 @@ def write_browser_files(
     Raises
     ------
     InputError
-        If there is no bigWig.
+        If there is no bigWig, or one isn't as its manifest lists it.
     OutputError
     """
-    tracks = _tracks(prefix)
-    texts = {"igv.xml": _igv(prefix, tracks, genome, locus), "hub.txt": _ucsc(prefix, tracks, genome, email)}
-    if url is not None:
-        texts["igv.json"] = _igv_web(prefix, tracks, genome, url, locus)
-        texts["datahub.json"] = _washu(tracks, url)
-    written = []
-    for ending, text in texts.items():
-        written.append(prefix.with_name(f"{prefix.name}.{ending}"))
-        with replacing(written[-1]) as hidden:
-            hidden.write_text(text, encoding="utf-8", newline="\n")
+    with locked(prefix):
+        tracks, beds = _tracks(prefix), _beds(prefix)
+        texts = [_igv(tracks, beds, genome, locus), _ucsc(prefix, tracks, genome, email)]
+        if url is not None:
+            texts += [_igv_web(tracks, beds, genome, url, locus), _washu(tracks, url)]
+        written = []
+        for ending, text in zip(BROWSER_ENDINGS, texts, strict=False):
+            written.append(prefix.with_name(f"{prefix.name}.{ending}"))
+            with replacing(written[-1]) as hidden:
+                hidden.write_text(text, encoding="utf-8", newline="\n")
     return written
 
 
 def _tracks(prefix: Path) -> list[Path]:
-    start = f"{prefix.name}."
-    found = sorted(p for p in prefix.parent.glob("*.bw") if p.name.startswith(start))
+    """Find the bigWigs of a run, each as its manifest lists it.
+
+    Raises
+    ------
+    InputError
+    """
+    record = read_record(manifest_path(prefix))
+    if record is None:
+        raise InputError(
+            f"{manifest_path(prefix)} is missing, which says which files belong together; finish the run, or"
+            f" make tracks with `sparselrp export {prefix}.h5 --formats bigwig`"
+        )
+    files = listed(record)
+    found = sorted(prefix.with_name(name) for name in files if name.endswith(".bw"))
     if not found:
         raise InputError(
             f"{prefix}: no {prefix.name}.bw; make it with `sparselrp export {prefix}.h5 --formats bigwig`"
         )
+    for path in found:
+        if reason := why_not(path, files):
+            raise InputError(
+                f"{path} {reason} by the run of {manifest_path(prefix).name}; make it again with `sparselrp"
+                f" export {prefix}.h5 --formats bigwig`"
+            )
     return found
 
 
 def _beds(prefix: Path) -> dict[Path, str]:
-    """Find what `motifs` wrote, with what to call it."""
-    named = {
-        prefix.with_name(f"{prefix.name}.{ending}"): f"{prefix.name} {what}" for ending, what in BEDS.items()
-    }
-    return {path: name for path, name in named.items() if path.is_file()}
+    """Find what `motifs` made of the run's archive, with what to call it; the log names what isn't."""
+    of_run = listed(read_record(manifest_path(prefix))).get(f"{prefix.name}.h5")
+    record = read_record(prefix.with_name(f"{prefix.name}.motifs.json"))
+    found = {}
+    for ending, what in BEDS.items():
+        path = prefix.with_name(f"{prefix.name}.{ending}")
+        if not path.is_file():
+            continue
+        if (
+            of_run is None
+            or not is_made_of(record, of_run.sha256)
+            or why_not(path, listed(record, f"{prefix.name}."))
+        ):
+            logger.warning("%s isn't of this run, and left out; make it again with `sparselrp motifs`", path)
+        else:
+            found[path] = f"{prefix.name} {what}"
+    return found
 
 
-def _igv(prefix: Path, tracks: Sequence[Path], genome: str, locus: str | None) -> str:
-    beds = _beds(prefix)
+def _igv(tracks: Sequence[Path], beds: Mapping[Path, str], genome: str, locus: str | None) -> str:
     session = ET.Element("Session", genome=genome, locus=locus or "All", version="8")
     resources = ET.SubElement(session, "Resources")
     for path in (*tracks, *beds):
@@ -95,7 +130,9 @@ def _igv(prefix: Path, tracks: Sequence[Path], genome: str, locus: str | None) -
     return ET.tostring(session, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _igv_web(prefix: Path, tracks: Sequence[Path], genome: str, url: str, locus: str | None) -> str:
+def _igv_web(
+    tracks: Sequence[Path], beds: Mapping[Path, str], genome: str, url: str, locus: str | None
+) -> str:
     """Write a session of igv.js, which needs whole addresses."""
     base = url.rstrip("/")
     shown: list[dict[str, object]] = [
@@ -107,7 +144,7 @@ def _igv_web(prefix: Path, tracks: Sequence[Path], genome: str, url: str, locus:
     ]  # fmt: skip
     shown += [
         {"name": name, "type": "annotation", "format": "bed", "url": f"{base}/{quote(path.name)}"}
-        for path, name in _beds(prefix).items()
+        for path, name in beds.items()
     ]
     session = {"genome": genome, **({"locus": locus} if locus else {}), "tracks": shown}
     return json.dumps(session, indent=1) + "\n"

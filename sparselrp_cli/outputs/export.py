@@ -1,6 +1,7 @@
 """Every file that is made from an archive, by format."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sparselrp_cli.files.names import target_file_names
@@ -8,7 +9,32 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.formats import Export, Product, products
 
 
-def export_files(reader: ArchiveReader, prefix: Path, formats: Iterable[str], overlap: str) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Files that will be written together.
+
+    Attributes
+    ----------
+    product : Product
+    paths : tuple of Path
+    target : int
+    spread : bool
+        Whether they are of the spread over several models.
+    """
+
+    product: Product
+    paths: tuple[Path, ...]
+    target: int
+    spread: bool
+
+
+def export_files(
+    reader: ArchiveReader,
+    prefix: Path,
+    formats: Iterable[str],
+    overlap: str,
+    only: Container[str] | None = None,
+) -> list[Path]:
     """Write the files of some formats, for every target of the archive.
 
     Parameters
@@ -17,32 +43,50 @@ def export_files(reader: ArchiveReader, prefix: Path, formats: Iterable[str], ov
         Names of rows of `formats.FORMATS`; ``h5`` is the archive itself and adds nothing.
     overlap : str
         What a base covered by several windows gets in a track.
+    only : container of str, optional
+        Names of files; what has none of these is left as it is.
 
     Returns
     -------
     list of Path
         What was written, each file once.
     """
-    several = len(reader.target_names) > 1
-    endings = ("", ".sd") if reader.has_spread else ("",)
-    names = target_file_names(reader.target_names, endings) if several else [""]
-    chosen = products(formats)
     written: list[Path] = []
-    for target, name in enumerate(names):
-        for product in chosen:
-            if product.per_target:
-                written += _write(product, prefix, name, Export(reader, target, overlap))
-                if product.of_spread and reader.has_spread:
-                    written += _write(product, prefix, name, Export(reader, target, overlap, spread=True))
-    for product in chosen:
-        if not product.per_target:
-            written += _write(product, prefix, "", Export(reader, 0, overlap))
+    for each in planned_files(prefix, formats, reader.target_names, spread=reader.has_spread):
+        if only is not None and not any(path.name in only for path in each.paths):
+            continue
+        each.product.write(Export(reader, each.target, overlap, each.spread), each.paths)
+        written += each.paths
     return written
 
 
-def _write(product: Product, prefix: Path, target: str, export: Export) -> list[Path]:
-    """Write a product; `target` is the part of the file names that stands for the target, or empty."""
-    middle = [part for part in (target, "sd" if export.spread else "") if part]
-    paths = [prefix.with_name(".".join([prefix.name, *middle, ending])) for ending in product.endings]
-    product.write(export, paths)
-    return paths
+def planned_files(
+    prefix: Path, formats: Iterable[str], target_names: Sequence[str], *, spread: bool
+) -> Iterator[Planned]:
+    """Say which files some formats are, without writing them; parameters as for `export_files`.
+
+    Parameters
+    ----------
+    target_names : sequence of str
+        Of the archive.
+    spread : bool
+        Whether the archive is of several models.
+    """
+    endings = ("", ".sd") if spread else ("",)
+    names = target_file_names(target_names, endings) if len(target_names) > 1 else [""]
+    chosen = products(formats)
+    for target, name in enumerate(names):
+        for product in chosen:
+            if product.per_target:
+                yield Planned(product, _paths(product, prefix, name), target, False)
+                if product.of_spread and spread:
+                    yield Planned(product, _paths(product, prefix, name, "sd"), target, True)
+    for product in chosen:
+        if not product.per_target:
+            yield Planned(product, _paths(product, prefix), 0, False)
+
+
+def _paths(product: Product, prefix: Path, *middle: str) -> tuple[Path, ...]:
+    """Name the files of a product; `middle` is the part that stands for the target, and for the spread."""
+    parts = [prefix.name, *filter(None, middle)]
+    return tuple(prefix.with_name(".".join([*parts, ending])) for ending in product.endings)

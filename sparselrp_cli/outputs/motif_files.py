@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.hdf5 import created
 from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.archive.layout import chunk_rows
 from sparselrp_cli.outputs.archive.reader import ArchiveReader
@@ -73,9 +73,9 @@ def write_modisco_h5(reader: ArchiveReader, path: Path | str, target: int = 0, s
     """
     shape = (reader.n_windows, reader.window_length, 4)
     tail = shape[1:]
-    with replacing(path) as hidden, h5py.File(hidden, "w", libver="earliest", locking=False) as file:
+    with replacing(path) as hidden, created(hidden) as output:
         bases, scores = (
-            file.create_dataset(
+            output.file.create_dataset(
                 name, shape, dtype, maxshape=(None, *tail), chunks=(chunk_rows(reader.window_length), *tail),
                 compression="gzip", compression_opts=1, track_times=False,
             )
@@ -83,6 +83,7 @@ def write_modisco_h5(reader: ArchiveReader, path: Path | str, target: int = 0, s
         )  # fmt: skip
         for rows, one_hot, maps in _handed_over(reader, target, seed):
             bases[rows], scores[rows] = one_hot.swapaxes(1, 2), maps.swapaxes(1, 2)
+            output.require_written()
 
 
 def _handed_over(reader: ArchiveReader, target: int, seed: int) -> Iterator[tuple[slice, Bases, Reals]]:

@@ -1,5 +1,6 @@
 """The tables of a run: every window with its accounting, and every region that wasn't scored."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +33,7 @@ class Table:
     def __init__(self, path: Path | str, header: Sequence[str]) -> None:
         self.path = Path(path)
         self.header = tuple(header)
+        self._hash = hashlib.sha256()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -50,8 +52,15 @@ class Table:
 
     def write(self, fields: Sequence[str]) -> None:
         """Add a line."""
+        line = "\t".join(map(field, fields)) + "\n"
+        self._hash.update(line.encode(errors="replace"))
         with reported(self.path):
-            self._file.write("\t".join(map(field, fields)) + "\n")
+            self._file.write(line)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far."""
+        return self._hash.hexdigest()
 
     def _close(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

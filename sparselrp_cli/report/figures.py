@@ -33,6 +33,8 @@ _STYLE: Any = {
     "pdf.compression": 6,
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
+    # Names from files are text, dollars too.
+    "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": SOFT,

@@ -1,6 +1,5 @@
 """The report: one page that opens offline."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ from sparselrp_cli.errors import printable
 from sparselrp_cli.files.atomic import replacing, require_other_file
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.report import content
+from sparselrp_cli.report.beside import motifs_of, skipped_of, unpruned_of
 from sparselrp_cli.report.figures import (
     Span,
     Track,
@@ -36,9 +36,9 @@ class ReportOptions:
     archive, output : Path
     target : str or None
     motifs : Path or None
-        ``PREFIX.motifs.json``; hits are looked for beside it.
+        ``PREFIX.motifs.json``, hits beside it; None is what lies beside the archive, if it is of it.
     unpruned : Path or None
-        Archive of the same windows without pruning.
+        Archive of the same windows without pruning; None as for `motifs`.
     n_windows : int
         How many are shown in letters.
     """
@@ -59,10 +59,8 @@ def write_report(options: ReportOptions) -> None:
     InputError, OutputError
     """
     require_other_file(options.output, options.archive)
-    motifs = content.read_motifs(options.motifs) if options.motifs is not None else None
-    hits = content.read_hits(_beside(options.motifs, "hits.bed")) if options.motifs is not None else {}
-    beside = ArchiveReader(options.unpruned) if options.unpruned is not None else nullcontext()
-    with ArchiveReader(options.archive) as reader, beside as unpruned:
+    motifs, hits = motifs_of(options.archive, options.motifs) or (None, {})
+    with ArchiveReader(options.archive) as reader, unpruned_of(reader, options.unpruned) as unpruned:
         target = reader.target_number(options.target)
         page = _environment().from_string(_template()).render(
             **_summary(reader, target, options.archive),
@@ -85,7 +83,7 @@ def _summary(reader: ArchiveReader, target: int, archive: Path) -> dict[str, Any
     accounts = content.read_accounts(reader, target)
     manifest = read_manifest(reader)
     worst = float(accounts.conservation_error.max(initial=0.0))
-    header, rows, n_skipped = content.read_skipped(archive)
+    header, rows, n_skipped = skipped_of(reader)
     histograms = []
     if reader.n_windows:
         histograms = [
@@ -159,10 +157,6 @@ def _profile(reader: ArchiveReader, target: int, hits: dict[str, list[Span]]) ->
     distance = (np.arange(length) + 0.5 - length / 2).astype(np.float64)
     distances = content.hit_distances(reader, hits)
     return as_data(draw_profile(distance, content.mean_profile(reader, target), distances))
-
-
-def _beside(motifs: Path, suffix: str) -> Path:
-    return motifs.with_name(motifs.name.removesuffix("motifs.json") + suffix)
 
 
 def _environment() -> Environment:

@@ -22,6 +22,7 @@ from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_d
 from sparselrp_cli.relevance.choices import REDUCED
 from sparselrp_cli.relevance.ensemble import LaunchedEnsemble
 from sparselrp_cli.relevance.windows import ExplainedWindows, Launched
+from sparselrp_cli.runs.file_set import wrong_files
 from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.models import (
     PreparedModel,
@@ -32,7 +33,14 @@ from sparselrp_cli.runs.models import (
     prepare_all,
 )
 from sparselrp_cli.runs.recording import Done, Recorder, State, read_blocks, read_state
-from sparselrp_cli.runs.run_files import RunHeader, RunSummary, path_of, read_complete, write_files
+from sparselrp_cli.runs.run_files import (
+    RunHeader,
+    RunSummary,
+    path_of,
+    read_complete,
+    restore_files,
+    write_files,
+)
 from sparselrp_cli.runs.shards import Part, part
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.runs.totals import Totals
@@ -176,18 +184,29 @@ def _set_up(request: RunRequest, models: Sequence[PreparedModel], source: Window
 
 
 def _nothing_to_do(run: _Run) -> bool:
-    """Whether a run is complete already; if another run is, stop."""
+    """Whether a run is complete already; if another run is, stop.
+
+    A file that isn't as the run left it is written again from the archive. One that `export` wrote since,
+    with whatever options, isn't the run's own.
+    """
     if path_of(run.prefix, ".partial").exists():
         return False
     complete = read_complete(run.prefix)
     if complete is None:
         logger.info("there is nothing to resume; starting")
         return False
-    if other := difference(without_results(complete), run.manifest.to_json()):
+    other = difference(without_results(complete), run.manifest.to_json())
+    if other and not wrong_files(run.prefix, complete):
         raise OutputError(
             f"{run.prefix}.* is a complete run in which {other}; run without --resume to replace it, or"
             " choose another --output"
         )
+    restored = None if other else restore_files(run.prefix, complete)
+    if restored is None:
+        logger.info("not all files of %s.* are as their run left them; starting", run.prefix)
+        return False
+    for name in restored:
+        logger.info("%s wasn't as the run left it; written again from %s.h5", name, run.prefix)
     return True
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
@@ -144,7 +145,8 @@ def _blocks(
     packer = Packer(shape, path)
     for piece in pieces:
         lines = list(read_skipped(piece.skipped))
-        if len(lines) != piece.outcome.skipped:
+        known = piece.outcome.skipped_sha256
+        if len(lines) != piece.outcome.skipped or known not in (None, sha256(piece.skipped)):
             raise OutputError(f"{piece.skipped} doesn't belong to {piece.path}; copy both again")
         yield None, lines
         for rows in piece.reader.chunks(shape.block_rows):

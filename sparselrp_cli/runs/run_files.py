@@ -1,21 +1,21 @@
 """The files of a run, made of its blocks."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sparselrp_cli.files.atomic import hidden_name, replacing
-from sparselrp_cli.files.digest import FileEntry
+from sparselrp_cli.files.atomic import hidden_name
+from sparselrp_cli.files.belonging import manifest_path, read_record
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block
-from sparselrp_cli.outputs.export import export_files
+from sparselrp_cli.outputs.export import export_files, planned_files
 from sparselrp_cli.outputs.multiqc import RunRow, sample_name, write_multiqc
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
+from sparselrp_cli.runs.file_set import begin_set, end_set, own_files, wrong_files
 from sparselrp_cli.runs.totals import Totals
-from sparselrp_cli.settings.manifest import Manifest, read_manifest, to_text, with_outputs
+from sparselrp_cli.settings.manifest import Manifest, read_manifest
 
 Blocks = Iterable[tuple[Block | None, Sequence[Sequence[str]]]]
 
@@ -63,7 +63,7 @@ def path_of(prefix: Path, suffix: str) -> Path:
 
 
 def write_files(header: RunHeader, blocks: Blocks) -> RunSummary:
-    """Write every file; the manifest, which says that all is complete, last.
+    """Write every file; the manifest, which says that all is complete, goes first and comes last.
 
     Parameters
     ----------
@@ -75,39 +75,61 @@ def write_files(header: RunHeader, blocks: Blocks) -> RunSummary:
     OutputError
         If a file can't be written. No final name holds a half file.
     """
-    settings = header.manifest.settings
-    keep = "h5" in settings.formats
+    keep = "h5" in header.manifest.settings.formats
     archive = path_of(header.prefix, ".h5") if keep else hidden_name(header.prefix, "h5")
+    kept = begin_set(header.prefix, header.manifest.to_json(), [path.name for path in _planned(header)])
     try:
         tables = _assemble(header, blocks, archive)
         with ArchiveReader(archive) as reader:
-            windows = path_of(header.prefix, ".windows.tsv")
-            _write_windows(reader, windows)
-            exported = export_files(reader, header.prefix, settings.formats, settings.overlap)
-            rows = [path_of(header.prefix, "_mqc.tsv")] if header.multiqc else []
-            for row in rows:
-                write_multiqc(row_of(read_manifest(reader)), sample_name(header.prefix), row)
-            files = [*([archive] if keep else []), windows, *tables, *rows, *exported]
-            document = with_outputs(reader.manifest, header.command, files)
+            made = _from_archive(reader, header.prefix, multiqc=header.multiqc)
+            files = [*([archive] if keep else []), made[0], *tables, *made[1:]]
+            path = end_set(header.prefix, reader.manifest, header.command, files, kept)
     finally:
         if not keep:
             with suppress(FileNotFoundError):
                 archive.unlink()
-    path = path_of(header.prefix, ".manifest.json")
-    with replacing(path) as hidden:
-        hidden.write_text(to_text(document), encoding="utf-8")
     return RunSummary(header.totals, (*files, path))
 
 
-def read_complete(prefix: Path) -> Mapping[str, Any] | None:
-    """Give the manifest, as JSON, of a run whose files are all there in their size; None if there is none."""
-    try:
-        document = json.loads(path_of(prefix, ".manifest.json").read_text(encoding="utf-8"))
-        entries = map(FileEntry.from_json, document["outputs"])
-        whole = all(prefix.with_name(Path(e.file).name).stat().st_size == e.bytes for e in entries)
-    except (OSError, ValueError, KeyError, TypeError):
+def restore_files(prefix: Path, record: Mapping[str, Any]) -> list[str] | None:
+    """Write what isn't as a complete run left it again from its archive, if that can be done.
+
+    Parameters
+    ----------
+    prefix : Path
+        Whose lock is held.
+    record : mapping
+        The manifest of the run, as JSON, with its files.
+
+    Returns
+    -------
+    list of str or None
+        Names of the files that were others, often none; None where the run has to be done again, as its
+        archive or its table of skipped regions is gone or damaged.
+
+    Raises
+    ------
+    OutputError
+        If a file can't be written.
+    """
+    wrong = wrong_files(prefix, record)
+    archive, lasting = path_of(prefix, ".h5"), (".h5", ".skipped.tsv")
+    if not wrong:
+        return []
+    if not archive.is_file() or any(path_of(prefix, ending).name in wrong for ending in lasting):
         return None
-    return document if whole else None
+    with ArchiveReader(archive) as reader:
+        _from_archive(reader, prefix, multiqc=path_of(prefix, "_mqc.tsv").name in wrong, only=wrong)
+    return None if wrong_files(prefix, record) else list(wrong)
+
+
+def read_complete(prefix: Path) -> Mapping[str, Any] | None:
+    """Give the manifest, as JSON, of a run that was complete, with its list of files; None if there is none.
+
+    Whether the files are as the run left them is another question, see `restore_files`.
+    """
+    record = read_record(manifest_path(prefix))
+    return record if record is not None and own_files(record) else None
 
 
 def row_of(manifest: Manifest) -> RunRow:
@@ -158,9 +180,34 @@ def _assemble(header: RunHeader, blocks: Blocks, archive: Path) -> list[Path]:
             if block is not None:
                 totals.add(block)
                 writer.write(block)
-        done = replace(header.manifest, outcome=totals.outcome())
+        done = replace(header.manifest, outcome=replace(totals.outcome(), skipped_sha256=skipped.sha256))
         writer.finish(header.chrom_sizes, done.to_json())
     return [table]
+
+
+def _planned(header: RunHeader) -> Iterator[Path]:
+    """Name every file but the manifest."""
+    shape, formats = header.shape, header.manifest.settings.formats
+    endings = [".h5"] if "h5" in formats else []
+    endings += [".windows.tsv", ".skipped.tsv", *(["_mqc.tsv"] if header.multiqc else [])]
+    yield from (path_of(header.prefix, ending) for ending in endings)
+    for each in planned_files(header.prefix, formats, shape.target_names, spread=shape.spread):
+        yield from each.paths
+
+
+def _from_archive(
+    reader: ArchiveReader, prefix: Path, *, multiqc: bool, only: Container[str] | None = None
+) -> list[Path]:
+    """Write the files that an archive says everything of, or only those of some names; the table first."""
+    manifest = read_manifest(reader)
+    windows, row = path_of(prefix, ".windows.tsv"), path_of(prefix, "_mqc.tsv")
+    if only is None or windows.name in only:
+        _write_windows(reader, windows)
+    if multiqc:
+        write_multiqc(row_of(manifest), sample_name(prefix), row)
+    settings = manifest.settings
+    exported = export_files(reader, prefix, settings.formats, settings.overlap, only)
+    return [windows, *([row] if multiqc else []), *exported]
 
 
 def _write_windows(reader: ArchiveReader, path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sparselrp_cli.errors import OutputError
+from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.files.lock import locked
 from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import Doubles
@@ -15,10 +16,12 @@ from sparselrp_cli.outputs.difference import Change, Differences, difference
 from sparselrp_cli.outputs.tables import Table
 from sparselrp_cli.outputs.tracks import write_bigwig
 from sparselrp_cli.runs.attribute import Progress, RunRequest, attribute
+from sparselrp_cli.runs.file_set import begin_set, end_set
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.source import VariantSource
+from sparselrp_cli.sequences.text import display_name, is_pipe
 from sparselrp_cli.sequences.variants import Variant
 from sparselrp_cli.sequences.windows import ALLELES
 
@@ -69,6 +72,16 @@ def explain_variants(
     """
     if request.regions is None:
         raise ValueError("the VCF is missing")
+    if is_pipe(request.sequences):
+        name = display_name(request.sequences)
+        raise InputError(f"{name}: the genome is read several times and can't be a pipe; write it to a file")
+    with locked(request.prefix):
+        return _explain_and_compare(request, request.regions, command, progress, stop)
+
+
+def _explain_and_compare(
+    request: RunRequest, vcf: str, command: Sequence[str], progress: Progress, stop: StopRequest
+) -> VariantSummary:
     for allele in ALLELES:
         settings = replace(request.settings, allele=allele, formats=("h5",))
         of_allele = replace(request, prefix=path_of(request.prefix, f".{allele}"), settings=settings)
@@ -78,14 +91,28 @@ def explain_variants(
             stack.enter_context(ArchiveReader(path_of(request.prefix, f".{allele}.h5"))) for allele in ALLELES
         )
         genome = stack.enter_context(Genome(request.sequences))
-        source = VariantSource(genome, request.regions, ref.window_length, "ref")
-        return _compare(request, ref, alt, source)
+        source = VariantSource(genome, vcf, ref.window_length, "ref")
+        table, skipped_table, *tracks = files = _files(request.prefix, ref.target_names)
+        kept = begin_set(request.prefix, alt.manifest, [path.name for path in files])
+        changes, skipped, first_reason = _write_tables(table, skipped_table, ref, alt, source)
+        differences = Differences(ref, alt, changes)
+        for target, track in enumerate(tracks):
+            write_bigwig(differences, track, request.settings.overlap, target)
+        end_set(request.prefix, alt.manifest, command, files, kept)
+    return VariantSummary(len(changes), skipped, first_reason, tuple(files))
 
 
-def _compare(
-    request: RunRequest, ref: ArchiveReader, alt: ArchiveReader, source: VariantSource
-) -> VariantSummary:
-    table, skipped_table = (path_of(request.prefix, name) for name in (".variants.tsv", ".skipped.tsv"))
+def _files(prefix: Path, targets: Sequence[str]) -> list[Path]:
+    """Name the two tables, and the track of each target."""
+    names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
+    endings = (".variants.tsv", ".skipped.tsv", *(f".difference{name}.bw" for name in names))
+    return [path_of(prefix, ending) for ending in endings]
+
+
+def _write_tables(
+    table: Path, skipped_table: Path, ref: ArchiveReader, alt: ArchiveReader, source: VariantSource
+) -> tuple[list[Change], int, str]:
+    """Write what is known of each variant; give the changes, how many were skipped, and why the first was."""
     several = len(ref.target_names) > 1
     changes: list[Change] = []
     skipped, first_reason = 0, ""
@@ -106,12 +133,7 @@ def _compare(
         changes += _write_rows(kept, waiting, len(changes), ref, alt)
     if not len(changes) == ref.n_windows == alt.n_windows:
         raise OutputError(f"{alt.path} and {ref.path} are of another VCF; run again without --resume")
-    differences = Differences(ref, alt, changes)
-    names = [f".{name}" for name in target_file_names(ref.target_names)] if several else [""]
-    tracks = [path_of(request.prefix, f".difference{name}.bw") for name in names]
-    for target, track in enumerate(tracks):
-        write_bigwig(differences, track, request.settings.overlap, target)
-    return VariantSummary(len(changes), skipped, first_reason, (table, skipped_table, *tracks))
+    return changes, skipped, first_reason
 
 
 def _write_rows(

@@ -199,6 +199,11 @@ class PresetOrFile(TypedKind):
 
     def parse(self, text: str) -> str:
         if text not in self.presets and not Path(text).is_file():
+            if Path(text).exists() and not Path(text).is_dir():
+                raise WrongValueError(
+                    f"'{text}' is a pipe, and a composite is read once for every model; write it to a file"
+                    " first"
+                )
             near = difflib.get_close_matches(text, self.presets, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"the presets are {', '.join(self.presets)}"
             raise WrongValueError(f"'{text}' is neither a file nor a preset; {hint}")

@@ -1,9 +1,8 @@
 """What was run on what, with what result: the manifest, equal for equal runs (no times, no host names)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sparselrp_cli import __version__
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from sparselrp_cli.outputs.archive import ArchiveReader
 
 SCHEMA_VERSION = 3
+SKIPPED = "skipped"
 OF_MODEL = ("alphabet", "layout")
 """What the manifest says of a model's input; of a single model it stands among the settings."""
 
@@ -71,6 +71,8 @@ class Outcome:
         The largest conservation error.
     agreement : mapping of str to float, or None
         With float32, of a run in reduced precision.
+    skipped_sha256 : str or None
+        Of the table of skipped regions, which so belongs to the archive; None of earlier versions.
     """
 
     windows: int
@@ -79,13 +81,16 @@ class Outcome:
     means: Mapping[str, Mapping[str, float]]
     largest_error: float
     agreement: Mapping[str, float] | None = None
+    skipped_sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give the two sections that hold it."""
+        """Give the sections that hold it."""
         reduced = {} if self.agreement is None else {"agreement_with_float32": dict(self.agreement)}
         means = {target: dict(of_target) for target, of_target in self.means.items()}
         counts = {"windows": self.windows, "skipped": self.skipped, "ambiguous_bases": self.ambiguous_bases}
+        tables = {} if self.skipped_sha256 is None else {"tables": {SKIPPED: self.skipped_sha256}}
         return {
+            **tables,
             "counts": counts,
             "accounting": {**reduced, "targets": means, "largest_conservation_error": self.largest_error},
         }
@@ -108,6 +113,7 @@ class Outcome:
             means={target: numbers(targets, target) for target in targets},
             largest_error=a_number(accounting, "largest_conservation_error"),
             agreement=numbers(accounting, "agreement_with_float32") if reduced else None,
+            skipped_sha256=a_text(an_object(document, "tables"), SKIPPED) if "tables" in document else None,
         )
 
 
@@ -266,16 +272,8 @@ def other_explanation(ours: Manifest, theirs: Manifest) -> str:
 
 def without_results(document: Mapping[str, Any]) -> dict[str, Any]:
     """Leave of a manifest as JSON what identifies the run."""
-    results = ("counts", "accounting", "command", "outputs")
+    results = ("counts", "accounting", "tables", "command", "outputs")
     return {key: value for key, value in document.items() if key not in results}
-
-
-def with_outputs(
-    document: Mapping[str, Any], command: Sequence[str], outputs: Sequence[Path]
-) -> dict[str, Any]:
-    """Add the command line and the hashes of the files that were written."""
-    files = [FileEntry.of(path).to_json() for path in outputs]
-    return {**document, "command": list(command), "outputs": files}
 
 
 def to_text(document: Mapping[str, Any]) -> str:

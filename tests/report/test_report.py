@@ -17,9 +17,11 @@ from motifs.planted import LENGTH, planted_archive, planted_rows
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.files.digest import FileEntry, sha256
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.locus import parse_place, read_stretch
 from sparselrp_cli.report import content
+from sparselrp_cli.settings.manifest import Outcome
 
 VOID = {"meta", "img", "br", "link", "hr"}
 
@@ -60,6 +62,13 @@ MOTIF = {
 NULL = {"kind": "background", "calibrated": True, "windows": 2000}
 
 
+def seal(folder, record):
+    """Write the record of what `motifs` found, of the archive and the hits that are there."""
+    hits = replace(FileEntry.of(folder / "a.hits.bed"), file="hits.bed")
+    belonging = {"archive": {"sha256": sha256(folder / "a.h5")}, "outputs": [hits.to_json()]}
+    (folder / "a.motifs.json").write_text(json.dumps(record | belonging))
+
+
 @pytest.fixture
 def run_files(tmp_path):
     """An archive with its unpruned twin, a motif, a hit, and names that would like to be scripts."""
@@ -76,10 +85,10 @@ def run_files(tmp_path):
         "calibrated": True, "null": dict.fromkeys(("positive", "negative"), NULL),
         "counts": {"windows": 40, "seqlets": 1300, "motifs": 1, "hits": 98},
     }  # fmt: skip
-    (tmp_path / "a.motifs.json").write_text(json.dumps(record))
     (tmp_path / "a.hits.bed").write_text(
         "chr\t210\t222\tsu(Hw)\t50\t-\t210\t222\t0,114,178\t0.1e1\t1e-5\t1e-5\tw1\tpos_1\tyes\n"
     )
+    seal(tmp_path, record)
     (tmp_path / "a.skipped.tsv").write_text("chrom\treason\nchrU\tunknown <chromosome>\n")
     return tmp_path
 
@@ -124,7 +133,7 @@ def test_the_numbers_are_those_of_the_files(run_files):
 
 def said_on_page(folder, **changes):
     record = json.loads((folder / "a.motifs.json").read_text())
-    (folder / "a.motifs.json").write_text(json.dumps(record | changes))
+    seal(folder, record | changes)
     return " ".join(Page(page_of(folder)).text.split())
 
 
@@ -134,6 +143,7 @@ def test_a_hit_is_marked_with_its_known_name_and_strand(run_files):
     start, end = top.start + 5, top.start + 17
     line = f"chr\t{start}\t{end}\tsu(Hw)\t50\t-\t{start}\t{end}\t0,114,178\t2.5\t1e-5\t1e-5\tw1\tpos_1\tyes\n"
     (run_files / "a.hits.bed").write_text(line)
+    seal(run_files, json.loads((run_files / "a.motifs.json").read_text()))
     assert "hits: su(Hw) -" in " ".join(Page(page_of(run_files, "--windows", "1")).text.split())
 
 
@@ -282,3 +292,94 @@ def test_letters_of_a_figure_are_drawn_as_paths(run_files):
     images = Page(page_of(run_files, "--windows", "1")).images
     drawn = base64.b64decode(images[1].partition(",")[2]).decode()
     assert len(re.findall(r"<path", drawn)) > content.CROP
+
+
+def with_motifs_of_another_archive(folder):
+    record = json.loads((folder / "a.motifs.json").read_text())
+    (folder / "a.motifs.json").write_text(json.dumps(record | {"archive": {"sha256": "0" * 64}}))
+    return "motifs", "a.motifs.json was made of another archive than"
+
+
+def with_motifs_of_nothing_known(folder):
+    record = json.loads((folder / "a.motifs.json").read_text())
+    del record["archive"]
+    (folder / "a.motifs.json").write_text(json.dumps(record))
+    return "motifs", "a.motifs.json was made of another archive than"
+
+
+def with_hits_of_another_search(folder):
+    (folder / "a.hits.bed").write_text("")
+    return "motifs", "a.hits.bed isn't as it was written by the search of a.motifs.json"
+
+
+def explained(folder, **settings):
+    rows, _ = planted_rows(1)
+    write_archive(
+        folder / "a.unpruned.h5",
+        rows,
+        sizes={"chr": 10**6},
+        manifest=manifest(prune=0.0, **settings).to_json(),
+    )
+
+
+def with_an_unpruned_run_of_other_rules(folder):
+    explained(folder, composite="epsilon")
+    return "unpruned", "a.unpruned.h5 was made with composite epsilon and not"
+
+
+def with_an_unpruned_run_of_another_model(folder):
+    rows, _ = planted_rows(1)
+    document = manifest(("other",), prune=0.0).to_json()
+    write_archive(folder / "a.unpruned.h5", rows, sizes={"chr": 10**6}, manifest=document)
+    return "unpruned", "a.unpruned.h5 was made with another model, unlike"
+
+
+def with_an_unpruned_run_of_other_sequences(folder):
+    rows, _ = planted_rows(1)
+    of_other = replace(manifest(prune=0.0), inputs={"sequences": FileEntry("genome.fa", 10, "1" * 64)})
+    write_archive(folder / "a.unpruned.h5", rows, sizes={"chr": 10**6}, manifest=of_other.to_json())
+    return "unpruned", "a.unpruned.h5 was made with other sequences, unlike"
+
+
+STRANGERS = [
+    with_motifs_of_another_archive, with_motifs_of_nothing_known, with_hits_of_another_search,
+    with_an_unpruned_run_of_other_rules, with_an_unpruned_run_of_another_model,
+    with_an_unpruned_run_of_other_sequences,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", STRANGERS)
+def test_what_another_run_left_beside_the_archive_is_left_out_with_a_warning(run_files, capsys, change):
+    option, said = change(run_files)
+    page = run_files / "p.html"
+    assert run(["report", str(run_files / "a.h5"), "-o", str(page), "--windows", "1", "-q"]) == 0
+    assert f"left out: {run_files}/{said}" in capsys.readouterr().err
+    text = " ".join(Page(page.read_text()).text.split())
+    assert {"motifs": "sparselrp motifs a.h5", "unpruned": "give --unpruned"}[option] in text
+
+
+@pytest.mark.parametrize("change", STRANGERS)
+def test_what_is_named_and_is_of_another_run_is_refused(run_files, capsys, change):
+    option, said = change(run_files)
+    file = run_files / {"motifs": "a.motifs.json", "unpruned": "a.unpruned.h5"}[option]
+    given = ["report", str(run_files / "a.h5"), "-o", str(run_files / "p.html"), f"--{option}", str(file)]
+    assert run(given) == 1
+    assert said in capsys.readouterr().err
+    assert not (run_files / "p.html").exists()
+
+
+def test_a_table_of_skipped_regions_of_another_run_is_left_out_and_counted(run_files, capsys):
+    rows, _ = planted_rows(1)
+    outcome = Outcome(40, 3, 0, {}, 0.0, skipped_sha256="0" * 64)
+    write_archive(
+        run_files / "a.h5", rows, sizes={"chr": 10**6}, manifest=manifest(outcome=outcome).to_json()
+    )
+    page = run_files / "p.html"
+    assert run(["report", str(run_files / "a.h5"), "-o", str(page), "--windows", "1", "-q"]) == 0
+    assert (
+        f"{run_files}/a.skipped.tsv isn't the table of {run_files}/a.h5, and left out"
+        in capsys.readouterr().err
+    )
+    text = " ".join(Page(page.read_text()).text.split())
+    assert "3 regions weren't scored" in text
+    assert "unknown <chromosome>" not in text

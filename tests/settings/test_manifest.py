@@ -159,3 +159,12 @@ def test_a_damaged_manifest_of_an_archive_is_told_with_its_file(tmp_path):
         f"{archive}: its manifest is damaged (settings.targets: it is missing); copy it again, or make it"
         " again with `sparselrp attribute`"
     )
+
+
+@pytest.mark.parametrize("digest", [None, "1" * 64])
+def test_an_outcome_says_whose_the_table_of_skipped_regions_is(digest):
+    ran = manifest(outcome=Outcome(4, 1, 0, {"task": {"mean_score": 1.0}}, 0.0, skipped_sha256=digest))
+    document = ran.to_json()
+    assert document.get("tables") == (None if digest is None else {"skipped": digest})
+    assert Manifest.from_json(json.loads(json.dumps(document))) == ran
+    assert "tables" not in without_results(document)

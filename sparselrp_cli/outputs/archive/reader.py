@@ -321,6 +321,10 @@ def _contiguous(rows: npt.NDArray[np.integer[Any]]) -> Iterator[slice]:
 
 
 def _opened(path: Path) -> h5py.File:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OutputError(
+            f"{path}: a pipe, and an archive is read at random places; write it to a file first"
+        )
     if not path.is_file():
         raise OutputError(f"{path}: no such file; give the PREFIX.h5 of a run")
     try:

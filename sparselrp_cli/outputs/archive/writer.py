@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +13,7 @@ import numpy as np
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import reported, temporary
 from sparselrp_cli.files.free_space import require_room
+from sparselrp_cli.files.hdf5 import Created, created
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, create
 from sparselrp_cli.outputs.archive.rows import ArchiveRows
@@ -62,9 +63,8 @@ class ArchiveWriter:
             self._hidden = stack.enter_context(temporary(self.path))
             with _reported(self.path):
                 require_room(self._hidden, 0)
-                # No other process knows the hidden name, and some network file systems can't lock.
-                self._file = h5py.File(self._hidden, "w", libver="earliest", locking=False)
-            stack.push(self._close)
+            self._output = stack.enter_context(self._created())
+            self._file = self._output.file
             with _reported(self.path):
                 for column in self.shape.columns.values():
                     create(self._file, column, self.shape.n_targets)
@@ -106,6 +106,7 @@ class ArchiveWriter:
                 else:
                     self._write_chunks(dataset, column, start, block.chunks[column.name])
             self._file.flush()
+            self._output.require_written()
         self.n_windows = stop
 
     def finish(self, chrom_sizes: Mapping[str, int], manifest: Mapping[str, Any]) -> None:
@@ -142,6 +143,7 @@ class ArchiveWriter:
             self._file.attrs["schema_version"] = SCHEMA_VERSION
             self._file.attrs.update(texts)
             self._file.flush()
+            self._output.require_written()
         self._finished = True
 
     def _write_chunks(
@@ -164,16 +166,15 @@ class ArchiveWriter:
             rows = slice(start, start + dataset.chunks[0])
             dataset[rows] = index[dataset[rows]]
 
-    def _close(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            # What went wrong is under way already; a full disk would only say it again.
-            with suppress(OSError, RuntimeError):
-                self._file.close()
-            return
-        with _reported(self.path):
-            self._file.close()
+    @contextmanager
+    def _created(self) -> Iterator[Created]:
+        """Open the file; errors of other code in the block stay as they are."""
+        with ExitStack() as stack:
+            with _reported(self.path):
+                output = stack.enter_context(created(self._hidden))
+            yield output
+            with _reported(self.path):
+                stack.close()
         if not self._finished:
             raise RuntimeError("the block ended without a call of finish()")
 

@@ -5,12 +5,18 @@ add up in float64, and cut the work into pieces whose size doesn't depend on the
 the sums don't either.
 """
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from numba import config, njit, set_num_threads
+from numba.core.caching import FunctionCache
 
 from sparselrp_cli.errors import SparselrpError
+
+logger = logging.getLogger("sparselrp")
 
 PIECE = 1 << 15
 """Numbers that one thread works on at a time."""
@@ -35,9 +41,44 @@ def compiled(*, parallel: bool) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         options: dict[str, Any] = {"nogil": True, "parallel": parallel, "error_model": "numpy"}
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:  # neither the package's folder nor the user's can be written
-            return njit(**options)(function)
+        loop = njit(**options)(function)
+        # NUMBA_DISABLE_JIT leaves the function as it is. Where neither the package's folder nor the user's
+        # can be written there is no place to keep the loop.
+        if hasattr(loop, "enable_caching"):
+            with suppress(RuntimeError):
+                loop._cache = _Kept(function)  # type: ignore[no-untyped-call]
+        return loop
 
     return decorate
+
+
+class _Kept(FunctionCache):
+    """Loops kept on disk, and compiled anew where a file is cut off or the disk is full."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception as error:  # noqa: BLE001 - unpickling what is damaged raises anything
+            self._say("read", error)
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except Exception as error:  # noqa: BLE001 - so does reading the index that it is entered in
+            self._say("written", error)
+
+    def _say(self, what: str, error: Exception) -> None:
+        reason = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
+        _warn(self.cache_path, what, reason.lower())
+
+
+@cache
+def _warn(folder: str, what: str, reason: str) -> None:
+    """Say once what is the same for all loops."""
+    logger.warning(
+        "compiled loops in %s can't be %s (%s); compiling them for this run, which takes up to a minute;"
+        " NUMBA_CACHE_DIR names another folder", folder, what, reason,
+    )  # fmt: skip
