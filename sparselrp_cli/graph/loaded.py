@@ -1,5 +1,7 @@
 """The canonical graph of a loaded model: checked against the model, its outputs named."""
 
+import logging
+
 import torch
 
 from sparselrp_cli.errors import ModelError
@@ -8,6 +10,7 @@ from sparselrp_cli.graph.capture import capture, check_against_module
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
 
+logger = logging.getLogger("sparselrp")
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.05, torch.float16: 0.02}
 
 
@@ -28,6 +31,8 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
                     f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this"
                     " is a fault of sparselrp, please report it with the model's code"
                 )
+    for note in model.notes:
+        logger.info("%s", note)
     return graph
 
 

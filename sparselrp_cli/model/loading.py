@@ -1,6 +1,5 @@
 """Load a model in any of its forms: folder, factory with weights, or a file that needs trust."""
 
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,10 +19,9 @@ from sparselrp_cli.model.prints import printing_to_stderr, without_noise
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
-from sparselrp_cli.model.weights import fill
+from sparselrp_cli.model.weights import NOTHING, fill
 from sparselrp_cli.model.wrappers import unwrapped
 
-logger = logging.getLogger("sparselrp")
 _ONLY_WEIGHTS = (".safetensors", ".ckpt", ".bin")
 
 
@@ -42,6 +40,8 @@ class LoadedModel:
         As far as the model names them; may be empty.
     files : tuple of Path
         What it was made from.
+    notes : tuple of str
+        What was decided while it was loaded, for the log.
     """
 
     name: str
@@ -50,6 +50,7 @@ class LoadedModel:
     layout: InputLayout
     outputs: tuple[OutputNames, ...]
     files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
     def example(self, n_samples: int = 2) -> torch.Tensor:
         """Make a random one-hot input, the same each time, as the model takes it."""
@@ -133,15 +134,14 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
     with seeded(FIRST_SEED):
         factory = import_factory(request.reference)
         module, wrappers = unwrapped(factory.make())
-    for kind in wrappers:
-        logger.info("%s: the network within a %s is taken", request.reference, kind)
-    filled = set() if request.weights is None else fill(module, request.weights)
+    notes = tuple(f"{request.reference}: {note}" for note in wrappers)
+    filled = NOTHING if request.weights is None else fill(module, request.weights)
     require_finite(module, str(request.weights or request.reference))
     files = [file for file in (file_of(request.reference), request.weights) if file is not None]
     name = request.reference.rpartition(":")[2]
     model = LoadedModel(name, module, _own_window(module), InputLayout(), (), tuple(files))
-    require_own_numbers(factory, module, filled, lambda: _outputs(_as_asked(model, request)))
-    return model
+    own = require_own_numbers(factory, module, filled.names, lambda: _outputs(_as_asked(model, request)))
+    return replace(model, notes=(*notes, *filled.notes, *own))
 
 
 def _outputs(model: LoadedModel) -> list[Tensor]:
@@ -165,6 +165,6 @@ def _load_file(path: Path, request: ModelRequest) -> LoadedModel:
             f"{path}: loading this file can run code that is inside it; if you trust where it comes from, add"
             " --trust-model"
         )
-    module = load_trusted(path)
+    module, notes = load_trusted(path)
     require_finite(module, str(path))
-    return LoadedModel(path.stem, module, _own_window(module), InputLayout(), (), (path,))
+    return LoadedModel(path.stem, module, _own_window(module), InputLayout(), (), (path,), notes)

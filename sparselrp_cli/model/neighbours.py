@@ -126,7 +126,9 @@ class Neighbours:
     def _go_in(self) -> None:
         there = self._taken_out()
         # What was imported by name in a package of the folder belongs to it.
-        self._own |= {n: m for n, m in there.items() if n.partition(".")[0] in self._own and "." in n}
+        parents = self._own.keys()
+        inner = {n: m for n, m in there.items() if "." in n and n.partition(".")[0] in parents}
+        self._own |= {n: m for n, m in inner.items() if _lies_in(m, self.folder)}
         self._others = {n: m for n, m in there.items() if self._own.get(n) is not m}
         sys.modules.update(self._own)
         sys.meta_path.insert(0, self)

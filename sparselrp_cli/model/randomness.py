@@ -45,7 +45,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 def require_own_numbers(
     factory: Factory, module: nn.Module, filled: Collection[str], compute: Compute
-) -> None:
+) -> tuple[str, ...]:
     """Make the network a second time, with other random numbers, and refuse it if it differs.
 
     Parameters
@@ -58,24 +58,26 @@ def require_own_numbers(
     compute : callable
         Tells whether a buffer that differs matters.
 
+    Returns
+    -------
+    tuple of str
+        What is known then, for the log.
+
     Raises
     ------
     ModelError
     """
     first = {name: t for name, t in _numbers(module).items() if name not in filled}
-    if not first:
-        return
-    again = _made_again(factory)
+    again = _made_again(factory) if first else None
     if again is None:
-        return
+        return ()
     second = _numbers(again)
     differing = [name for name, tensor in first.items() if not _equal(tensor, second.get(name))]
     parameters = dict(module.named_parameters(remove_duplicate=False))
     drawn = [name for name in differing if name in parameters]
     if drawn or (differing and _matter(first, second, differing, compute)):
         raise ModelError(_refusal(factory.reference, drawn or differing, len(first), weights=bool(filled)))
-    if not filled:
-        logger.info("%s: the factory's own weights", factory.reference)
+    return () if filled else (f"{factory.reference}: the factory's own weights",)
 
 
 def _refusal(reference: str, names: list[str], total: int, *, weights: bool) -> str:

@@ -17,6 +17,10 @@ _WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.
 _SHOWN = 3
 
 
+class MisfitError(ModelError):
+    """No part of a file has a network's names and shapes."""
+
+
 @dataclass(frozen=True, slots=True)
 class StateDict:
     """Names and tensors at one place of a file.
@@ -60,8 +64,10 @@ def find_weights(module: nn.Module, document: object, path: Path) -> StateDict:
 
     Raises
     ------
+    MisfitError
+        If no part of the file fits.
     ModelError
-        If no part of the file fits, or several that differ do.
+        If it holds no tensors, or several parts fit and differ.
     """
     candidates = list(places(document))
     if not candidates:
@@ -71,7 +77,7 @@ def find_weights(module: nn.Module, document: object, path: Path) -> StateDict:
     exact = [found for found in fitting if not found.left_out and not found.prefix and not found.place]
     fitting = exact or _without_equals(fitting)
     if not fitting:
-        raise ModelError(f"{path}: {_nearest_misfit(expected, candidates)}")
+        raise MisfitError(f"{path}: {_nearest_misfit(expected, candidates)}")
     if len(fitting) > 1:
         names = " and ".join(f"'{_joined(f.place, f.prefix)}'" for f in fitting[:_SHOWN])
         raise ModelError(

@@ -1,6 +1,5 @@
 """Models in files that can run code: exported programs and pickled modules, for who trusts them."""
 
-import logging
 import pickle
 import zipfile
 from pathlib import Path
@@ -12,13 +11,12 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.prints import printing_to_stderr, without_noise
 from sparselrp_cli.model.wrappers import unwrapped
 
-logger = logging.getLogger("sparselrp")
 TRUSTED_SUFFIXES = (".pt2", ".pt", ".pth", ".pkl", ".torch")
 _SHOWN = 3
 
 
-def load_trusted(path: Path) -> nn.Module:
-    """Load a module from a file, running what code is in it.
+def load_trusted(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """Load a module from a file, running what code is in it; and say where in the file it was.
 
     Raises
     ------
@@ -26,11 +24,11 @@ def load_trusted(path: Path) -> nn.Module:
         If it is damaged or holds something else.
     """
     with printing_to_stderr(), without_noise():
-        module = _load_program(path) if path.suffix == ".pt2" else _load_pickle(path)
-    module, kinds = unwrapped(module)
-    for kind in kinds:
-        logger.info("%s: the network within a %s is taken", path, kind)
-    return module
+        module, key = (_load_program(path), "") if path.suffix == ".pt2" else _load_pickle(path)
+    module, notes = unwrapped(module)
+    if key:
+        notes = (f"the model is taken from '{key}'", *notes)
+    return module, tuple(f"{path}: {note}" for note in notes)
 
 
 def _load_program(path: Path) -> nn.Module:
@@ -41,7 +39,7 @@ def _load_program(path: Path) -> nn.Module:
         raise ModelError(f"{path}: not a torch.export program, or a damaged one ({error})") from error
 
 
-def _load_pickle(path: Path) -> nn.Module:
+def _load_pickle(path: Path) -> tuple[nn.Module, str]:
     if _is_script(path):
         raise ModelError(
             f"{path}: a TorchScript archive; export the original model with torch.export instead"
@@ -59,9 +57,9 @@ def _load_pickle(path: Path) -> nn.Module:
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"{path}: loading what is pickled in it fails ({what})") from error
-    module = _only_module(loaded, path)
+    module, key = _only_module(loaded, path)
     _require_whole(module, path)
-    return module
+    return module, key
 
 
 def _is_script(path: Path) -> bool:
@@ -71,10 +69,10 @@ def _is_script(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def _only_module(loaded: object, path: Path) -> nn.Module:
-    """Give the module, or the only one in a dictionary."""
+def _only_module(loaded: object, path: Path) -> tuple[nn.Module, str]:
+    """Give the module, or the only one in a dictionary and its key."""
     if isinstance(loaded, nn.Module):
-        return loaded
+        return loaded, ""
     if not isinstance(loaded, dict):
         raise ModelError(f"{path}: holds a {type(loaded).__name__}, not a torch.nn.Module")
     modules = {str(key): value for key, value in loaded.items() if isinstance(value, nn.Module)}
@@ -86,8 +84,7 @@ def _only_module(loaded: object, path: Path) -> nn.Module:
             f"{path}: holds {len(modules)} models, at {keys}; save the one you mean alone with torch.save"
         )
     key, module = next(iter(modules.items()))
-    logger.info("%s: the model is taken from '%s'", path, key)
-    return module
+    return module, key
 
 
 def _require_whole(module: nn.Module, path: Path) -> None:

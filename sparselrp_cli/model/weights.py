@@ -1,9 +1,10 @@
 """Weights from files that can't run code: safetensors, or a state dict read with `weights_only=True`."""
 
-import logging
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,9 +14,26 @@ from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.foreign import foreign_file
-from sparselrp_cli.model.state_dict import equal, expected_tensors, find_weights, misfit, places
+from sparselrp_cli.model.state_dict import MisfitError, equal, expected_tensors, find_weights, misfit, places
 
-logger = logging.getLogger("sparselrp")
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a file of weights gave a module.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        Of the tensors that were filled.
+    notes : tuple of str
+        What was taken off, left out or converted, for the log.
+    """
+
+    names: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+NOTHING = Filled()
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -54,6 +72,8 @@ def _load_pickled(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
+        if named is None and not zipfile.is_zipfile(path):
+            raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
         what = f" ({named[1]})" if named else ""
         raise ModelError(
             f"{path}: holds more than tensors{what}, so reading it could run code; save its state dict alone"
@@ -65,13 +85,8 @@ def _load_pickled(path: Path) -> object:
         raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
 
 
-def fill(module: nn.Module, path: Path) -> set[str]:
-    """Fill a module from a file, every tensor of it; what stands around the weights is taken off and said.
-
-    Returns
-    -------
-    set of str
-        Names of the tensors that were filled.
+def fill(module: nn.Module, path: Path) -> Filled:
+    """Fill a module from a file, every tensor of it; what stands around the weights is taken off.
 
     Raises
     ------
@@ -81,14 +96,14 @@ def fill(module: nn.Module, path: Path) -> set[str]:
     document = load_checkpoint(path)
     try:
         found = find_weights(module, document, path)
-    except ModelError:
+    except MisfitError:
         if not _loads_by_itself(module, document):
             raise
+        notes: list[str] = []
     else:
+        notes = [note for note in (found.describe(), *_conversions(module, found.weights)) if note]
         put_weights(module, found.weights, path)
-        if said := found.describe():
-            logger.info("%s: %s", path, said)
-    return set(module.state_dict())
+    return Filled(frozenset(module.state_dict()), tuple(f"{path}: {note}" for note in notes))
 
 
 def _loads_by_itself(module: nn.Module, document: object) -> bool:
@@ -112,7 +127,6 @@ def put_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) ->
     """
     require_fit(module, weights, path)
     _require_ties(module, weights, path)
-    _say_conversions(module, weights, path)
     try:
         module.load_state_dict(weights, strict=False)
     except Exception as error:
@@ -152,12 +166,11 @@ def _require_ties(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
             )
 
 
-def _say_conversions(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+def _conversions(module: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     expected = expected_tensors(module)
     pairs = {(t.dtype, expected[n].dtype) for n, t in weights.items() if t.is_floating_point()}
-    for theirs, ours in sorted(pairs, key=str):
-        if theirs != ours:
-            logger.info("%s: %s weights become the model's %s", path, _name(theirs), _name(ours))
+    differing = sorted((pair for pair in pairs if pair[0] != pair[1]), key=str)
+    return [f"{_name(theirs)} weights become the model's {_name(ours)}" for theirs, ours in differing]
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -18,12 +18,12 @@ _INNER: Mapping[str, str] = MappingProxyType(
 
 
 def unwrapped(module: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    """Give the network within what torch wraps around it to train or compile it, and what that was."""
-    kinds: tuple[str, ...] = ()
+    """Give the network within what torch wraps around it to train or compile it, and a note for each."""
+    notes: tuple[str, ...] = ()
     while (inner := _inner(module)) is not None:
-        kinds += (type(module).__name__,)
+        notes += (f"the network within a {type(module).__name__} is taken",)
         module = inner
-    return module, kinds
+    return module, notes
 
 
 def _inner(module: nn.Module) -> nn.Module | None:
