@@ -6,7 +6,6 @@ The module itself is not changed: the graph holds its own constants.
 import logging
 import operator
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.overloads import CONVERTERS
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.tracing import Traced
+from sparselrp_cli.model.prints import printing_to_stderr, silently, without_noise
 
 logger = logging.getLogger("sparselrp")
 
@@ -64,7 +64,7 @@ def _export(module: nn.Module, example: Tensor) -> Traced:
     """Trace with a free number of samples, or else for two and for three samples."""
     try:
         with torch.no_grad():
-            _call_quietly(module, example)
+            _call_first(module, example)
     except Exception as error:
         message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
         if "missing" in str(error) and "argument" in str(error):
@@ -119,27 +119,23 @@ def _way_out(message: str) -> str:
     )
 
 
-def _call_quietly(module: Callable[[Tensor], Any], x: Tensor) -> Any:
-    """Call the user's model without the warnings that are its own affair."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def _call_first(module: Callable[[Tensor], Any], x: Tensor) -> Any:
+    """Call the user's model: what it prints goes to standard error, and warnings are its own affair."""
+    with printing_to_stderr(), without_noise():
+        return module(x)
+
+
+def _call_again(module: Callable[[Tensor], Any], x: Tensor) -> Any:
+    """Call it without what it prints each time."""
+    with silently():
         return module(x)
 
 
 def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> ExportedProgram:
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._dynamo", "torch.fx")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.export.export(module, (example,), dynamic_shapes=dynamic_shapes, strict=False)
-            functional: ExportedProgram = program.run_decompositions({})
-            return functional
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with silently():
+        program = torch.export.export(module, (example,), dynamic_shapes=dynamic_shapes, strict=False)
+        functional: ExportedProgram = program.run_decompositions({})
+        return functional
 
 
 def _first_line(error: Exception) -> str:
@@ -164,7 +160,7 @@ def check_against_module(
         For each output that depends on the input, the largest difference relative to the largest value.
     """
     with torch.no_grad():
-        expected, _ = torch.utils._pytree.tree_flatten(_call_quietly(module, x))
+        expected, _ = torch.utils._pytree.tree_flatten(_call_again(module, x))
         values = graph.evaluate(x)
     differences = {}
     for output, tensor in zip(graph.outputs, expected, strict=True):

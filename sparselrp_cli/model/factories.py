@@ -12,7 +12,6 @@ from torch import nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.neighbours import Neighbours
-from sparselrp_cli.model.prints import printing_to_stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Factory:
         ModelError
         """
         what = f"{self.reference}: calling it without arguments fails"
-        with printing_to_stderr(), self.neighbours.importable(), _told(what):
+        with self.neighbours.importable(), _told(what):
             module = self.function()
         if not isinstance(module, nn.Module):
             raise ModelError(f"{self.reference}: gives a {type(module).__name__}, not a torch.nn.Module")
@@ -63,7 +62,7 @@ def import_factory(reference: str) -> Factory:
     place, _, name = reference.rpartition(":")
     file = file_of(reference)
     neighbours = Neighbours(Path() if file is None else file.parent)
-    with printing_to_stderr(), neighbours.importable():
+    with neighbours.importable():
         code = _module(place, neighbours) if file is None else _file(file, name, neighbours)
     function = getattr(code, name, None)
     if isinstance(function, nn.Module):

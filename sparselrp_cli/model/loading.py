@@ -15,7 +15,7 @@ from sparselrp_cli.model.foreign import foreign_file
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
-from sparselrp_cli.model.prints import printing_to_stderr, without_noise
+from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
@@ -131,7 +131,7 @@ def _load_folder(path: Path, request: ModelRequest) -> LoadedModel:
 
 
 def _load_factory(request: ModelRequest) -> LoadedModel:
-    with seeded(FIRST_SEED):
+    with seeded(FIRST_SEED), printing_to_stderr():
         factory = import_factory(request.reference)
         module, wrappers = unwrapped(factory.make())
     notes = tuple(f"{request.reference}: {note}" for note in wrappers)
@@ -145,7 +145,7 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
 
 
 def _outputs(model: LoadedModel) -> list[Tensor]:
-    with printing_to_stderr(), without_noise(), torch.no_grad():
+    with silently(), torch.no_grad():
         leaves = tree_leaves(model.module(model.example()))
     return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 

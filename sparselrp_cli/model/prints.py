@@ -1,11 +1,12 @@
 """What a model prints, and what torch says of it: on standard error, or only with -v."""
 
+import io
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 logger = logging.getLogger("sparselrp")
 
@@ -61,6 +62,18 @@ def without_noise() -> Iterator[None]:
     finally:
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)
+
+
+@contextmanager
+def silently() -> Iterator[None]:
+    """Run what the user's code has done before, or torch is loud at: not a word, except with -v."""
+    if logger.isEnabledFor(logging.DEBUG):
+        with printing_to_stderr(), without_noise():
+            yield
+        return
+    said = io.StringIO()
+    with _second_descriptor_for_first(), redirect_stdout(said), redirect_stderr(said), without_noise():
+        yield
 
 
 def _loggers_of_torch() -> list[logging.Logger]:

@@ -1,10 +1,9 @@
 """Whether a factory's numbers are its own, or drawn anew at every call."""
 
-import io
 import logging
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.factories import Factory, import_factory
-from sparselrp_cli.model.prints import without_noise
+from sparselrp_cli.model.prints import silently
 from sparselrp_cli.model.wrappers import unwrapped
 
 logger = logging.getLogger("sparselrp")
@@ -98,7 +97,7 @@ def _made_again(factory: Factory) -> nn.Module | None:
     said: ModelError | None = None
     for anew in (True, False):
         try:
-            with seeded(SECOND_SEED), without_noise(), redirect_stderr(io.StringIO()):
+            with seeded(SECOND_SEED), silently():
                 same = import_factory(factory.reference) if anew else factory
                 return unwrapped(same.make())[0]
         except ModelError as error:
