@@ -6,7 +6,9 @@ The module itself is not changed: the graph holds its own constants.
 import logging
 import operator
 import re
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ from torch.export import ExportedProgram
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
+from sparselrp_cli.graph.faults import require_explainable
+from sparselrp_cli.graph.input_advice import input_advice
 from sparselrp_cli.graph.overloads import CONVERTERS
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.tracing import Traced
@@ -54,6 +58,7 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     finally:
         for submodule, mode in modes.items():
             submodule.training = mode
+    require_explainable(program.program)
     graph = Conversion(program, example).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
         graph = Conversion(simpler, example).graph()
@@ -66,10 +71,10 @@ def _export(module: nn.Module, example: Tensor) -> Traced:
         with torch.no_grad():
             _call_first(module, example)
     except Exception as error:
-        message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
-        if "missing" in str(error) and "argument" in str(error):
-            message += "; hold its other inputs constant with --input NAME=SHAPE:VALUE"
-        raise ModelError(message) from error
+        what = f"{_first_line(error)}{_where(error)}"
+        message = f"the model can't take an input of shape {tuple(example.shape)}: {what}"
+        advice = input_advice(module, example, error)
+        raise ModelError(f"{message}; {advice}") from error
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -91,7 +96,7 @@ def _traced_any_way(module: nn.Module, example: Tensor) -> Traced:
         raise
     except Exception as error:
         raise ModelError(
-            f"torch.export can't trace the model: {_first_line(error)}; {_way_out(str(error))}"
+            f"torch.export can't trace the model: {_first_line(error)}{_where(error)}; {_way_out(str(error))}"
         ) from error
 
 
@@ -140,7 +145,15 @@ def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> Exported
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return lines[0].partition(" (unhinted")[0] if lines else type(error).__name__
+
+
+def _where(error: Exception) -> str:
+    """Give the line of the model's own code at which an error came up."""
+    package = str(Path(__file__).parents[1])
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/torch/" not in f.filename and not f.filename.startswith((package, "<"))]
+    return f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
 
 
 def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:

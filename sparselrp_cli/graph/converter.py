@@ -213,7 +213,7 @@ class Conversion:
     def _add(
         self, node: fx.Node, name: str, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...]
     ) -> None:
-        module, source = _place(node)
+        module, source = place_of(node)
         self.nodes.append(Node(name, operation, inputs, shape, module, source))
         self.shapes[name] = shape
         self.refs[node] = name
@@ -266,7 +266,7 @@ def _one_row(value: Tensor, axis: int) -> Tensor:
     return row.clone()
 
 
-def _place(node: fx.Node) -> tuple[str, str]:
+def place_of(node: fx.Node) -> tuple[str, str]:
     """Give the module path and the line of code a traced node comes from."""
     stack = node.meta.get("nn_module_stack") or {}
     module = str(list(stack.values())[-1][0]) if stack else ""

@@ -3,6 +3,7 @@
 import logging
 
 import torch
+from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
@@ -27,13 +28,31 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
     if not graph.unsupported():
         for name, difference in check_against_module(graph, model.module, example).items():
             if not difference <= _TOLERANCE.get(graph.dtype, 1e-4):
-                raise ModelError(
-                    f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this"
-                    " is a fault of sparselrp, please report it with the model's code"
-                )
+                raise ModelError(_why_it_differs(model, example, name, difference))
     for note in model.notes:
         logger.info("%s", note)
     return graph
+
+
+def _why_it_differs(model: LoadedModel, example: Tensor, name: str, difference: float) -> str:
+    """Find out whether the model itself is to blame."""
+    first, second = model.outputs_of(example), model.outputs_of(example)
+    for one in first:
+        if not_finite := int(torch.count_nonzero(~one.isfinite())):
+            return (
+                f"the model's output '{name}' isn't finite for random sequences ({not_finite} of"
+                f" {one.numel()} values are NaN or infinite); look for a division by 0, a log of 0, or wrong weights"
+            )
+    if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
+        return (
+            f"the model's output '{name}' differs between two calls with the same sequences; its forward"
+            " draws random numbers, or remembers earlier calls: leave that out in evaluation mode"
+            " (if self.training)"
+        )
+    return (
+        f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this is a fault of"
+        " sparselrp, please report it with the model's code"
+    )
 
 
 def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames, ...]:

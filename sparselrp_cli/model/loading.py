@@ -59,6 +59,12 @@ class LoadedModel:
         one_hot = nn.functional.one_hot(bases, 4).transpose(1, 2).contiguous()
         return self.layout.to_model(one_hot.to(module_dtype(self.module)))
 
+    def outputs_of(self, x: Tensor) -> list[Tensor]:
+        """Give what the model returns for an input as it takes it; without what it prints."""
+        with silently(), torch.no_grad():
+            leaves = tree_leaves(self.module(x))
+        return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
 
 def module_dtype(module: nn.Module) -> torch.dtype:
     """Give the floating-point type of a module's parameters."""
@@ -140,14 +146,13 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
     files = [file for file in (file_of(request.reference), request.weights) if file is not None]
     name = request.reference.rpartition(":")[2]
     model = LoadedModel(name, module, _own_window(module), InputLayout(), (), tuple(files))
-    own = require_own_numbers(factory, module, filled.names, lambda: _outputs(_as_asked(model, request)))
+
+    def compute() -> list[Tensor]:
+        asked = _as_asked(model, request)
+        return asked.outputs_of(asked.example())
+
+    own = require_own_numbers(factory, module, filled.names, compute)
     return replace(model, notes=(*notes, *filled.notes, *own))
-
-
-def _outputs(model: LoadedModel) -> list[Tensor]:
-    with silently(), torch.no_grad():
-        leaves = tree_leaves(model.module(model.example()))
-    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
 
 def _own_window(module: nn.Module) -> int:
