@@ -107,6 +107,7 @@ _WAYS_OUT = (
         " torch.where, or wrap the part that computes the output in a module without such branches",
     ),
     ("numpy", "its forward uses numpy: write it with torch functions"),
+    ("ScriptModule", "give the module as it was before torch.jit.script or torch.jit.trace"),
     (
         "Expected .* but got|mutat|in-place",
         "its forward changes its own state: keep counters and caches out of evaluation mode",

@@ -1,7 +1,7 @@
 """What to do where a model doesn't take its input: found by trying what would fit."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ _FORMS: tuple[tuple[str, Form], ...] = (
     ("net(x.flatten(1))", lambda x: x.flatten(1)),
 )
 """Inputs that models of a sequence take, by what a wrapper's forward would return."""
-_MOST_STEPS = 6
+_MOST_STEPS, _MOST_DOUBLINGS, _MOST_TRIALS = 6, 8, 100
 _LONGEST_STRETCH = 4096
 
 
@@ -111,6 +111,8 @@ class _Trial:
     def message(self, window: int) -> str:
         """Give what the model says to a length: nothing where it takes it."""
         if window not in self.said:
+            if len(self.said) >= _MOST_TRIALS:
+                return "tried enough"
             shape = list(self.example.shape)
             shape[self.axis] = window
             self.said[window] = self._call(shape)
@@ -127,10 +129,15 @@ class _Trial:
     def fits(self, window: int) -> bool:
         return self.message(window) == ""
 
-    def candidates(self, start: int) -> list[int]:
+    def candidates(self, start: int) -> Iterator[int]:
         """Solve for the lengths at which a number of the message meets another that doesn't change."""
-        found = [2 * start, *(w for goal in self._goals(start) for w in self._approach(start, *goal))]
-        return [w for w in dict.fromkeys(found) if 4 < w <= LONGEST_WINDOW]
+        for doublings in range(_MOST_DOUBLINGS):
+            window = start << doublings
+            if 2 * window > LONGEST_WINDOW:
+                return
+            yield 2 * window
+            for place, goal in self._goals(window):
+                yield from self._approach(window, place, goal)
 
     def _goals(self, start: int) -> list[tuple[int, int]]:
         """Pair each number that changes with the length, by its place, with each that doesn't."""
@@ -146,21 +153,18 @@ class _Trial:
     def _numbers(self, window: int) -> list[int]:
         return [int(number) for number in re.findall(r"\d+", self.message(window))]
 
-    def _approach(self, start: int, place: int, goal: int) -> list[int]:
+    def _approach(self, start: int, place: int, goal: int) -> Iterator[int]:
         """Follow the secant; pools round, so that it takes a few steps."""
-        tried, (a, b) = [], (start, 2 * start)
+        a, b = start, 2 * start
         for _ in range(_MOST_STEPS):
             left, right = self._numbers(a), self._numbers(b)
             if len(left) != len(right) or place >= len(left) or left[place] == right[place]:
                 break
             step = (goal - left[place]) * (b - a) / (right[place] - left[place])
             a, b = b, round(a + step)
-            if not 4 < b <= LONGEST_WINDOW or b in tried:
+            if not 4 < b <= LONGEST_WINDOW:
                 break
-            tried.append(b)
-            if self.fits(b):
-                break
-        return tried
+            yield b
 
     def reach(self, window: int, direction: int) -> int:
         """Count the lengths beside one that fit too, all between them included."""

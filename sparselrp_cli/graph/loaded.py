@@ -41,7 +41,8 @@ def _why_it_differs(model: LoadedModel, example: Tensor, name: str, difference: 
         if not_finite := int(torch.count_nonzero(~one.isfinite())):
             return (
                 f"the model's output '{name}' isn't finite for random sequences ({not_finite} of"
-                f" {one.numel()} values are NaN or infinite); look for a division by 0, a log of 0, or wrong weights"
+                f" {one.numel()} values are NaN or infinite); look for a division by 0, a log of 0 or wrong"
+                " weights"
             )
     if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
         return (

@@ -1,6 +1,7 @@
 """Load a model in any of its forms: folder, factory with weights, or a file that needs trust."""
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -157,7 +158,8 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
 
 def _own_window(module: nn.Module) -> int:
     window = getattr(module, "window", 0)
-    return window if isinstance(window, int) and window > 0 else 0
+    is_length = isinstance(window, Integral) and not isinstance(window, bool)
+    return int(window) if is_length and window > 0 else 0
 
 
 def _load_file(path: Path, request: ModelRequest) -> LoadedModel:
@@ -170,6 +172,8 @@ def _load_file(path: Path, request: ModelRequest) -> LoadedModel:
             f"{path}: loading this file can run code that is inside it; if you trust where it comes from, add"
             " --trust-model"
         )
+    if request.weights is not None:
+        raise ModelError(f"--weights goes with a factory; {path} brings its own")
     module, notes = load_trusted(path)
     require_finite(module, str(path))
     return LoadedModel(path.stem, module, _own_window(module), InputLayout(), (), (path,), notes)

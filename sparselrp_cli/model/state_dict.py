@@ -132,12 +132,14 @@ def _misshapen(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) ->
 
 def places(document: object, place: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Go through dictionaries that hold tensors, the outermost first."""
-    if not isinstance(document, Mapping) or depth > _DEEPEST:
+    if not isinstance(document, dict) or depth > _DEEPEST:
         return
-    tensors = {k: v for k, v in document.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    # A pickle can hang attributes on dictionaries and tensors that stand before their own methods.
+    entries = list(dict.items(document))
+    tensors = {k: Tensor.detach(v) for k, v in entries if isinstance(k, str) and isinstance(v, Tensor)}
     if tensors:
         yield place, tensors
-    for key, value in document.items():
+    for key, value in entries:
         yield from places(value, f"{place}.{key}" if place else str(key), depth + 1)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.neighbours import Neighbours
 from sparselrp_cli.model.prints import printing_to_stderr, without_noise
 from sparselrp_cli.model.wrappers import unwrapped
 
@@ -23,7 +24,8 @@ def load_trusted(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
     ModelError
         If it is damaged or holds something else.
     """
-    with printing_to_stderr(), without_noise():
+    # The code of a pickled class may lie in the working folder.
+    with printing_to_stderr(), without_noise(), Neighbours(Path()).importable():
         module, key = (_load_program(path), "") if path.suffix == ".pt2" else _load_pickle(path)
     module, notes = unwrapped(module)
     if key:
@@ -54,7 +56,7 @@ def _load_pickle(path: Path) -> tuple[nn.Module, str]:
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise ModelError(f"{path}: not a pickled model, or a damaged one ({error})") from error
     # Objects in it do what they like when they are made.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"{path}: loading what is pickled in it fails ({what})") from error
     module, key = _only_module(loaded, path)
@@ -75,7 +77,7 @@ def _only_module(loaded: object, path: Path) -> tuple[nn.Module, str]:
         return loaded, ""
     if not isinstance(loaded, dict):
         raise ModelError(f"{path}: holds a {type(loaded).__name__}, not a torch.nn.Module")
-    modules = {str(key): value for key, value in loaded.items() if isinstance(value, nn.Module)}
+    modules = {str(key): value for key, value in dict.items(loaded) if isinstance(value, nn.Module)}
     if not modules:
         raise ModelError(f"{path}: holds weights without a model; use FILE.py:FACTORY with -w {path}")
     if len({id(module) for module in modules.values()}) > 1:

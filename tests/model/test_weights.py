@@ -1,6 +1,7 @@
 """Weights from files: what stands around the names is taken off and said; what doesn't fit is named."""
 
 import argparse
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -319,3 +320,14 @@ def test_a_file_of_another_kind_is_named_with_the_way_to_read_it(tmp_path, name,
     with pytest.raises(ModelError) as caught:
         fill(Net(), path)
     assert str(caught.value) == f"{path}: {message.format(path=path)}"
+
+
+def test_attributes_that_a_pickle_hangs_on_what_it_holds_change_nothing(tmp_path):
+    weights = OrderedDict(trained())
+    weights.items = weights.values = weights.keys = 3
+    tensor = nn.Parameter(weights["head.bias"])
+    tensor.isnan = tensor.detach = 3
+    weights["head.bias"] = tensor
+    module = Net()
+    fill(module, written(tmp_path / "w.pt", {"state_dict": weights}))
+    assert filled_as(module, trained())
