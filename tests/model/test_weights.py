@@ -322,12 +322,18 @@ def test_a_file_of_another_kind_is_named_with_the_way_to_read_it(tmp_path, name,
     assert str(caught.value) == f"{path}: {message.format(path=path)}"
 
 
+class WithAttributes(dict):
+    """Pickled as a dictionary with attributes in the place of its methods."""
+
+    def __reduce__(self):
+        return OrderedDict, (), dict.fromkeys(("items", "keys", "values", "get"), 3), None, iter(self.items())
+
+
 def test_attributes_that_a_pickle_hangs_on_what_it_holds_change_nothing(tmp_path):
-    weights = OrderedDict(trained())
-    weights.items = weights.values = weights.keys = 3
-    tensor = nn.Parameter(weights["head.bias"])
-    tensor.isnan = tensor.detach = 3
-    weights["head.bias"] = tensor
+    weights = WithAttributes(trained())
+    bias = nn.Parameter(weights["head.bias"])
+    bias.isnan = bias.detach = bias.numel = 3
+    weights["head.bias"] = bias
     module = Net()
     fill(module, written(tmp_path / "w.pt", {"state_dict": weights}))
     assert filled_as(module, trained())
