@@ -55,10 +55,10 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
         for submodule in modes:
             submodule.training = False
         program = _export(module, example)
+        require_explainable(program.program, lambda: differs_between_calls(module, example))
     finally:
         for submodule, mode in modes.items():
             submodule.training = mode
-    require_explainable(program.program)
     graph = Conversion(program, example).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
         graph = Conversion(simpler, example).graph()
@@ -135,6 +135,14 @@ def _call_again(module: Callable[[Tensor], Any], x: Tensor) -> Any:
     """Call it without what it prints each time."""
     with silently():
         return module(x)
+
+
+def differs_between_calls(module: Callable[[Tensor], Any], x: Tensor) -> bool:
+    """Whether a model gives something else when it is called once more."""
+    with torch.no_grad():
+        first, second = (torch.utils._pytree.tree_leaves(_call_again(module, x)) for _ in range(2))
+    pairs = zip(first, second, strict=True)
+    return not all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and bool((a == a).all()))
 
 
 def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> ExportedProgram:

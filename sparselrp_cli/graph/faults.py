@@ -1,6 +1,6 @@
 """Programs that can't be explained, whatever the rules: random ones, and those that mix their batch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import torch
@@ -11,6 +11,7 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.converter import place_of
 
 _IN_TRAINING = MappingProxyType({"train": True, "training": True})
+_SHARES_DROPPED = ("p", "dropout_p", "dropout")
 _DROPOUTS = frozenset(
     {"dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"}
 )
@@ -23,8 +24,15 @@ _BATCH_NORMS = frozenset(
 )  # fmt: skip
 
 
-def require_explainable(program: ExportedProgram) -> None:
+def require_explainable(program: ExportedProgram, differs: Callable[[], bool]) -> None:
     """Refuse a program that draws random numbers, or normalises a window by the others of its batch.
+
+    Parameters
+    ----------
+    program : ExportedProgram
+    differs : callable
+        Whether two calls of the model give different outputs; asked where numbers are drawn that needn't
+        matter.
 
     Raises
     ------
@@ -35,7 +43,7 @@ def require_explainable(program: ExportedProgram) -> None:
         if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
             name = str(node.target).split(".")[1]
             arguments = _arguments(node)
-            if _is_random(node, arguments):
+            if _is_random(node, arguments) and (name in _DROPOUTS or differs()):
                 raise ModelError(_random(name, _at(node)))
             if name in _BATCH_NORMS and _mixes_samples(node, arguments):
                 raise ModelError(
@@ -73,8 +81,7 @@ def _is_random(node: fx.Node, arguments: Mapping[str, object]) -> bool:
         return False
     if any(arguments.get(name, on) != on for name, on in _IN_TRAINING.items()):
         return False
-    # Dropout of nothing isn't random; rrelu, which has bounds, has no such argument.
-    return all(arguments.get(name, None) != 0 for name in ("p", "dropout_p"))
+    return all(arguments.get(name) != 0 for name in _SHARES_DROPPED)
 
 
 def _mixes_samples(node: fx.Node, arguments: Mapping[str, object]) -> bool:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
 
@@ -36,15 +36,14 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
 
 def _why_it_differs(model: LoadedModel, example: Tensor, name: str, difference: float) -> str:
     """Find out whether the model itself is to blame."""
-    first, second = model.outputs_of(example), model.outputs_of(example)
-    for one in first:
+    for one in model.outputs_of(example):
         if not_finite := int(torch.count_nonzero(~one.isfinite())):
             return (
                 f"the model's output '{name}' isn't finite for random sequences ({not_finite} of"
                 f" {one.numel()} values are NaN or infinite); look for a division by 0, a log of 0 or wrong"
                 " weights"
             )
-    if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
+    if differs_between_calls(model.module, example):
         return (
             f"the model's output '{name}' differs between two calls with the same sequences; its forward"
             " draws random numbers, or remembers earlier calls: leave that out in evaluation mode"

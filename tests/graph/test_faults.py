@@ -81,7 +81,7 @@ ATTENTION = (
 )  # fmt: skip
 def test_a_random_or_batch_dependent_model_is_refused_with_the_line(between, message):
     with pytest.raises(ModelError) as caught:
-        capture(Net(between), torch.zeros(2, 4, WINDOW))
+        capture(Net(between), loaded(Net(between)).example())
     said = str(caught.value)
     line = said.partition("test_faults.py:")[2].split()[0].rstrip(",")
     assert said == message.format(place=f"test_faults.py:{line}")
