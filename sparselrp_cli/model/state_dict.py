@@ -143,21 +143,23 @@ def places(document: object, place: str = "", depth: int = 0) -> Iterator[tuple[
         yield from places(value, f"{place}.{key}" if place else str(key), depth + 1)
 
 
-def _fitting(
-    expected: Mapping[str, Tensor], place: str, tensors: Mapping[str, Tensor]
-) -> Iterator[StateDict]:
+def _fitting(expected: Mapping[str, Tensor], place: str, tensors: Mapping[str, Tensor]) -> list[StateDict]:
     """Try the names as they are, then without each prefix under which the network's may stand."""
-    if _fits(expected, tensors):
-        yield StateDict(place, "", dict(tensors))
-        return
     plain, wrappers = _without_wrappers(expected, tensors)
-    if wrappers and _fits(expected, plain):
-        yield StateDict(place, wrappers, plain)
+    found = list(_with_prefix(expected, place, tensors, ""))
+    return found or list(_with_prefix(expected, place, plain, wrappers))
+
+
+def _with_prefix(
+    expected: Mapping[str, Tensor], place: str, tensors: Mapping[str, Tensor], wrappers: str
+) -> Iterator[StateDict]:
+    if _fits(expected, tensors):
+        yield StateDict(place, wrappers, dict(tensors))
         return
-    for prefix in _prefixes(expected, plain):
-        inner = {name.removeprefix(prefix): t for name, t in plain.items() if name.startswith(prefix)}
+    for prefix in _prefixes(expected, tensors):
+        inner = _cut(tensors, prefix)
         if _fits(expected, inner):
-            left_out = tuple(name for name in plain if not name.startswith(prefix))
+            left_out = tuple(name for name in tensors if not name.startswith(prefix))
             yield StateDict(place, prefix + wrappers, inner, left_out)
 
 
