@@ -35,10 +35,10 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.relevance.pruning import NONE
     from sparselrp_cli.runs.composite_file import find_composite
 
+    rules = find_composite(composite)
     loaded = load_model(model)
     graph = capture_model(loaded)
     names = output_names(loaded, graph)
-    rules = find_composite(composite)
     explainer, stuck = None, None
     notes: tuple[str, ...] = ()
     if not graph.unsupported():

@@ -107,7 +107,7 @@ def _details(command: Callable[..., Any], *, several: bool) -> Callable[..., Any
         ),
         click.option(
             "--trust-model", is_flag=True,
-            help="Load a file that can run code inside it (.pt2, .pt, .pth, .pkl).",
+            help="Load a file that can run code inside it (.pt2, .pt, .pth, .torch, .pkl).",
         ),
     ]  # fmt: skip
     for option in reversed(options):

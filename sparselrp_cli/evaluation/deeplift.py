@@ -1,7 +1,6 @@
 """DeepLIFT/SHAP by tangermeme, for comparison."""
 
 import copy
-import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +9,7 @@ import torch
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.model.prints import silently
 
 SHUFFLES = 20
 
@@ -57,8 +57,7 @@ def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
     for module in scalar.modules():  # what .eval() does; exported programs refuse the call
         module.training = False
     x = torch.from_numpy(np.ascontiguousarray(one_hot)).float()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silently():
         found = deep_lift_shap(
             scalar,
             x,

@@ -361,7 +361,9 @@ def _randomised(
     for draw in range(DRAWS):
         generator = torch.Generator().manual_seed(options.seed * DRAWS + draw)
         for stage, module in _shuffled_models(model.model.module, generator):
-            other = _prepared(reader, replace(model.model, module=module), model.explainer.graph.device)
+            other = _prepared(
+                reader, replace(model.model, module=module, notes=()), model.explainer.graph.device
+            )
             after = np.concatenate([_explained(other, w, target) for w in windows])
             pairs = list(zip(before, after, strict=True))
             signed = pd.Series([rank_correlation(a, b) for a, b in pairs]).mean()

@@ -6,9 +6,10 @@ The module itself is not changed: the graph holds its own constants.
 import logging
 import operator
 import re
-import warnings
+import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,11 +21,14 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.apart import apart
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
+from sparselrp_cli.graph.faults import require_explainable
+from sparselrp_cli.graph.input_advice import input_advice
 from sparselrp_cli.graph.overloads import CONVERTERS
 from sparselrp_cli.graph.passes.cancelling import cancel_terms
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.passes.log_sums import read_log_sums
 from sparselrp_cli.graph.tracing import Traced
+from sparselrp_cli.model.prints import printing_to_stderr, silently, without_noise
 
 logger = logging.getLogger("sparselrp")
 
@@ -76,6 +80,7 @@ def _in_double(module: nn.Module, example: Tensor) -> CanonicalGraph | None:
 def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype) -> CanonicalGraph:
     """Trace and convert; `dtype` is that of the numbers that constants must not exceed."""
     program = _export(module, example)
+    require_explainable(program.program, lambda: differs_between_calls(module, example))
     graph = Conversion(program, example, dtype).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
         graph = Conversion(simpler, example, dtype).graph()
@@ -86,12 +91,13 @@ def _require_input(module: nn.Module, example: Tensor) -> None:
     """Make sure that the module takes such an input."""
     try:
         with torch.no_grad(), apart(module) as copied:
-            _call_quietly(copied, example.clone())
+            _call_first(copied, example.clone())
     except Exception as error:
-        message = f"the model can't take an input of shape {tuple(example.shape)}: {_first_line(error)}"
-        if "missing" in str(error) and "argument" in str(error):
-            message += "; hold its other inputs constant with --input NAME=SHAPE:VALUE"
-        raise ModelError(message) from error
+        what = f"{_first_line(error)}{_where(error)}"
+        message = f"the model can't take an input of shape {tuple(example.shape)}: {what}"
+        with apart(module) as copied:
+            advice = input_advice(copied, example, error)
+        raise ModelError(f"{message}; {advice}") from error
 
 
 def _export(module: nn.Module, example: Tensor) -> Traced:
@@ -117,7 +123,7 @@ def _traced_any_way(module: nn.Module, example: Tensor) -> Traced:
         raise
     except Exception as error:
         raise ModelError(
-            f"torch.export can't trace the model: {_first_line(error)}; {_way_out(str(error))}"
+            f"torch.export can't trace the model: {_first_line(error)}{_where(error)}; {_way_out(str(error))}"
         ) from error
 
 
@@ -128,6 +134,7 @@ _WAYS_OUT = (
         " torch.where, or wrap the part that computes the output in a module without such branches",
     ),
     ("numpy", "its forward uses numpy: write it with torch functions"),
+    ("ScriptModule", "give the module as it was before torch.jit.script or torch.jit.trace"),
     (
         "Expected .* but got|mutat|in-place",
         "its forward changes its own state: keep counters and caches out of evaluation mode",
@@ -145,32 +152,44 @@ def _way_out(message: str) -> str:
     )
 
 
-def _call_quietly(module: Callable[[Tensor], Any], x: Tensor) -> Any:
-    """Call the user's model without the warnings that are its own affair."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def _call_first(module: Callable[[Tensor], Any], x: Tensor) -> Any:
+    """Call the user's model: what it prints goes to standard error, and warnings are its own affair."""
+    with printing_to_stderr(), without_noise():
         return module(x)
 
 
+def _call_again(module: Callable[[Tensor], Any], x: Tensor) -> Any:
+    """Call it without what it prints each time."""
+    with silently():
+        return module(x)
+
+
+def differs_between_calls(module: Callable[[Tensor], Any], x: Tensor) -> bool:
+    """Whether a model gives something else when it is called once more."""
+    with torch.no_grad():
+        first, second = (torch.utils._pytree.tree_leaves(_call_again(module, x)) for _ in range(2))
+    pairs = zip(first, second, strict=True)
+    return not all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and bool((a == a).all()))
+
+
 def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> ExportedProgram:
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._dynamo", "torch.fx")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.export.export(module, (example,), dynamic_shapes=dynamic_shapes, strict=False)
-            functional: ExportedProgram = program.run_decompositions({})
-            return functional
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with silently():
+        program = torch.export.export(module, (example,), dynamic_shapes=dynamic_shapes, strict=False)
+        functional: ExportedProgram = program.run_decompositions({})
+        return functional
 
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return lines[0].partition(" (unhinted")[0] if lines else type(error).__name__
+
+
+def _where(error: Exception) -> str:
+    """Give the line of the model's own code at which an error came up."""
+    package = str(Path(__file__).parents[1])
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/torch/" not in f.filename and not f.filename.startswith((package, "<"))]
+    return f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
 
 
 def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:
@@ -188,7 +207,7 @@ def check_against_module(graph: CanonicalGraph, module: nn.Module, x: Tensor) ->
         For each output that depends on the input, the largest difference relative to the largest value.
     """
     with torch.no_grad(), apart(module) if isinstance(module, nn.Module) else nullcontext(module) as called:
-        expected, _ = torch.utils._pytree.tree_flatten(_call_quietly(called, x.clone()))
+        expected, _ = torch.utils._pytree.tree_flatten(_call_again(called, x.clone()))
         values = graph.evaluate(x)
     return {
         output.name: _difference(values[output.node], tensor)

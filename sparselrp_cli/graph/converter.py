@@ -275,7 +275,7 @@ class Conversion:
             name = f"{look_up}~bases" + (f":{i}" if i < len(operations) - 1 else "")
             if name not in self.shapes:
                 placed = self._placed(operation, (source,), None)
-                self.nodes.append(Node(name, operation, (source,), placed, *_place(node)))
+                self.nodes.append(Node(name, operation, (source,), placed, *place_of(node)))
                 self.shapes[name] = placed
             source = name
         return source
@@ -295,7 +295,7 @@ class Conversion:
     def _add(
         self, node: fx.Node, name: str, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...]
     ) -> None:
-        module, source = _place(node)
+        module, source = place_of(node)
         self.nodes.append(Node(name, operation, inputs, shape, module, source))
         self.shapes[name] = shape
         self.refs[node] = name
@@ -355,7 +355,7 @@ def _is_floating(node: fx.Node) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
-def _place(node: fx.Node) -> tuple[str, str]:
+def place_of(node: fx.Node) -> tuple[str, str]:
     """Give the module path and the line of code a traced node comes from."""
     stack = node.meta.get("nn_module_stack") or {}
     module = str(list(stack.values())[-1][0]) if stack else ""

@@ -1,28 +1,29 @@
 """Load a model in any of its forms: folder, factory with weights, or a file that needs trust."""
 
-import importlib
-import importlib.util
-import pickle
-import sys
-import warnings
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
-from types import ModuleType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.factories import file_of, import_factory
+from sparselrp_cli.model.finite import require_finite
 from sparselrp_cli.model.folder import build, read_spec
+from sparselrp_cli.model.foreign import foreign_file
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.prints import printing_to_stderr, silently
+from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import ModelRequest
-from sparselrp_cli.model.weights import load_weights, put_weights
+from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
+from sparselrp_cli.model.weights import NOTHING, fill
+from sparselrp_cli.model.wrappers import unwrapped
 
-_TRUSTED_SUFFIXES = (".pt2", ".pt", ".pth", ".pkl")
+_ONLY_WEIGHTS = (".safetensors", ".ckpt", ".bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class LoadedModel:
         As far as the model names them; may be empty.
     files : tuple of Path
         What it was made from.
+    notes : tuple of str
+        What was decided while it was loaded, for the log.
     """
 
     name: str
@@ -48,6 +51,7 @@ class LoadedModel:
     layout: InputLayout
     outputs: tuple[OutputNames, ...]
     files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
     def example(self, n_samples: int = 2) -> torch.Tensor:
         """Make a random one-hot input, the same each time, as the model takes it."""
@@ -55,6 +59,12 @@ class LoadedModel:
         bases = torch.randint(4, (n_samples, self.window), generator=generator)
         one_hot = nn.functional.one_hot(bases, 4).transpose(1, 2).contiguous()
         return self.layout.to_model(one_hot.to(module_dtype(self.module)))
+
+    def outputs_of(self, x: Tensor) -> list[Tensor]:
+        """Give what the model returns for an input as it takes it; without what it prints."""
+        with silently(), torch.no_grad():
+            leaves = tree_leaves(self.module(x))
+        return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
 
 def module_dtype(module: nn.Module) -> torch.dtype:
@@ -73,7 +83,11 @@ def load_model(request: ModelRequest) -> LoadedModel:
     ModelError
         With one line on what is wrong and what to do.
     """
-    model = _load(request)
+    return _as_asked(_load(request), request)
+
+
+def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
+    """Bring a model to evaluation mode, with the layout, window and inputs that were asked for."""
     for submodule in model.module.modules():  # what .eval() does; exported programs refuse the call
         submodule.training = False
     layout = InputLayout(request.alphabet or model.layout.alphabet, request.layout or model.layout.layout)  # type: ignore[arg-type]
@@ -88,13 +102,26 @@ def _load(request: ModelRequest) -> LoadedModel:
     path = Path(request.reference)
     if path.is_dir() or path.name == "model.json":
         return _load_folder(path if path.name == "model.json" else path / "model.json", request)
-    if path.suffix in _TRUSTED_SUFFIXES and ":" not in path.name:
-        return _load_trusted(path, request)
-    if ":" in request.reference:
+    if path.suffix in TRUSTED_SUFFIXES and ":" not in path.name:
+        return _load_file(path, request)
+    if ":" in request.reference and not path.is_file():
         return _load_factory(request)
     if path.is_file():
-        raise ModelError(f"{path}: not a model; give a model folder, FILE.py:FACTORY, or a .pt2 or .pt file")
+        raise ModelError(f"{path}: {_what_it_is(path)}")
     raise ModelError(f"{path}: no such model folder or file")
+
+
+def _what_it_is(path: Path) -> str:
+    """Say why a file isn't a model, and what to do."""
+    if (said := foreign_file(path)) is not None:
+        return said
+    if path.suffix in _ONLY_WEIGHTS:
+        if path.suffix == ".safetensors" and (path.parent / "model.json").is_file():
+            return f"weights of a model folder; give the folder: {path.parent}"
+        return f"holds weights without a model; use FILE.py:FACTORY with -w {path}"
+    if path.suffix == ".py":
+        return f"Python code; say which function or class in it makes the model: {path}:FACTORY"
+    return "not a model; give a model folder, FILE.py:FACTORY, or a .pt2 or .pt file"
 
 
 def _load_folder(path: Path, request: ModelRequest) -> LoadedModel:
@@ -104,103 +131,49 @@ def _load_folder(path: Path, request: ModelRequest) -> LoadedModel:
         raise ModelError("--weights goes with a factory; a model folder brings its own")
     spec = read_spec(path)
     module = build(spec, path)
+    require_finite(module, str(path.parent / spec.weights))
     layout = InputLayout(spec.alphabet, spec.layout)  # type: ignore[arg-type]
     files = (path, path.parent / spec.weights)
     return LoadedModel(spec.name, module, spec.window, layout, spec.outputs, files)
 
 
 def _load_factory(request: ModelRequest) -> LoadedModel:
-    place, _, name = request.reference.rpartition(":")
-    code = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
-    factory = getattr(code, name, None)
-    if not callable(factory):
-        raise ModelError(f"{request.reference}: {place} has no function or class '{name}'")
-    module = _call(factory, request.reference)
-    files = [Path(place)] if place.endswith(".py") else []
-    if request.weights is not None:
-        put_weights(module, load_weights(request.weights), request.weights)
-        files.append(request.weights)
-    return LoadedModel(name, module, _own_window(module), InputLayout(), (), tuple(files))
+    with seeded(FIRST_SEED), printing_to_stderr():
+        factory = import_factory(request.reference)
+        module, wrappers = unwrapped(factory.make())
+    notes = tuple(f"{request.reference}: {note}" for note in wrappers)
+    filled = NOTHING if request.weights is None else fill(module, request.weights)
+    require_finite(module, str(request.weights or request.reference))
+    files = [file for file in (file_of(request.reference), request.weights) if file is not None]
+    name = request.reference.rpartition(":")[2]
+    model = LoadedModel(name, module, _own_window(module), InputLayout(), (), tuple(files))
 
+    def compute() -> list[Tensor]:
+        asked = _as_asked(model, request)
+        return asked.outputs_of(asked.example())
 
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ModelError(f"{path}: no such Python file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ModelError(f"{path}: can't be imported as Python")
-    code = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, code)
-    try:
-        spec.loader.exec_module(code)
-    except Exception as error:
-        raise ModelError(f"{path}: importing it fails: {type(error).__name__}: {error}") from error
-    return code
-
-
-def _import_module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise ModelError(f"module '{name}' can't be imported: {type(error).__name__}: {error}") from error
-
-
-def _call(factory: Callable[[], object], reference: str) -> nn.Module:
-    try:
-        module = factory()
-    except Exception as error:
-        message = f"{reference}: calling it without arguments fails: {type(error).__name__}: {error}"
-        raise ModelError(message) from error
-    if not isinstance(module, nn.Module):
-        raise ModelError(f"{reference}: gives a {type(module).__name__}, not a torch.nn.Module")
-    return module
+    own = require_own_numbers(factory, module, filled.names, compute)
+    return replace(model, notes=(*notes, *filled.notes, *own))
 
 
 def _own_window(module: nn.Module) -> int:
     window = getattr(module, "window", 0)
-    return window if isinstance(window, int) and window > 0 else 0
+    is_length = isinstance(window, Integral) and not isinstance(window, bool)
+    return int(window) if is_length and window > 0 else 0
 
 
-def _load_trusted(path: Path, request: ModelRequest) -> LoadedModel:
+def _load_file(path: Path, request: ModelRequest) -> LoadedModel:
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
+    if (said := foreign_file(path)) is not None:
+        raise ModelError(f"{path}: {said}")
     if not request.trust:
         raise ModelError(
             f"{path}: loading this file can run code that is inside it; if you trust where it comes from, add"
             " --trust-model"
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = _load_program(path) if path.suffix == ".pt2" else _load_pickle(path)
-    return LoadedModel(path.stem, module, _own_window(module), InputLayout(), (), (path,))
-
-
-def _load_program(path: Path) -> nn.Module:
-    try:
-        program = torch.export.load(path)
-        return program.module(check_guards=False)
-    except Exception as error:
-        raise ModelError(f"{path}: not a torch.export program, or a damaged one ({error})") from error
-
-
-def _load_pickle(path: Path) -> nn.Module:
-    if zipfile.is_zipfile(path) and any(
-        n.endswith("/constants.pkl") for n in zipfile.ZipFile(path).namelist()
-    ):
-        raise ModelError(
-            f"{path}: a TorchScript archive; export the original model with torch.export instead"
-        )
-    try:
-        module = torch.load(path, map_location="cpu", weights_only=False)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a pickled model, or a damaged one ({error})") from error
-    except (AttributeError, ImportError) as error:
-        message = (
-            f"{path}: the code of the model isn't importable here ({error}); use FILE.py:FACTORY with -w"
-        )
-        raise ModelError(message) from error
-    if isinstance(module, dict):
-        raise ModelError(f"{path}: holds weights without a model; use FILE.py:FACTORY with -w {path}")
-    if not isinstance(module, nn.Module):
-        raise ModelError(f"{path}: holds a {type(module).__name__}, not a torch.nn.Module")
-    return module
+    if request.weights is not None:
+        raise ModelError(f"--weights goes with a factory; {path} brings its own")
+    module, notes = load_trusted(path)
+    require_finite(module, str(path))
+    return LoadedModel(path.stem, module, _own_window(module), InputLayout(), (), (path,), notes)

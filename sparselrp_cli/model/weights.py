@@ -1,6 +1,10 @@
 """Weights from files that can't run code: safetensors, or a state dict read with `weights_only=True`."""
 
 import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,10 +13,31 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.foreign import foreign_file
+from sparselrp_cli.model.state_dict import MisfitError, equal, expected_tensors, find_weights, misfit, places
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a file of weights gave a module.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        Of the tensors that were filled.
+    notes : tuple of str
+        What was taken off, left out or converted, for the log.
+    """
+
+    names: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+NOTHING = Filled()
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict.
+    """Read safetensors.
 
     Raises
     ------
@@ -21,58 +46,132 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError, ValueError, AttributeError, KeyError, RuntimeError) as error:
-            raise ModelError(f"{path}: corrupt or not safetensors ({error}); get the file again") from error
-    return _load_state_dict(path)
-
-
-def _load_state_dict(path: Path) -> dict[str, Tensor]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, AttributeError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{path}: corrupt or not safetensors ({error}); get the file again") from error
+
+
+def load_checkpoint(path: Path) -> object:
+    """Read what a file of weights holds: named tensors, perhaps among other things.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, corrupt, or holds what can't be read without running code.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weights file")
+    if (said := foreign_file(path)) is not None:
+        raise ModelError(f"{path}: {said}")
+    return load_weights(path) if path.suffix == ".safetensors" else _load_pickled(path)
+
+
+def _load_pickled(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        message = f"{path}: not a plain state dict; save the model's state_dict() alone, best as safetensors"
-        raise ModelError(message) from error
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        if named is None and not zipfile.is_zipfile(path):
+            raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
+        what = f" ({named[1]})" if named else ""
+        raise ModelError(
+            f"{path}: holds more than tensors{what}, so reading it could run code; save its state dict alone"
+            f" where you trust it: d = torch.load('{path.name}', map_location='cpu', weights_only=False);"
+            " torch.save(d.get('state_dict', d), 'weights.pt')"
+        ) from error
     # The file is what it is; torch's reader has no error of its own for a damaged one.
     except Exception as error:
         raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
-    for key in ("state_dict", "model_state_dict"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise ModelError(f"{path}: holds no state dict (names and tensors)")
-    return dict(loaded)
 
 
-def put_weights(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+def fill(module: nn.Module, path: Path) -> Filled:
+    """Fill a module from a file, every tensor of it; what stands around the weights is taken off.
+
+    Raises
+    ------
+    ModelError
+        If the file can't be read or doesn't fit.
+    """
+    document = load_checkpoint(path)
+    try:
+        found = find_weights(module, document, path)
+    except MisfitError:
+        if not _loads_by_itself(module, document):
+            raise
+        notes: list[str] = []
+    else:
+        notes = [note for note in (found.describe(), *_conversions(module, found.weights)) if note]
+        put_weights(module, found.weights, path)
+    return Filled(frozenset(module.state_dict()), tuple(f"{path}: {note}" for note in notes))
+
+
+def _loads_by_itself(module: nn.Module, document: object) -> bool:
+    """Try whether torch, or the module's own code, knows names of an older version."""
+    for _, tensors in places(document):
+        try:
+            module.load_state_dict(tensors, strict=True)
+        except Exception:  # noqa: BLE001 - why it doesn't fit is told better by names and shapes
+            continue
+        return True
+    return False
+
+
+def put_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Fill a module, every tensor of it and no other.
 
     Raises
     ------
     ModelError
-        If names or shapes differ, with the first that does.
+        If names, shapes or kinds of numbers differ, with the first that does.
     """
     require_fit(module, weights, path)
-    module.load_state_dict(weights, strict=False)
+    _require_ties(module, weights, path)
+    try:
+        module.load_state_dict(weights, strict=False)
+    except Exception as error:
+        raise ModelError(f"{path}: the model doesn't take these weights ({error})") from error
 
 
-def require_fit(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+def require_fit(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Check that weights are those of a module.
 
     Raises
     ------
     ModelError
-        If names or shapes differ, with the first that does.
+        If names, shapes or kinds of numbers differ, with the first that does.
     """
-    expected = module.state_dict()
-    missing = [k for k in expected if k not in weights and not k.endswith("num_batches_tracked")]
-    if missing:
-        raise ModelError(f"{path}: weights for '{missing[0]}' are missing ({len(missing)} in all)")
-    if unknown := [k for k in weights if k not in expected]:
-        raise ModelError(f"{path}: the model has no '{unknown[0]}' ({len(unknown)} such in all)")
-    for key, tensor in weights.items():
-        if tensor.shape != expected[key].shape:
-            shapes = f"{tuple(tensor.shape)}, the model's is {tuple(expected[key].shape)}"
-            raise ModelError(f"{path}: '{key}' has shape {shapes}")
+    expected = expected_tensors(module)
+    if said := misfit(expected, weights):
+        raise ModelError(f"{path}: {said}")
+    for name, tensor in weights.items():
+        theirs, ours = tensor.dtype, expected[name].dtype
+        if theirs.is_floating_point != ours.is_floating_point or theirs.is_complex != ours.is_complex:
+            raise ModelError(
+                f"{path}: '{name}' holds {_name(theirs)} numbers, the model's is {_name(ours)}; save the"
+                " weights as floating-point numbers, not quantised or coded"
+            )
+
+
+def _require_ties(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse a file with two values for what is one tensor in the model."""
+    expected = expected_tensors(module)
+    first: dict[int, str] = {}
+    for name in weights:
+        other = first.setdefault(id(expected[name]), name)
+        if other != name and not equal(weights[name], weights[other]):
+            raise ModelError(
+                f"{path}: '{other}' and '{name}' are one tensor in the model, and differ in the file; they"
+                " aren't of this model"
+            )
+
+
+def _conversions(module: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    expected = expected_tensors(module)
+    pairs = {(t.dtype, expected[n].dtype) for n, t in weights.items() if t.is_floating_point()}
+    differing = sorted((pair for pair in pairs if pair[0] != pair[1]), key=str)
+    return [f"{_name(theirs)} weights become the model's {_name(ours)}" for theirs, ours in differing]
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,338 @@
+"""Weights from files: what stands around the names is taken off and said; what doesn't fit is named."""
+
+import argparse
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file, save_model
+from torch import nn
+
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.state_dict import find_weights
+from sparselrp_cli.model.weights import fill
+
+
+class Net(nn.Module):
+    def __init__(self, seed: int = 1) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.scan = nn.Conv1d(4, 3, 5)
+        self.norm = nn.BatchNorm1d(3)
+        self.head = nn.Linear(3, 2)
+
+
+class Wrapped(nn.Module):
+    """A network whose own child is called `module`."""
+
+    def __init__(self, seed: int = 1) -> None:
+        super().__init__()
+        self.module = Net(seed)
+
+
+class Tied(nn.Module):
+    def __init__(self, seed: int = 1) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.one = nn.Linear(3, 3)
+        self.other = self.one
+
+
+class Views(nn.Module):
+    """Two parameters that overlap, but aren't the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = nn.Parameter(torch.arange(6.0))
+        self.front = nn.Parameter(self.whole.data[:3])
+
+
+def prefixed(prefix: str, weights: dict) -> dict:
+    return {prefix + name: tensor for name, tensor in weights.items()}
+
+
+def trained() -> dict:
+    return Net(2).state_dict()
+
+
+def written(path: Path, document: object) -> Path:
+    save_file(document, path) if path.suffix == ".safetensors" else torch.save(document, path)
+    return path
+
+
+def filled_as(module: nn.Module, weights: dict) -> bool:
+    return all(torch.equal(tensor, weights[name]) for name, tensor in module.state_dict().items())
+
+
+PREFIXES = ("model.", "module.", "_orig_mod.", "net.", "module.model.", "_orig_mod.module.", "encoder.body.")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".bin", ".safetensors"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_shared_prefix_is_taken_off_and_said(tmp_path, prefix, suffix):
+    module, path = Net(), tmp_path / f"w{suffix}"
+    notes = fill(module, written(path, prefixed(prefix, trained()))).notes
+    assert filled_as(module, trained())
+    (line,) = notes
+    assert line == f"{path}: the prefix '{prefix}' is taken off their names"
+
+
+def test_names_that_fit_are_loaded_without_a_word(tmp_path):
+    module = Net()
+    filled = fill(module, written(tmp_path / "w.pt", trained()))
+    assert filled_as(module, trained())
+    assert filled.names == set(trained())
+    assert filled.notes == ()
+
+
+KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "ema", "generator")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_nested_state_dict_is_found_by_what_fits(tmp_path, key):
+    optimizer = {"state": {0: {"exp_avg": torch.zeros(3, 4, 5)}}, "param_groups": [{"lr": 0.1}]}
+    document = {"epoch": 3, "optimizer": optimizer, key: trained(), "history": {"loss": torch.zeros(5)}}
+    module, path = Net(), tmp_path / "w.pt"
+    notes = fill(module, written(path, document)).notes
+    assert filled_as(module, trained())
+    assert notes == (f"{path}: weights are taken from '{key}'",)
+
+
+def test_a_nested_one_within_another_with_a_prefix_is_found(tmp_path):
+    module, path = Net(), tmp_path / "w.pt"
+    document = {"checkpoint": {"model": prefixed("module.", trained())}}
+    notes = fill(module, written(path, document)).notes
+    assert filled_as(module, trained())
+    assert notes == (
+        f"{path}: weights are taken from 'checkpoint.model', the prefix 'module.' is taken off their names",
+    )
+
+
+def test_what_a_lightning_checkpoint_holds_beside_the_model_is_left_out_and_said(tmp_path):
+    beside = {"criterion.weight": torch.ones(2), "valid_auc.scores": torch.ones(9)}
+    module, path = Net(), tmp_path / "w.ckpt"
+    notes = fill(module, written(path, {"state_dict": {**prefixed("model.", trained()), **beside}})).notes
+    assert filled_as(module, trained())
+    assert notes[0].endswith(
+        "the prefix 'model.' is taken off their names, 2 others are left out ('criterion.weight',"
+        " 'valid_auc.scores')"
+    )
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "_fsdp_wrapped_module."])
+def test_a_compiled_part_of_a_model_is_recognised(tmp_path, wrapper):
+    names = {name.replace("scan.", f"scan.{wrapper}"): t for name, t in trained().items()}
+    module = Net()
+    fill(module, written(tmp_path / "w.pt", prefixed("model.", names)))
+    assert filled_as(module, trained())
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_child_that_is_called_module_keeps_its_name(tmp_path, prefix):
+    weights, module = Wrapped(2).state_dict(), Wrapped()
+    fill(module, written(tmp_path / "w.pt", prefixed(prefix, weights)))
+    assert filled_as(module, weights)
+
+
+@pytest.mark.parametrize("optional", ["norm.num_batches_tracked"])
+def test_a_counter_that_older_files_lack_isnt_missed(tmp_path, optional):
+    weights = prefixed("model.", {n: t for n, t in trained().items() if n != optional})
+    module = Net()
+    fill(module, written(tmp_path / "w.pt", weights))
+    assert torch.equal(module.scan.weight, trained()["scan.weight"])
+
+
+def without_scan() -> dict:
+    return {name: t for name, t in trained().items() if name != "scan.weight"}
+
+
+MODEL_NAMES = "the model's names are 'scan.weight', 'scan.bias', 'norm.weight', ...; "
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            lambda: prefixed("conv_", trained()),
+            f"weights for 'scan.weight' are missing (8 in all): {MODEL_NAMES}the file's are"
+            " 'conv_scan.weight', 'conv_scan.bias', 'conv_norm.weight', ...",
+        ),
+        (
+            without_scan,
+            f"weights for 'scan.weight' are missing (1 in all): {MODEL_NAMES}the file's are 'scan.bias',"
+            " 'norm.weight', 'norm.bias', ...",
+        ),
+        (
+            lambda: {"state_dict": prefixed("model.", without_scan())},
+            f"weights for 'scan.weight' are missing under 'state_dict.model' (1 in all): {MODEL_NAMES}the"
+            " file's are 'scan.bias', 'norm.weight', 'norm.bias', ...",
+        ),
+        (
+            lambda: {**trained(), "extra.weight": torch.ones(1)},
+            f"the model has no 'extra.weight' (1 such in all): {MODEL_NAMES}others of the file are"
+            " 'extra.weight'",
+        ),
+        (
+            lambda: prefixed("model.", {**trained(), "extra.weight": torch.ones(1)}),
+            f"the model has no 'extra.weight' under 'model' (1 such in all): {MODEL_NAMES}others of the file"
+            " are 'extra.weight'",
+        ),
+        (
+            lambda: {**trained(), "head.weight": torch.ones(5, 3)},
+            "'head.weight' has shape (5, 3), the model's is (2, 3)",
+        ),
+        (lambda: {"epoch": 3}, "holds no state dict (names and tensors)"),
+        (lambda: torch.ones(3), "holds no state dict (names and tensors)"),
+        (
+            lambda: {"model": trained(), "ema": Net(3).state_dict()},
+            "2 sets of weights in it fit the model, at 'model' and 'ema', and they differ; save the one you"
+            " mean alone",
+        ),
+        (
+            lambda: {**prefixed("0.", trained()), **prefixed("1.", Net(3).state_dict())},
+            "2 sets of weights in it fit the model, at '0' and '1', and they differ; save the one you mean"
+            " alone",
+        ),
+        (
+            lambda: {**trained(), "head.weight": torch.ones(2, 3, dtype=torch.int8)},
+            "'head.weight' holds int8 numbers, the model's is float32; save the weights as floating-point"
+            " numbers, not quantised or coded",
+        ),
+        (
+            lambda: {**trained(), "head.weight": torch.ones(2, 3, dtype=torch.complex64)},
+            "'head.weight' holds complex64 numbers, the model's is float32; save the weights as"
+            " floating-point numbers, not quantised or coded",
+        ),
+    ],
+    ids=[
+        "other names", "one missing", "one missing in a nested one", "one more", "one more under the prefix",
+        "shape", "no tensors", "no names", "two sets", "an ensemble", "quantised", "complex",
+    ],
+)  # fmt: skip
+def test_weights_that_dont_fit_are_refused_with_names_of_both_sides(tmp_path, document, message):
+    path = written(tmp_path / "w.pt", document())
+    with pytest.raises(ModelError) as caught:
+        fill(Net(), path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_two_sets_of_the_same_numbers_are_one(tmp_path):
+    module = Net()
+    fill(module, written(tmp_path / "w.pt", {"model": trained(), "best": trained()}))
+    assert filled_as(module, trained())
+
+
+def test_a_second_name_of_a_tied_tensor_isnt_missed(tmp_path):
+    source, module, path = Tied(2), Tied(), tmp_path / "w.safetensors"
+    save_model(source, path)
+    fill(module, path)
+    assert filled_as(module, source.state_dict())
+    assert module.other.weight is module.one.weight
+
+
+def test_of_two_views_of_one_tensor_each_is_missed():
+    with pytest.raises(ModelError, match=r"^w: weights for 'front' are missing \(1 in all\)"):
+        find_weights(Views(), {"whole": torch.ones(6)}, Path("w"))
+
+
+def test_two_values_for_one_tensor_are_refused(tmp_path):
+    weights = {**Tied(2).state_dict(), "other.weight": torch.zeros(3, 3)}
+    path = written(tmp_path / "w.pt", weights)
+    with pytest.raises(ModelError) as caught:
+        fill(Tied(), path)
+    assert str(caught.value) == (
+        f"{path}: 'one.weight' and 'other.weight' are one tensor in the model, and differ in the file; they"
+        " aren't of this model"
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_weights_of_another_precision_become_the_models_and_that_is_said(tmp_path, dtype):
+    module, path = Net(), tmp_path / "w.pt"
+    theirs = {n: t.to(dtype) if t.is_floating_point() else t for n, t in trained().items()}
+    notes = fill(module, written(path, theirs)).notes
+    assert module.scan.weight.dtype == torch.float32
+    assert filled_as(module, {n: t.to(trained()[n].dtype) for n, t in theirs.items()})
+    name = str(dtype).removeprefix("torch.")
+    assert notes == (f"{path}: {name} weights become the model's float32",)
+
+
+def test_names_of_an_older_torch_are_loaded_as_torch_does(tmp_path):
+    module = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    old = {"weight_g": torch.full((2, 1), 2.0), "weight_v": torch.eye(2, 3), "bias": torch.ones(2)}
+    fill(module, written(tmp_path / "w.pt", {"state_dict": old}))
+    torch.testing.assert_close(module.weight.detach(), 2 * torch.eye(2, 3))
+
+
+def test_a_checkpoint_with_other_objects_says_how_to_save_the_weights_alone(tmp_path):
+    path = tmp_path / "w.ckpt"
+    torch.save({"state_dict": trained(), "hyper_parameters": argparse.Namespace(lr=1)}, path)
+    with pytest.raises(ModelError) as caught:
+        fill(Net(), path)
+    assert str(caught.value) == (
+        f"{path}: holds more than tensors (argparse.Namespace), so reading it could run code; save its state"
+        " dict alone where you trust it: d = torch.load('w.ckpt', map_location='cpu', weights_only=False);"
+        " torch.save(d.get('state_dict', d), 'weights.pt')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "m.h5",
+            b"\x89HDF\r\n\x1a\n....",
+            "a Keras or HDF5 file; if it is a Keras model, make a model folder of it with `sparselrp import"
+            " {path} -o FOLDER`, and give that with -m",
+        ),
+        (
+            "m.keras",
+            b"PK",
+            "a Keras 3 archive; save it with model.save('m.h5'), then make a model folder of it with"
+            " `sparselrp import m.h5 -o FOLDER`, and give that with -m",
+        ),
+        (
+            "pytorch_model.bin.index.json",
+            b"{}",
+            "an index of weights in several files; join them: w = {{k: v for f in files for k, v in"
+            " load_file(f).items()}}; save_file(w, 'weights.safetensors')",
+        ),
+        (
+            "m.pb",
+            b"\n",
+            "a TensorFlow graph; make a model folder of it with `sparselrp import {path} -o FOLDER`, and give"
+            " that with -m",
+        ),
+        (
+            "m.onnx",
+            b"\x08",
+            "an ONNX model, which isn't read; give the PyTorch model that it was exported from",
+        ),
+        ("w.pt", b"nothing", "corrupt or not a weights file; get the file again"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 30 else "",
+)
+def test_a_file_of_another_kind_is_named_with_the_way_to_read_it(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        fill(Net(), path)
+    assert str(caught.value) == f"{path}: {message.format(path=path)}"
+
+
+class WithAttributes(dict):
+    """Pickled as a dictionary with attributes in the place of its methods."""
+
+    def __reduce__(self):
+        return OrderedDict, (), dict.fromkeys(("items", "keys", "values", "get"), 3), None, iter(self.items())
+
+
+def test_attributes_that_a_pickle_hangs_on_what_it_holds_change_nothing(tmp_path):
+    weights = WithAttributes(trained())
+    bias = nn.Parameter(weights["head.bias"])
+    bias.isnan = bias.detach = bias.numel = 3
+    weights["head.bias"] = bias
+    module = Net()
+    fill(module, written(tmp_path / "w.pt", {"state_dict": weights}))
+    assert filled_as(module, trained())
