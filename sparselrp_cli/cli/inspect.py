@@ -1,5 +1,6 @@
 """`sparselrp inspect`: what a model is, and the rule each operation gets."""
 
+import shlex
 from typing import Any
 
 import click
@@ -27,6 +28,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.graph.loaded import capture_model, output_names
     from sparselrp_cli.graph.passes.ends import undo_ends
     from sparselrp_cli.graph.targets import TargetParser
+    from sparselrp_cli.graph.targets.axes import obstacle
     from sparselrp_cli.model.loading import load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
     from sparselrp_cli.relevance.composites import PRESETS
@@ -40,9 +42,11 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     rules = find_composite(composite)
     explainer = None
     explained, notes = undo_ends(graph)
-    if not graph.unsupported():
-        target = TargetParser(graph.outputs, names).any_target()
-        explainer = Explainer(explained, [target], names, rules, NONE, base_axis=loaded.layout.base_axis)
+    parser = TargetParser(graph.outputs, names)
+    if not graph.unsupported() and parser.choices.open:
+        explainer = Explainer(
+            explained, [parser.any_target()], names, rules, NONE, base_axis=loaded.layout.base_axis
+        )
     report = audit(graph, loaded.module, rules, explainer, loaded.example(4))
     document = {
         "model": loaded.name,
@@ -50,9 +54,10 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         "alphabet": loaded.layout.alphabet,
         "layout": loaded.layout.layout,
         "outputs": [
-            {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape)}
+            {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape), "obstacle": obstacle(o)}
             for n, o in zip(names, graph.outputs, strict=True)
         ],
+        "targets": parser.examples(),
         "ends": list(notes),
         "composite": composite,
         **report.as_dict(),
@@ -61,6 +66,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         document, {p.name: p.summary for p in PRESETS.values()}
     )
     require_audited(report)
+    parser.any_target()
 
 
 def _print_json(document: dict[str, Any]) -> None:
@@ -69,14 +75,22 @@ def _print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+def _output_line(output: dict[str, Any]) -> str:
+    if output["obstacle"]:
+        return f"output {output['name']} can't be explained: {output['obstacle']}"
+    tasks = f", tasks {', '.join(output['tasks'])}" if output["tasks"] else ""
+    return f"output {output['name']} {output['shape']}{tasks}"
+
+
 def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
     import pandas as pd
 
     click.echo(f"model {document['model']}: windows of {document['window']} bp, {document['layout']},"
                f" {document['alphabet']}")  # fmt: skip
     for output in document["outputs"]:
-        tasks = f", tasks {', '.join(output['tasks'])}" if output["tasks"] else ""
-        click.echo(f"output {output['name']} {output['shape']}{tasks}")
+        click.echo(_output_line(output))
+    if document["targets"]:
+        click.echo(f"targets, such as: {'   '.join(map(shlex.quote, document['targets']))}")
     for note in document["ends"]:
         click.echo(note)
     table = pd.DataFrame(document["rows"]).drop(columns="work").rename(columns={"where": "comes from"})

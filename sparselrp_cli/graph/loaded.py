@@ -5,6 +5,7 @@ import torch
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
 
@@ -21,8 +22,9 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
     """
     example = model.example()
     graph = capture(model.module, example)
-    if not graph.unsupported():
-        for name, difference in check_against_module(graph, model.module, example).items():
+    if computable := graph.supported_outputs():
+        checked = graph.restricted(computable)
+        for name, difference in check_against_module(checked, model.module, example).items():
             if not difference <= _TOLERANCE.get(graph.dtype, 1e-4):
                 raise ModelError(
                     f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this"
@@ -37,7 +39,7 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
     Raises
     ------
     ModelError
-        If the model's description names another number of outputs or tasks.
+        If the model's description names another number of outputs, or more tasks than there are.
     """
     axes = "NPT" if model.layout.layout == "NLC" else "NTP"
     if not model.outputs:
@@ -46,4 +48,10 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
         raise ModelError(
             f"model '{model.name}' names {len(model.outputs)} outputs but returns {len(graph.outputs)}"
         )
+    for output, names in zip(graph.outputs, model.outputs, strict=True):
+        if not obstacle(output) and len(names.tasks) > (count := OutputAxes.of(output, names).n_tasks):
+            raise ModelError(
+                f"model '{model.name}' names {len(names.tasks)} tasks of output '{names.name}', which has"
+                f" {count}"
+            )
     return model.outputs
