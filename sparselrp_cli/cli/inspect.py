@@ -93,9 +93,10 @@ def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
         click.echo(f"targets, such as: {'   '.join(map(shlex.quote, document['targets']))}")
     for note in document["ends"]:
         click.echo(note)
-    table = pd.DataFrame(document["rows"]).drop(columns="work").rename(columns={"where": "comes from"})
-    table["pruned"] = table["pruned"].map({True: "yes", False: ""})
-    click.echo("\n" + table.to_string(index=False, justify="left") + "\n")
+    if document["rows"]:
+        table = pd.DataFrame(document["rows"]).drop(columns="work").rename(columns={"where": "comes from"})
+        table["pruned"] = table["pruned"].map({True: "yes", False: ""})
+        click.echo("\n" + table.to_string(index=False, justify="left") + "\n")
     for rule, share in document["work"].items():
         click.echo(f"{100 * share:5.1f} % of the work: {rule}")
     if document["difference"] is not None:

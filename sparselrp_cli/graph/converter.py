@@ -251,7 +251,8 @@ class Conversion:
         if ref == self.input:
             return "it is the sequence itself"
         if isinstance(value, Tensor) and not value.is_floating_point():
-            return f"it holds {_KINDS.get(value.dtype, 'integers')}, not real numbers"
+            kind = _KINDS.get(value.dtype, "integers")
+            return f"it holds {kind}, not real numbers; return what they are made from"
         return ""
 
 

@@ -156,6 +156,8 @@ class Choices:
         TargetError
             If there is no such thing, or several; the message gives their spellings.
         """
+        if not self.open:
+            raise TargetError(self.nothing())
         if chosen.output is not None:
             output = self._output(chosen.output)
             self.axes(output)
@@ -311,8 +313,6 @@ class Choices:
                 return Selection(
                     having[0], self._tasks(having[0], tuple(Word(w, is_name=True) for w in words))
                 )
-        if not self.open:
-            raise TargetError(self.nothing())
         first = quoted_if_needed(self.names[self.open[0]].name)
         raise TargetError(
             f"the model has several outputs; write OUTPUT/{typed}, such as {first}/{typed}; it has"

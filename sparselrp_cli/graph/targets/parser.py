@@ -109,8 +109,7 @@ class TargetParser:
     def _candidates(self) -> Iterator[str]:
         for output in self.choices.open:
             axes = self.choices.axes(output)
-            several = self.choices.only is None
-            prefix = f"{quoted_if_needed(self.names[output].name)}/" if several else ""
+            prefix = "" if self.choices.only is not None else f"{self._called(output)}/"
             first, last = (f"{prefix}{self._spelled(output, n)}" for n in (0, axes.n_tasks - 1))
             where = _somewhere(axes.position_lengths)
             yield first + where
@@ -124,6 +123,11 @@ class TargetParser:
             if len(axes.position_lengths) == 1:
                 yield f"{first}@centre"
                 yield f"{first}@profile"
+
+    def _called(self, output: int) -> str:
+        """Write an output by its name, or by its number where others have its name."""
+        names = [n.name for n in self.names]
+        return quoted_if_needed(names[output]) if names.count(names[output]) == 1 else str(output)
 
     def _spelled(self, output: int, number: int) -> str:
         """Write a task by its name where it has one of its own, or else its index."""
