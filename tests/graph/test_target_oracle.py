@@ -41,9 +41,7 @@ def signed(name: str) -> str:
 
 
 one_task = st.integers(0, 4).flatmap(
-    lambda i: st.sampled_from([str(i), signed(TASKS[i]), f"{i}:{i + 1}"] + [str(i - 5)]).map(
-        lambda t: (t, [i])
-    )
+    lambda i: st.sampled_from([str(i), signed(TASKS[i]), f"{i}:{i + 1}", str(i - 5)]).map(lambda t: (t, [i]))
 )
 several_tasks = st.lists(st.integers(0, 4), min_size=1, max_size=4, unique=True).map(
     lambda chosen: (",".join(map(str, chosen)), chosen)

@@ -1,116 +1,31 @@
 """What a model offers to explain: its outputs and tasks by name and by number."""
 
 import difflib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
 from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
 from sparselrp_cli.graph.targets.positions import whole
+from sparselrp_cli.graph.targets.words import (
+    SIGNS,
+    AmbiguousError,
+    Chosen,
+    Numbers,
+    Selection,
+    UnknownError,
+    Word,
+    is_index,
+    quoted,
+    quoted_if_needed,
+)
 from sparselrp_cli.model.output_names import OutputNames
 
-SIGNS = "+-*/@,:()'\" \t"
-"""Characters that mean something in a target; names that hold them stand in quotes."""
 ONLY_OUTPUT = "output"
 """What the only output there is may always be called."""
+LONGEST_NAME = 200
+"""Characters of a word that is compared with the model's names."""
 _SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A name or number as typed.
-
-    Attributes
-    ----------
-    text : str
-    is_name : bool
-        Whether it stood in quotes, or is a name of the model that holds signs; else it may be a number.
-    """
-
-    text: str
-    is_name: bool = False
-
-    @property
-    def spelled(self) -> str:
-        """Write it so that it can be read in one way only."""
-        return quoted(self.text) if self.is_name or not re.fullmatch(r"[0-9]+", self.text) else self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Tasks from one number to another, which isn't included; from the end where negative."""
-
-    first: int
-    end: int
-    typed: str
-
-    @property
-    def spelled(self) -> str:
-        return self.typed
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Tasks of an output, as typed.
-
-    Attributes
-    ----------
-    output : Word or None
-        What stood before a slash.
-    items : tuple of Word or Numbers, or None
-        The tasks; empty for all of them (``*``), None where nothing stood there.
-    """
-
-    output: Word | None
-    items: tuple[Word | Numbers, ...] | None
-
-    @property
-    def spelled(self) -> str:
-        """Write it so that it can be read in one way only."""
-        prefix = "" if self.output is None else f"{self.output.spelled}/"
-        if self.items is None:
-            return prefix
-        return prefix + (",".join(i.spelled for i in self.items) or "*")
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Tasks of an output, found.
-
-    Attributes
-    ----------
-    output : int
-    tasks : tuple of range, or None
-        Runs of tasks; None where the task is left open, or there is no axis of tasks.
-    """
-
-    output: int
-    tasks: tuple[range, ...] | None
-
-
-class AmbiguousError(TargetError):
-    """A name that could mean several things.
-
-    Attributes
-    ----------
-    selection : Selection
-        One of them.
-    """
-
-    def __init__(self, selection: Selection, message: str) -> None:
-        super().__init__(message)
-        self.selection = selection
-
-
-def quoted(name: str) -> str:
-    """Put a name in quotes: as a part of a target it can only be read as this name.
-
-    One that holds both kinds of quotes stands as it is.
-    """
-    quote = next((q for q in ("'", '"') if q not in name), "")
-    return f"{quote}{name}{quote}"
 
 
 class Choices:
@@ -127,6 +42,7 @@ class Choices:
         self.names = tuple(names)
         self.open = [i for i, output in enumerate(outputs) if not obstacle(output)]
         self._numbers = [_numbers_by_name(n.tasks) for n in names]
+        self._axes = {i: OutputAxes.of(outputs[i], names[i]) for i in self.open}
 
     @property
     def only(self) -> int | None:
@@ -141,7 +57,8 @@ class Choices:
         TargetError
             If it can't be explained.
         """
-        return OutputAxes.of(self.outputs[output], self.names[output])
+        known = self._axes.get(output)
+        return OutputAxes.of(self.outputs[output], self.names[output]) if known is None else known
 
     def with_signs(self) -> set[str]:
         """Give the names of outputs and tasks that hold signs of a target."""
@@ -228,9 +145,8 @@ class Choices:
         if not found and not word.is_name and is_index(word.text):
             found = [number] if (number := _from_end(word.text, len(self.outputs))) is not None else []
         if not found:
-            near = difflib.get_close_matches(word.text, [n.name for n in self.names], 1)
-            hint = f"; did you mean '{near[0]}'? The" if near else "; the"
-            raise TargetError(f"no output is called '{word.text}'{hint} model has {self.listed()}")
+            message = f"no output is called '{word.text}'; the model has {self.listed()}"
+            raise UnknownError(word.text, message)
         if len(found) > 1:
             numbers = " and ".join(map(str, found))
             raise AmbiguousError(
@@ -319,12 +235,17 @@ class Choices:
             f" {self.listed()}"
         )
 
-    def unknown(self, word: Word) -> TargetError:
-        """Say that nothing is called so, and what is called nearly so."""
-        known = [n.name for n in self.names] + [t for n in self.names for t in n.tasks]
-        near = difflib.get_close_matches(word.text, known, 1)
-        hint = f"; did you mean '{near[0]}'? The" if near else "; the"
-        return TargetError(f"unknown target '{word.text}'{hint} model has {self.listed()}")
+    def unknown(self, word: Word) -> UnknownError:
+        """Say that nothing is called so."""
+        return UnknownError(word.text, f"unknown target '{word.text}'; the model has {self.listed()}")
+
+    def near(self, *words: str) -> str:
+        """Give a name that one of the words is nearly; nothing where there is none."""
+        known = sorted({name for n in self.names for name in (n.name, *n.tasks)})
+        for word in (w for w in words if len(w) <= LONGEST_NAME):
+            if near := difflib.get_close_matches(word, known, 1):
+                return near[0]
+        return ""
 
     def nothing(self) -> str:
         """Say why nothing can be explained."""
@@ -342,17 +263,6 @@ class Choices:
         ranges = "x".join(f"0:{length}" for length in axes.position_lengths)
         ranges += f" or @{ranges}x{ranges}" if axes.may_be_a_square else ""
         return f"{names.name}/{{{tasks}}}" + (f" @{ranges}" if axes.n_positions > 1 else "")
-
-
-def quoted_if_needed(name: str) -> str:
-    """Write a name as it can be typed as a part of a target."""
-    plain = name and not any(c in SIGNS or c.isspace() for c in name)
-    return name if plain else quoted(name)
-
-
-def is_index(text: str) -> bool:
-    """Whether a word is a number of a task, which is counted from the end where negative."""
-    return re.fullmatch(r"-(?=0*[1-9])[0-9]+|[0-9]+", text) is not None
 
 
 def _numbers_by_name(tasks: Sequence[str]) -> dict[str, list[int]]:

@@ -1,14 +1,14 @@
 """Targets of one model: read, defaulted and shown by example."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
-from sparselrp_cli.graph.targets.choices import Choices, is_index, quoted, quoted_if_needed
+from sparselrp_cli.graph.targets.choices import Choices
 from sparselrp_cli.graph.targets.functional import Target, Term
 from sparselrp_cli.graph.targets.reading import Reading, terms_of
 from sparselrp_cli.graph.targets.text import TargetText
+from sparselrp_cli.graph.targets.words import UnknownError, is_index, quoted, quoted_if_needed
 from sparselrp_cli.model.output_names import OutputNames
 
 
@@ -83,10 +83,9 @@ class TargetParser:
         return Target(text, next(iter(found)))
 
     def _failure(self, text: str, why: TargetError) -> TargetError:
-        """Say why a text can't be read; what looks like a name with signs was perhaps meant to be one."""
-        if str(why).startswith("unknown target") and "did you mean" not in str(why):
-            near = difflib.get_close_matches(text, sorted(self.choices.with_signs()), 1)
-            why = TargetError(f"{why}; did you mean {quoted(near[0])}?") if near else why
+        """Say why a text can't be read, and what its unknown word, or all of it, was perhaps meant to be."""
+        if isinstance(why, UnknownError) and (near := self.choices.near(why.word, text.strip())):
+            return _about(text, TargetError(f"{why}; did you mean {quoted(near)}?"))
         return _about(text, why)
 
     def _settle(self, reader: TargetText, reading: Reading, found: dict[tuple[Term, ...], Reading]) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sparselrp_cli.errors import TargetError
-from sparselrp_cli.graph.targets.choices import Choices, Selection
+from sparselrp_cli.graph.targets.choices import Choices
 from sparselrp_cli.graph.targets.functional import Term
 from sparselrp_cli.graph.targets.positions import Places, shares
+from sparselrp_cli.graph.targets.words import Selection
 
 _NOTHING = 1e-12
 """Weights that cancel leave less than this."""
@@ -57,9 +58,9 @@ class Reading:
     doubt: TargetError | None = None
 
     def scaled(self, factor: float, typed: str) -> "Reading":
-        """Multiply by a number."""
+        """Multiply by a number, as typed."""
         parts = tuple(replace(part, weight=factor * part.weight) for part in self.parts)
-        return replace(self, parts=parts, bare=typed + self.bare, spelled=typed + self.spelled)
+        return replace(self, parts=parts, bare=f"{typed}*{self.bare}", spelled=f"{typed} * {self.spelled}")
 
     def placed(self, places: Places) -> "Reading":
         """Put the positions behind an ``@`` on all of it.
@@ -74,7 +75,7 @@ class Reading:
                 f"'{self.bare}@{places.typed}' has positions inside and outside the parenthesis"
             )
         parts = tuple(replace(part, places=places) for part in self.parts)
-        return replace(self, parts=parts, places=places, spelled=f"{self.spelled}@{places.typed}")
+        return replace(self, parts=parts, places=places, spelled=f"{self.spelled} @ {places.typed}")
 
     @property
     def typed(self) -> str:

@@ -13,14 +13,15 @@ import re
 from collections.abc import Iterator
 
 from sparselrp_cli.errors import TargetError
-from sparselrp_cli.graph.targets.choices import SIGNS, AmbiguousError, Choices, Chosen, Numbers, Word
+from sparselrp_cli.graph.targets.choices import Choices
 from sparselrp_cli.graph.targets.positions import PlaceError, Places, read_places, whole
 from sparselrp_cli.graph.targets.reading import Part, Reading, added
+from sparselrp_cli.graph.targets.words import SIGNS, AmbiguousError, Chosen, Numbers, Word
 
 DEEPEST = 32
 """Parentheses inside each other."""
 MOST_STEPS = 20_000
-"""Terms that are tried; names that go on from each other could be read in more ways than can be counted."""
+"""Terms that are tried and added up; names that go on from each other can be read in ever more ways."""
 LONGEST = 200_000
 """Characters of a target."""
 
@@ -51,7 +52,8 @@ class TargetText:
     def __init__(self, text: str, choices: Choices) -> None:
         self.text = text
         self.choices = choices
-        self.signed = sorted(name for name in choices.with_signs() if name and name in text)
+        self.signed = frozenset(name for name in choices.with_signs() if name and name in text)
+        self.lengths = sorted({len(name) for name in self.signed})
         self.steps = 0
         self.failed_at = -1
         self.failure = TargetError("it is empty")
@@ -68,6 +70,11 @@ class TargetText:
         if at > self.failed_at:
             self.failed_at = at
             self.failure = TargetError(why) if isinstance(why, str) else why
+
+    def _count(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > MOST_STEPS:
+            raise TargetError("it is too long, or can be read in too many ways; put names in quotes, '...'")
 
     def _skip(self, at: int) -> int:
         space = _SPACE.match(self.text, at)
@@ -93,6 +100,7 @@ class TargetText:
         if len(terms) == 1:
             yield terms[0], end
             return
+        self._count(len(terms))
         try:
             yield added(signs, terms, self.choices), end
         except TargetError as error:
@@ -109,13 +117,11 @@ class TargetText:
     def _terms(self, at: int, depth: int) -> Iterator[tuple[Reading, int]]:
         """Read terms that begin here."""
         at = self._skip(at)
-        self.steps += 1
-        if self.steps > MOST_STEPS:
-            raise TargetError("it can be read in too many ways; put names in quotes, '...'")
+        self._count(1)
         number = _NUMBER.match(self.text, at)
         if number and (factor := self._factor(number)) is not None:
             for reading, end in self._operands(self._skip(number.end()), depth):
-                yield reading.scaled(factor, f"{number[1]}*"), end
+                yield reading.scaled(factor, number[1]), end
         yield from self._operands(at, depth)
 
     def _factor(self, number: re.Match[str]) -> float | None:
@@ -158,7 +164,7 @@ class TargetText:
             if end == len(self.text):
                 self.fail(end, "a parenthesis isn't closed")
                 continue
-            typed, spelled = f"({inner.typed})", f"({inner.spelled})"
+            typed, spelled = f"({inner.typed})", f"( {inner.spelled} )"
             yield (
                 Reading(inner.parts, typed, spelled, inner.places, inner.places is not None, inner.doubt),
                 end + 1,
@@ -226,11 +232,11 @@ class TargetText:
         if (name := _QUOTED.match(self.text, at)) is not None:
             found = True
             yield Word(name[1] if name[1] is not None else name[2], is_name=True), name.end()
-        for known in self.signed:
-            end = at + len(known)
-            if self.text.startswith(known, at) and (end == len(self.text) or _ends_name(self.text[end])):
+        for end in (at + length for length in self.lengths):
+            ends = end == len(self.text) or _ends_name(self.text[end : end + 1])
+            if ends and self.text[at:end] in self.signed:
                 found = True
-                yield Word(known, is_name=True), end
+                yield Word(self.text[at:end], is_name=True), end
         if (plain := _PLAIN.match(self.text, at)) is not None:
             found = True
             yield Word(plain[0]), plain.end()
@@ -250,4 +256,4 @@ class TargetText:
 
 
 def _ends_name(character: str) -> bool:
-    return character in SIGNS or character.isspace()
+    return not character or character in SIGNS or character.isspace()
