@@ -75,6 +75,12 @@ def _print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+def _for_a_shell(text: str) -> str:
+    """Quote a target as people would type it in a shell."""
+    plain = shlex.quote(text)
+    return f'"{text}"' if "'" in text and not any(c in text for c in '"\\$`!') else plain
+
+
 def _output_line(output: dict[str, Any]) -> str:
     if output["obstacle"]:
         return f"output {output['name']} can't be explained: {output['obstacle']}"
@@ -90,7 +96,7 @@ def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
     for output in document["outputs"]:
         click.echo(_output_line(output))
     if document["targets"]:
-        click.echo(f"targets, such as: {'   '.join(map(shlex.quote, document['targets']))}")
+        click.echo(f"targets, such as: {'   '.join(map(_for_a_shell, document['targets']))}")
     for note in document["ends"]:
         click.echo(note)
     if document["rows"]:

@@ -1,5 +1,6 @@
 """The walk over an exported program that collects the nodes of a canonical graph."""
 
+import dataclasses
 import operator
 import re
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ class Conversion:
             device=self.example.device,
         )
         # What only a loss or a mask needs has to have no rule.
-        return graph.restricted(tuple(i for i, output in enumerate(outputs) if not obstacle(output)))
+        return graph.restricted(tuple(i for i, output in enumerate(outputs) if not output.obstacle))
 
     def _placeholder(self, node: fx.Node) -> None:
         if node.name in self.user_inputs:
@@ -236,7 +237,8 @@ class Conversion:
         """Give all that the model returns, in the order in which it flattens; see `check_against_module`."""
         returned = list(node.args[0])  # type: ignore[arg-type]
         names = _output_names(self.program, len(returned))
-        return tuple(self._output(name, item) for name, item in zip(names, returned, strict=True))
+        outputs = [self._output(name, item) for name, item in zip(names, returned, strict=True)]
+        return tuple(dataclasses.replace(output, obstacle=obstacle(output)) for output in outputs)
 
     def _output(self, name: str, item: Any) -> GraphOutput:
         if not isinstance(item, fx.Node):
