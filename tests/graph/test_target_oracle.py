@@ -25,7 +25,7 @@ TASKS = ("liver", "T-cell", "su(Hw)", "5'UTR", "a,b")
 LENGTH = 12
 TRACKS = TargetParser([GraphOutput("tracks", "y", (N, 5, LENGTH))], [OutputNames("tracks", TASKS)])
 MAPS = TargetParser([GraphOutput("map", "y", (N, 3, 6, 7))], [OutputNames("map")])
-QUICK = settings(deadline=None, derandomize=True, max_examples=150, database=None)
+QUICK = settings(max_examples=150)
 
 
 @dataclass(frozen=True)
