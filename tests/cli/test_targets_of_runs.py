@@ -191,7 +191,7 @@ def test_inspect_lists_what_cant_be_explained_with_why_and_targets_that_can_be_t
     )
     assert command("inspect", f"{__file__}:ContactMap", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["targets"] == ["0@3x6"]
+    assert document["targets"] == ["0@3x6", "0@3x:"]
     assert document["rows"]
     assert document["outputs"] == [{"name": "output", "tasks": [], "shape": "(N, 1, 10, 10)", "obstacle": ""}]
 

@@ -117,6 +117,8 @@ class TargetParser:
                 yield f"{prefix}*{where}"
             if axes.n_tasks > 2:
                 yield f"{prefix}0:2{where}"
+            if len(axes.position_lengths) == 2:
+                yield f"{first}@{axes.position_lengths[0] // 3}x:"
             if axes.may_be_a_square:
                 yield f"{prefix.removesuffix('/')}{_somewhere(axes.as_square().position_lengths)}"
             if len(axes.position_lengths) == 1:
