@@ -320,6 +320,11 @@ def test_a_text_that_can_be_read_in_more_ways_than_can_be_tried_ends():
     )
 
 
+def test_ranges_that_end_before_the_last_position_are_read_in_long_sums():
+    terms = read(TRACKS, "+".join(["0@5:-1"] * 40 + ["1@5:-1"] * 40))
+    assert terms == (Term(0, 0, (5, 100), weight=40), Term(0, 1, (5, 100), weight=40))
+
+
 def test_long_lists_and_sums_are_read():
     names = tuple(f"track {i}" for i in range(3000))
     parser = parser_of(*names)

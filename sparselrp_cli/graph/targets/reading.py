@@ -120,7 +120,7 @@ def _require_clear_places(signs: Sequence[str], readings: Sequence[Reading], cho
     """
     open_ones = [any(_is_open(part, choices) for part in r.parts) for r in readings]
     placed = [r.places is not None for r in readings]
-    if not (any(open_ones) and any(placed)):
+    if not is_unclear(readings, choices):
         return
     last_alone = placed == [False] * (len(readings) - 1) + [True] and not readings[-1].closed
     if last_alone and readings[-1].places is not None:
@@ -133,6 +133,13 @@ def _require_clear_places(signs: Sequence[str], readings: Sequence[Reading], cho
         for r, is_open in zip(readings, open_ones, strict=True)
     ]
     raise TargetError(f"it isn't clear what @ belongs to; write {together} or {_joined(signs, apart)}")
+
+
+def is_unclear(readings: Sequence[Reading], choices: Choices) -> bool:
+    """Whether positions of one term could be meant for another, which has none and could have some."""
+    if all(reading.places is None for reading in readings):
+        return False
+    return any(_is_open(part, choices) for reading in readings for part in reading.parts)
 
 
 def _all_placed(readings: Sequence[Reading], open_ones: Sequence[bool]) -> list[str]:

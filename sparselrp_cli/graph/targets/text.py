@@ -15,13 +15,15 @@ from collections.abc import Iterator
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.targets.choices import Choices
 from sparselrp_cli.graph.targets.positions import PlaceError, Places, read_places, whole
-from sparselrp_cli.graph.targets.reading import Part, Reading, added
+from sparselrp_cli.graph.targets.reading import Part, Reading, added, is_unclear
 from sparselrp_cli.graph.targets.words import SIGNS, AmbiguousError, Chosen, Numbers, Word
 
 DEEPEST = 32
 """Parentheses inside each other."""
 MOST_STEPS = 20_000
 """Terms that are tried and added up; names that go on from each other can be read in ever more ways."""
+ENOUGH = 50
+"""Sums in which it isn't clear what ``@`` belongs to that are read to their end."""
 LONGEST = 200_000
 """Characters of a target."""
 
@@ -55,6 +57,7 @@ class TargetText:
         self.signed = frozenset(name for name in choices.with_signs() if name and name in text)
         self.lengths = sorted({len(name) for name in self.signed})
         self.steps = 0
+        self.unclear = 0
         self.failed_at = -1
         self.failure = TargetError("it is empty")
 
@@ -89,10 +92,20 @@ class TargetText:
                 terms, end = (*before, term), self._skip(end)
                 if end == len(self.text) or (self.text[end] == ")" and depth):
                     yield from self._added(signs, terms, end)
-                elif self.text[end] in "+-":
-                    waiting.append(((*signs, self.text[end]), terms, end + 1))
-                else:
+                elif self.text[end] not in "+-":
                     self.fail(end, self._unexpected(end))
+                elif self._is_worthwhile(terms):
+                    waiting.append(((*signs, self.text[end]), terms, end + 1))
+
+    def _is_worthwhile(self, terms: tuple[Reading, ...]) -> bool:
+        """Whether to read on: of sums that will be refused, a few are enough to say why.
+
+        Every ``:-1`` could also be the begin of another term, so that there are ever more of them.
+        """
+        if not is_unclear(terms[-2:], self.choices):
+            return True
+        self.unclear += 1
+        return self.unclear <= ENOUGH
 
     def _added(
         self, signs: tuple[str, ...], terms: tuple[Reading, ...], end: int
