@@ -54,7 +54,9 @@ def test_a_task_is_read_by_its_name_as_typed_and_in_quotes_whatever_signs_it_hol
     assert (
         read(SIGNS, name) == read(SIGNS, quoted) == read(SIGNS, f"out/{quoted}") == (Term(0, number, None),)
     )
-    assert read(SIGNS, f"T-{name}" if name != "T" else "5'UTR-T")[1].weight == -1
+    # A name with an @ in it stands in quotes inside a sum: `T-x@5` would look like position 5 of x.
+    inside = quoted if "@" in name else name
+    assert read(SIGNS, f"T-{inside}" if name != "T" else "5'UTR-T")[1].weight == -1
     other = "T" if name != "T" else "'T-cell'"
     assert [term.weight for term in read(SIGNS, f"0.5*({quoted}-{other})")] == [0.5, -0.5]
 
@@ -192,6 +194,13 @@ def test_a_name_of_several_things_is_refused_with_what_to_type_instead(tasks, te
     assert len({read(parser, way) for way in ways}) == len(ways)
 
 
+def test_a_name_with_an_at_sign_is_no_name_inside_a_sum():
+    parser = parser_of("a@3", "a", shape=(9,))
+    assert refusal(parser, "a@3-a").endswith("write a@3-a@3 or a@3-a@0:9")
+    assert refusal(parser, "a@3").endswith("can be read in several ways; write 'a@3' or 'a' @ 3")
+    assert read(parser, "'a@3'-a") == (Term(0, 0, None), Term(0, 1, None, weight=-1))
+
+
 def test_a_number_that_is_the_name_of_the_same_task_or_of_no_index_is_no_question():
     assert read(parser_of("0", "1"), "1") == (Term(0, 1, None),)
     assert read(parser_of("17", "18"), "17") == (Term(0, 0, None),)
@@ -238,6 +247,7 @@ HOW = (
         (TRACKS, "0@5@6", "a second @ in '0@5@'; each term has one, behind its tasks"),
         (TRACKS, "(0@5)@3", "'(0@5)@3' has positions inside and outside the parenthesis"),
         (TRACKS, "0-0", "its terms cancel: nothing is left to explain"),
+        (SIGNS, "3-a,b", "its terms cancel: nothing is left to explain"),
         (TRACKS, "0@5,5", "'@5,5' names a position twice"),
         (TRACKS, "0@5:9,7", "'@5:9,7' names a position twice"),
         (TRACKS, "0,0:2", "task 0 is named twice"),

@@ -92,7 +92,7 @@ class TargetParser:
         try:
             found.setdefault(terms_of(reading, self.choices), reading)
         except TargetError as error:
-            reader.fail(len(reader.text), error)
+            reader.fail(len(reader.text) + 1, error)  # it could be read, up to the end
 
     def examples(self) -> list[str]:
         """Give a few targets that can be typed for this very model."""

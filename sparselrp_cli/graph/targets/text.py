@@ -54,7 +54,12 @@ class TargetText:
     def __init__(self, text: str, choices: Choices) -> None:
         self.text = text
         self.choices = choices
-        self.signed = frozenset(name for name in choices.with_signs() if name and name in text)
+        # A name with an @ in it only stands for itself where there is nothing else.
+        self.signed = frozenset(
+            name
+            for name in choices.with_signs()
+            if name and (name == text.strip() if "@" in name else name in text)
+        )
         self.lengths = sorted({len(name) for name in self.signed})
         self.steps = 0
         self.unclear = 0
