@@ -84,8 +84,7 @@ class Conversion:
             dtype=self.example.dtype,
             device=self.example.device,
         )
-        # What only a loss or a mask needs has to have no rule.
-        return graph.restricted(tuple(i for i, output in enumerate(outputs) if not output.obstacle))
+        return graph.restricted(tuple(range(len(outputs))))
 
     def _placeholder(self, node: fx.Node) -> None:
         if node.name in self.user_inputs:

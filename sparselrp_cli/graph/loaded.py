@@ -22,6 +22,8 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
     """
     example = model.example()
     graph = capture(model.module, example)
+    # What only a loss or a mask needs may be without a rule.
+    graph = graph.restricted(tuple(i for i, output in enumerate(graph.outputs) if not output.obstacle))
     if computable := graph.supported_outputs():
         checked = graph.restricted(computable)
         for name, difference in check_against_module(checked, model.module, example).items():
