@@ -56,7 +56,7 @@ def score(y: Tensor, target: Target) -> Tensor:
     for term in target.terms:
         part = y[:, term.task]
         part = part[:, slice(*term.positions)] if term.positions else part.reshape(len(y), -1)
-        total = total + term.sign * part.mean(1)
+        total = total + term.weight * part.mean(1)
     return total
 
 

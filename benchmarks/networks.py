@@ -168,7 +168,7 @@ def cispliceai(given: list[str] | None) -> list[Subject]:
 
 def trained_spliceai(model: LoadedModel, given: Tensor, what: str) -> Subject:
     """CI-SpliceAI with windows that have a donor in the middle: donor less neither is explained."""
-    target = Target("donor-neither", (Term(0, 2, None), Term(0, 0, None, sign=-1)))
+    target = Target("donor-neither", (Term(0, 2, None), Term(0, 0, None, weight=-1)))
     name = f"CI-SpliceAI 4x{model.window}, {what}"
     return Subject(name, model.module, model.window, target, given, most_on_cpu=8)
 

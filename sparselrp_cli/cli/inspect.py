@@ -1,5 +1,6 @@
 """`sparselrp inspect`: what a model is, and the rule each operation gets."""
 
+import shlex
 from typing import Any
 
 import click
@@ -28,6 +29,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.graph.loaded import capture_model, output_names
     from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
+    from sparselrp_cli.graph.targets.axes import obstacle
     from sparselrp_cli.model.loading import load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
     from sparselrp_cli.relevance.composites import PRESETS
@@ -41,8 +43,9 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     names = output_names(loaded, graph)
     explainer, stuck = None, None
     notes: tuple[str, ...] = ()
-    if not graph.unsupported():
-        target = TargetParser(graph.outputs, names).any_target()
+    parser = TargetParser(graph.outputs, names)
+    if not graph.unsupported() and parser.choices.open:
+        target = parser.any_target()
         try:
             explainer = Explainer(graph, [target], names, rules, NONE, base_axis=loaded.layout.base_axis)
             notes = explainer.notes
@@ -55,9 +58,10 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         "alphabet": loaded.layout.alphabet,
         "layout": loaded.layout.layout,
         "outputs": [
-            {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape)}
+            {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape), "obstacle": obstacle(o)}
             for n, o in zip(names, graph.outputs, strict=True)
         ],
+        "targets": parser.examples(),
         "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
         **report.as_dict(),
@@ -68,6 +72,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     require_audited(report)
     if stuck is not None:
         raise stuck
+    parser.any_target()
 
 
 def _print_json(document: dict[str, Any]) -> None:
@@ -76,19 +81,34 @@ def _print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+def _for_a_shell(text: str) -> str:
+    """Quote a target as people would type it in a shell."""
+    plain = shlex.quote(text)
+    return f'"{text}"' if "'" in text and not any(c in text for c in '"\\$`!') else plain
+
+
+def _output_line(output: dict[str, Any]) -> str:
+    if output["obstacle"]:
+        return f"output {output['name']} can't be explained: {output['obstacle']}"
+    tasks = f", tasks {', '.join(output['tasks'])}" if output["tasks"] else ""
+    return f"output {output['name']} {output['shape']}{tasks}"
+
+
 def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
     import pandas as pd
 
     click.echo(f"model {document['model']}: windows of {document['window']} bp, {document['layout']},"
                f" {document['alphabet']}")  # fmt: skip
     for output in document["outputs"]:
-        tasks = f", tasks {', '.join(output['tasks'])}" if output["tasks"] else ""
-        click.echo(f"output {output['name']} {output['shape']}{tasks}")
+        click.echo(_output_line(output))
+    if document["targets"]:
+        click.echo(f"targets, such as: {'   '.join(map(_for_a_shell, document['targets']))}")
     for note in document["ends"]:
         click.echo(note)
-    table = pd.DataFrame(document["rows"]).drop(columns="work").rename(columns={"where": "comes from"})
-    table["pruned"] = table["pruned"].map({True: "yes", False: ""})
-    click.echo("\n" + table.to_string(index=False, justify="left") + "\n")
+    if document["rows"]:
+        table = pd.DataFrame(document["rows"]).drop(columns="work").rename(columns={"where": "comes from"})
+        table["pruned"] = table["pruned"].map({True: "yes", False: ""})
+        click.echo("\n" + table.to_string(index=False, justify="left") + "\n")
     for rule, share in document["work"].items():
         click.echo(f"{100 * share:5.1f} % of the work: {rule}")
     if document["difference"] is not None:

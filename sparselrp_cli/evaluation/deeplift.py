@@ -32,8 +32,17 @@ class _Scalar(torch.nn.Module):
             part = outputs[term.output]
             if term.profile or part.dim() > 2 or term.positions is not None:
                 raise InputError("the baseline deeplift-shap takes outputs without positions; leave it out")
-            score = score + term.sign * (part if part.dim() == 1 else part[:, term.task or 0])
+            score = score + term.weight * _mean(part, term.task)
         return score[:, None]
+
+
+def _mean(output: torch.Tensor, task: int | range | None) -> torch.Tensor:
+    """Give the mean over tasks of an output, (N,) or (N, tasks): shape (N,)."""
+    if output.dim() == 1:
+        return output
+    if task is None:
+        return output.mean(1)
+    return output[:, task.start : task.stop].mean(1) if isinstance(task, range) else output[:, task]
 
 
 def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:

@@ -67,11 +67,22 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class GraphOutput:
-    """One tensor that the model returns: its name and the node that computes it."""
+    """One of the things that the model returns: its name and the node that computes it.
+
+    Attributes
+    ----------
+    name : str
+    node : str
+        Empty where it isn't computed from the input.
+    shape : tuple of int or BatchDim
+    obstacle : str
+        Why it can't be explained, as of None or a loss; empty where it can.
+    """
 
     name: str
     node: str
     shape: tuple[Dim, ...]
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,15 @@ class CanonicalGraph:
             values[node.name], _ = node.operation.forward(*[values[i] for i in node.inputs])
         return values
 
+    def supported_outputs(self) -> tuple[int, ...]:
+        """Give the outputs that can be computed from the input: all on their way has a rule."""
+        broken: set[str] = set()
+        for node in self.nodes:
+            if isinstance(node.operation, Unsupported) or broken.intersection(node.inputs):
+                broken.add(node.name)
+        known = self.by_name().keys() - broken
+        return tuple(i for i, output in enumerate(self.outputs) if output.node in known)
+
     def unsupported(self) -> tuple[Node, ...]:
         """Give the nodes that have no propagation rule."""
         return tuple(n for n in self.nodes if isinstance(n.operation, Unsupported))
@@ -173,6 +193,8 @@ class CanonicalGraph:
         ModelError
         """
         chosen = self.outputs[output]
+        if chosen.obstacle:
+            raise ModelError(f"output '{chosen.name}' can't be explained: {chosen.obstacle}; explain another")
         if chosen.node not in self.by_name():
             raise ModelError(f"output '{chosen.name}' doesn't depend on the sequence; explain another output")
 

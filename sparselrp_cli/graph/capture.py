@@ -136,6 +136,11 @@ _WAYS_OUT = (
     ("numpy", "its forward uses numpy: write it with torch functions"),
     ("ScriptModule", "give the module as it was before torch.jit.script or torch.jit.trace"),
     (
+        "in output, which is not a known type",
+        "let its forward return a tensor, a tuple, a named tuple or a dict, or register the class with"
+        " torch.export.register_dataclass",
+    ),
+    (
         "Expected .* but got|mutat|in-place",
         "its forward changes its own state: keep counters and caches out of evaluation mode",
     ),
@@ -204,9 +209,10 @@ def check_against_module(graph: CanonicalGraph, module: nn.Module, x: Tensor) ->
     Returns
     -------
     dict of str to float
-        For each output that depends on the input, the largest difference relative to the largest value.
+        For each output that the graph computes, the largest difference relative to the largest value.
     """
     with torch.no_grad(), apart(module) if isinstance(module, nn.Module) else nullcontext(module) as called:
+        # A None is a leaf for torch, as it is in the traced program.
         expected, _ = torch.utils._pytree.tree_flatten(_call_again(called, x.clone()))
         values = graph.evaluate(x)
     return {

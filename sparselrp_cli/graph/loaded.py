@@ -9,6 +9,7 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
 from sparselrp_cli.graph.reduced import reduced_precision
+from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
 
@@ -26,8 +27,10 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
     """
     example = model.example()
     graph = capture(model.module, example)
-    if not graph.unsupported():
-        _require_equal(model, graph, example)
+    # What only a loss or a mask needs may be without a rule.
+    graph = graph.restricted(tuple(i for i, output in enumerate(graph.outputs) if not output.obstacle))
+    if computable := graph.supported_outputs():
+        _require_equal(model, graph.restricted(computable), example)
     for note in model.notes:
         logger.info("%s", note)
     return graph
@@ -81,7 +84,7 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
     Raises
     ------
     ModelError
-        If the model's description names another number of outputs or tasks.
+        If the model's description names another number of outputs, or more tasks than there are.
     """
     axes = "NPT" if model.layout.layout == "NLC" else "NTP"
     if not model.outputs:
@@ -90,4 +93,10 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
         raise ModelError(
             f"model '{model.name}' names {len(model.outputs)} outputs but returns {len(graph.outputs)}"
         )
+    for output, names in zip(graph.outputs, model.outputs, strict=True):
+        if not obstacle(output) and len(names.tasks) > (count := OutputAxes.of(output, names).n_tasks):
+            raise ModelError(
+                f"model '{model.name}' names {len(names.tasks)} tasks of output '{names.name}', which has"
+                f" {count}"
+            )
     return model.outputs

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+AXES = ("NT", "NP", "NTP", "NPT", "NPP", "NTPP", "NPPT")
+"""What the axes of an output may be: samples, tasks, positions; two P are the two bins of a pair."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutputNames:
@@ -13,7 +16,7 @@ class OutputNames:
     tasks : tuple of str
         May be empty where nobody named them.
     axes : str
-        ``NT``, ``NTP`` or ``NPT``: samples, tasks, positions.
+        One of `AXES`.
     """
 
     name: str

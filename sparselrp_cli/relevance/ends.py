@@ -1,10 +1,11 @@
 """Ends that return probabilities or rates: from where on in a model its target is explained.
 
 A softmax or sigmoid squashes differences, and relevance of a probability near 1 says little; logits and log
-rates are what the network adds up. Where one entry is read, the end is *undone*: what goes into it is
-explained. Where a target averages over positions or tasks behind an end, undoing it would let silent entries
-dominate, whose logits vary most and matter least. The end is then *held linear*: what goes into it is
-explained, weighed by the slope at this very input, ``v = df/dy``, and the explained score is ``sum v y``.
+rates are what the network adds up. Where one entry is read, or the difference of two, the end is *undone*:
+what goes into it is explained. Where a target averages over positions or tasks behind an end, undoing it
+would let silent entries dominate, whose logits vary most and matter least. The end is then *held linear*:
+what goes into it is explained, weighed by the slope at this very input, ``v = df/dy``, and the explained
+score is ``sum v y``.
 """
 
 import math
@@ -90,9 +91,8 @@ def find_tail(
 ) -> Tail:
     """Find the ends that a target reads, and say what is done with them.
 
-    By default they are undone where the target reads one entry of them (each of its terms, if there are
-    several) through operations that keep entries apart, and of a profile, which is defined on logits.
-    Otherwise they are held linear.
+    By default they are undone where the target reads one entry, or the difference of two, through operations
+    that keep entries apart, and of a profile, which is defined on logits. Otherwise they are held linear.
 
     Parameters
     ----------
@@ -103,10 +103,10 @@ def find_tail(
     if ends == "undo" or any(term.profile for term in target.terms):
         return Tail(undone, linear=False)
     whole = _tail(graph, reads, _ENTRY_BY_ENTRY + _MIXING)
-    one_entry = len(whole) == len(undone) and all(
-        _is_one_entry(graph, Target(target.name, (term,)), names) for term in target.terms
+    apart = len(whole) == len(undone) and all(
+        sum(int((sign * v > 0).sum()) for v in reads.values()) <= 1 for sign in (1, -1)
     )
-    return Tail(whole, linear=True) if ends == "linear" or not one_entry else Tail(undone, linear=False)
+    return Tail(whole, linear=True) if ends == "linear" or not apart else Tail(undone, linear=False)
 
 
 def notes(
@@ -128,17 +128,13 @@ def notes(
 
 
 def _reads(graph: CanonicalGraph, target: Target, names: Sequence[OutputNames]) -> dict[str, Tensor]:
-    """Mark the entries of each output that a target reads, of one sample, by output node."""
+    """Give the weights of the entries of each output that a target reads, of one sample, by output node."""
     # Any numbers do but equal ones, of which a profile has weights 0.
     values = {}
     for output in (graph.outputs[index] for index in {term.output for term in target.terms}):
         size = resolve(output.shape, 1)
         values[output.node] = torch.linspace(0, 1, math.prod(size)).reshape(size)
-    return {node: (v != 0).float() for node, v in target.seeds(graph.outputs, names, values).items()}
-
-
-def _is_one_entry(graph: CanonicalGraph, target: Target, names: Sequence[OutputNames]) -> bool:
-    return sum(int(v.sum()) for v in _reads(graph, target, names).values()) == 1
+    return target.seeds(graph.outputs, names, values)
 
 
 def _tail(
@@ -146,7 +142,7 @@ def _tail(
 ) -> tuple[Node, ...]:
     """Go back from the entries that are read to the last ends there are on the way."""
     shapes = {graph.input: graph.input_shape, **{n.name: n.shape for n in graph.nodes}}
-    marks = {name: mark.to(graph.device) for name, mark in reads.items()}
+    marks = {name: (v != 0).float().to(graph.device) for name, v in reads.items()}
     reached: list[Node] = []
     for node in reversed(graph.nodes):
         mark, operation = marks.pop(node.name, None), node.operation

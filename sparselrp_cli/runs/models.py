@@ -12,7 +12,7 @@ from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.loaded import capture_model, output_names
 from sparselrp_cli.graph.steps import steps_beside
-from sparselrp_cli.graph.targets import Target, TargetParser
+from sparselrp_cli.graph.targets import Target, TargetParser, Term
 from sparselrp_cli.model.loading import LoadedModel, load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
@@ -157,9 +157,31 @@ def _require_same_targets(first: PreparedModel, other: PreparedModel) -> None:
 
 
 def _tasks(model: PreparedModel, target: Target) -> str:
-    """Name the task of each term of a target; nothing where the model doesn't name its tasks."""
-    tasks = [(model.explainer.names[term.output].tasks, term.task) for term in target.terms]
-    return "-".join(names[task] for names, task in tasks if names and task is not None)
+    """Name what a target adds up, the same for the same tasks; nothing where the model doesn't name them."""
+    weights: dict[str, float] = {}
+    for term in target.terms:
+        for name, share in _named(model, term):
+            weights[name] = weights.get(name, 0.0) + share
+    plus, minus = (
+        [
+            f"{'' if abs(w) == 1 else f'{abs(w):.6g}*'}{name}"
+            for name, w in sorted(weights.items())
+            if sign * w > 0
+        ]
+        for sign in (1, -1)
+    )
+    return "-".join(["+".join(plus), *minus])
+
+
+def _named(model: PreparedModel, term: Term) -> list[tuple[str, float]]:
+    """Give the name of each task of a term and its share; none where a task has no name."""
+    names = model.explainer.names[term.output].tasks
+    if term.task is None:
+        return []
+    tasks = term.task if isinstance(term.task, range) else range(term.task, term.task + 1)
+    if tasks.stop > len(names):
+        return []
+    return [(names[task], term.weight / len(tasks)) for task in tasks]
 
 
 def _targets(texts: Sequence[str], parser: TargetParser) -> list[Target]:

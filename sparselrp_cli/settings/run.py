@@ -55,8 +55,11 @@ class RunSettings:
 
     targets: tuple[str, ...] = setting(
         (), Texts(), "-t", "--target", metavar="TARGET", section="settings", explains=False,
-        help="What to explain: a task's NAME or INDEX, OUTPUT/TASK, with @POS or @START:END on outputs with"
-        " positions (the mean over positions), A-B for a contrast. Repeatable; optional for one scalar.",
+        help="What to explain: a task's NAME or INDEX, or OUTPUT/TASK; several, A,B or I:J or * for all, are"
+        " their mean. On outputs with positions @POS, @START:END, @centre[:WIDTH] (the mean over them) or"
+        " @profile; on maps by pairs of bins @IxJ. Sums: A-B, 0.5*A+B, (A-B)@POS. Names with such signs stand"
+        " in quotes inside a sum. `sparselrp inspect` prints examples for a model. Repeatable; optional for"
+        " one scalar.",
     )  # fmt: skip
     window: int | None = setting(None, Whole(1), section="settings", explains=False)
     prune: float | Literal["auto"] = setting(

@@ -52,7 +52,7 @@ def test_references_and_engines_explain_the_same_score():
 
 def test_the_score_of_a_contrast_is_the_difference_of_means():
     y = torch.tensor([[[1.0, 2.0, 6.0], [0.0, 4.0, 0.0]]])
-    target = Target("contrast", (Term(0, 0, None), Term(0, 1, (1, 2), sign=-1)))
+    target = Target("contrast", (Term(0, 0, None), Term(0, 1, (1, 2), weight=-1)))
     assert score(y, target).tolist() == [3.0 - 4.0]
 
 

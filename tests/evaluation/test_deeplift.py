@@ -12,9 +12,11 @@ from torch import nn
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.evaluation.deeplift import deeplift_shap
-from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.targets import Target, TargetParser, Term
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.model.output_names import OutputNames
 
 LENGTH = 12
 TARGET = Target("1", (Term(0, 1, None),))
@@ -157,3 +159,41 @@ def test_without_tangermeme_the_way_to_it_is_said(model, one_hot, monkeypatch):
     monkeypatch.setitem(sys.modules, "tangermeme", None)
     with pytest.raises(InputError, match=r"needs tangermeme: pip install 'sparselrp\[baselines\]'"):
         deeplift_shap(model, TARGET, one_hot)
+
+
+class ByColumns(nn.Module):
+    """A matrix whose columns are tasks, or positions: column i counts the bases of code i."""
+
+    def forward(self, x):
+        return x.sum(2)
+
+
+@pytest.mark.parametrize(
+    ("axes", "text", "by_hand"),
+    [
+        ("NT", "0,2", lambda y: y[:, [0, 2]].mean(1)),
+        ("NT", "1:4", lambda y: y[:, 1:4].mean(1)),
+        ("NT", "2*(0-1)", lambda y: 2 * (y[:, 0] - y[:, 1])),
+        ("NT", "*", lambda y: y.mean(1)),
+        ("NP", "out", lambda y: y.mean(1)),
+    ],
+)
+def test_tangermeme_is_given_the_number_that_a_composed_target_names(
+    one_hot, monkeypatch, axes, text, by_hand
+):
+    model = LoadedModel("columns", ByColumns(), LENGTH, InputLayout(), (OutputNames("out", (), axes),), ())
+    graph = capture(model.module, torch.from_numpy(one_hot).float())
+    target = TargetParser(graph.outputs, model.outputs).parse(text)
+    given = {}
+
+    def asked(scalar, x, **_):
+        given["score"] = scalar(x)
+        return x
+
+    monkeypatch.setitem(sys.modules, "tangermeme", ModuleType("tangermeme"))
+    fake = ModuleType("tangermeme.deep_lift_shap")
+    fake.deep_lift_shap = asked
+    monkeypatch.setitem(sys.modules, "tangermeme.deep_lift_shap", fake)
+    deeplift_shap(model, target, one_hot)
+    expected = by_hand(torch.from_numpy(one_hot).float().sum(2))
+    torch.testing.assert_close(given["score"], expected[:, None])

@@ -209,6 +209,14 @@ def test_a_contrast_of_two_entries_is_one_of_logits():
     torch.testing.assert_close(ours.score, logits[:, 1, 2] - logits[:, 0, 2], **CLOSE)
 
 
+def test_a_list_of_single_entries_is_a_mean_and_held_linear():
+    model, x = made(torch.sigmoid)
+    ours, notes = explained(model, x, Term(0, 0, (2, 3), 0.5), Term(0, 1, (2, 3), 0.5))
+    assert "held linear" in notes[0]
+    expected = gradient_times_input(x, lambda x: model(x)[:, :2, 2].mean(1))
+    torch.testing.assert_close(ours.contributions, expected, **CLOSE)
+
+
 NO_ENDS = {
     "nothing": lambda y: y,
     "relu": torch.relu,

@@ -51,7 +51,7 @@ def functional(graph, target: Target) -> np.ndarray:
     shape = [d for d in graph.outputs[0].shape if isinstance(d, int)]
     v = np.zeros(shape)
     for term in target.terms:
-        v[(term.task, *([slice(*term.positions)] if term.positions else []))] = term.sign
+        v[(term.task, *([slice(*term.positions)] if term.positions else []))] = term.weight
     return v.ravel()
 
 

@@ -73,7 +73,7 @@ def test_a_layer_without_any_relevance_gives_none(monkeypatch):
     net = Deep().double().eval()
     one_hot = nn.functional.one_hot(torch.randint(4, (2, 60)), 4).transpose(1, 2).double()
     graph = capture(net, one_hot)
-    nothing = Target("nothing", (Term(0, 0, (3, 4)), Term(0, 0, (3, 4), sign=-1)))
+    nothing = Target("nothing", (Term(0, 0, (3, 4)), Term(0, 0, (3, 4), weight=-1)))
     result = explained(
         monkeypatch, graph, one_hot, nothing, PRESETS["epsilon-plus"], Pruning(0.25), rows=True
     )

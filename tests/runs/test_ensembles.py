@@ -336,6 +336,11 @@ def named(*names: str) -> list[str]:
         (["suhw", "renamed"], "0", "target '0' is 'brain' in model 2 ('suhw-dm3') and 'suhw' in model 1"),
         (
             ["suhw", "renamed"],
+            "2*0",
+            "target '2*0' is '2*brain' in model 2 ('suhw-dm3') and '2*suhw' in model 1",
+        ),
+        (
+            ["suhw", "renamed"],
             None,
             "model 2 ('suhw-dm3') has the target 'brain' and model 1 ('suhw-dm3') 'suhw'; choose with"
             " --target what is explained",

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sparselrp_cli.graph.capture import check_against_module
+from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.relevance.pruning import Pruning
 from zoo.architectures import ZOO
 from zoo.checks import (
@@ -112,3 +113,17 @@ def test_rule_zero_is_gradient_times_input(entry):
         expected = gradient * traced.windows
         scale = float(expected.abs().max())
         torch.testing.assert_close(explanation.contributions, expected, rtol=1e-8, atol=1e-8 * scale)
+
+
+@every_entry
+def test_every_example_of_a_target_can_be_typed_for_it(entry):
+    traced = case(entry)
+    parser = TargetParser(traced.explained.outputs, traced.names)
+    answers = torch.utils._pytree.tree_leaves(traced.module(traced.windows))
+    values = {o.node: y.detach() for o, y in zip(parser.outputs, answers, strict=True)}
+    examples = parser.examples()
+    assert len({text.partition("/")[0] for text in examples if "/" in text}) in (0, len(parser.outputs))
+    for text in examples:
+        seeds = parser.parse(text).seeds(parser.outputs, parser.names, values)
+        assert any(bool((seed != 0).any()) for seed in seeds.values()), text
+    assert examples
