@@ -28,7 +28,8 @@ def capture_model(model: LoadedModel) -> CanonicalGraph:
     example = model.example()
     graph = capture(model.module, example)
     # What only a loss or a mask needs may be without a rule.
-    graph = graph.restricted(tuple(i for i, output in enumerate(graph.outputs) if not output.obstacle))
+    if wanted := tuple(i for i, output in enumerate(graph.outputs) if not output.obstacle):
+        graph = graph.restricted(wanted)
     if computable := graph.supported_outputs():
         _require_equal(model, graph.restricted(computable), example)
     for note in model.notes:

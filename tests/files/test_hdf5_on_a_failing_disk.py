@@ -23,6 +23,8 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.motif_files import write_modisco_h5
 from sparselrp_cli.runs.stopping import stop_request
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 ROWS = random_rows([("chr1", s) for s in range(0, 40_000, 500)], 500, zero_share=0)
 SIZES = {"chr1": 40_000}
 PWRITE = os.pwrite

@@ -55,10 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, interruption.receive)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, as in a shell; a worker and a job in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def send_to_itself(number: int) -> None:
     """Send this process a signal that the test expects, which isn't the end of the session."""
     before: Any = signal.getsignal(number)
-    # A worker, and a job in the background, ignore what Ctrl-C sends.
     receive = before if callable(before) else signal.default_int_handler
     signal.signal(number, lambda sent, _: receive(sent, None))
     try:

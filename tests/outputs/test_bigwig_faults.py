@@ -22,6 +22,8 @@ from sparselrp_cli.outputs.bigwig import write_runs
 from sparselrp_cli.outputs.track_runs import Run
 from sparselrp_cli.runs.stopping import stop_request
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 SIZES = {"chr1": 400_000, "empty": 9, "chr2": 50_000}
 N_RUNS = 12
 
@@ -126,7 +128,7 @@ def test_an_exception_that_is_lost_on_its_way_still_ends_the_command(tmp_path, c
         except Stopped:
             return []
 
-    monkeypatch.setattr("sparselrp_cli.outputs.export.export_files", losing)
+    monkeypatch.setattr("sparselrp_cli.runs.exporting.export_files", losing)
     assert run(["export", str(archive)]) == 75
     assert "stopped" in error_line(capsys)
 

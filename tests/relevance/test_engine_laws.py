@@ -218,11 +218,6 @@ class Fourier(nn.Module):
         return torch.fft.rfft(x).abs().sum((1, 2))[:, None]
 
 
-class Rounded(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.round(x).sum((1, 2))[:, None]
-
-
 class SortsSamples(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.sort(0)[0].sum((1, 2))[:, None]
@@ -242,7 +237,6 @@ class MixesSamples(nn.Module):
     ("module", "message"),
     [
         (Fourier(), r"no rule for \w*fft\w*: rewrite it with operations that have a rule at .*laws.py:\d+"),
-        (Rounded(), r"no rule for sum: it reads the outcome of a comparison as a number"),
         (SortsSamples(), r"no rule for sort: it works along the samples, which must stay apart"),
         (NormalisesOverSamples(), r"no rule for softmax: it works along the samples"),
         (MixesSamples(), r"no rule for mean: it mixes samples or drops the sample axis"),

@@ -27,6 +27,11 @@ class Argmax(Plain):
         return super().forward(x).argmax(-1)
 
 
+class Rounded(Plain):
+    def forward(self, x):
+        return torch.round(super().forward(x)[:, :1])
+
+
 class InPart(Plain):
     def forward(self, x):
         y = super().forward(x)
@@ -67,15 +72,20 @@ def line_of(text: str) -> int:
 def test_a_step_function_as_an_output_is_refused_in_one_line(nets, sequences, tmp_path, capsys):
     assert attribute(sequences, "-m", f"{nets}:Argmax", "-o", tmp_path / "out") == 1
     assert error_line(capsys).endswith(
-        "output 'output' is a step function of the sequence: relevance can't pass argmax at"
-        f" nets.py:{line_of('argmax(-1)')}; explain what goes into it: return it from forward, or choose"
-        " another output"
+        "nothing that the model returns can be explained (output: it holds integers, not real numbers; return"
+        " what they are made from)"
+    )
+    assert attribute(sequences, "-m", f"{nets}:Rounded", "-o", tmp_path / "out") == 1
+    assert error_line(capsys).endswith(
+        "output 'output' is a step function of the sequence: relevance can't pass round at"
+        f" nets.py:{line_of('torch.round(super')}; explain what goes into it: return it from forward, or"
+        " choose another output"
     )
     assert not [name for name in left_behind(tmp_path) if name.startswith("out")]
 
 
 def test_inspect_shows_the_tables_of_a_step_function_and_says_that_it_is_one(nets, capsys):
-    assert command("inspect", f"{nets}:Argmax") == 1
+    assert command("inspect", f"{nets}:Rounded") == 1
     said = capsys.readouterr()
     assert "decides; carries none" in said.out
     assert "is a step function of the sequence" in said.err.splitlines()[-1]
@@ -85,7 +95,7 @@ def test_a_step_beside_what_is_explained_is_warned_of_once(nets, sequences, tmp_
     assert attribute(sequences, "-m", f"{nets}:InPart", "-t", "0", "-o", tmp_path / "out") == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "step function" in line]
     (warning,) = warnings
-    assert f"round at nets.py:{line_of('torch.round')}" in warning
+    assert f"round at nets.py:{line_of('torch.round(y)')}" in warning
 
 
 @pytest.mark.parametrize(("net", "task", "value"), [("Reciprocal", "0", "inf"), ("NotANumber", "1", "nan")])
