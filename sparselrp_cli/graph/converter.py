@@ -1,17 +1,14 @@
 """The walk over an exported program that collects the nodes of a canonical graph."""
 
-import dataclasses
 import math
 import operator
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, OutputKind
+from torch.export.graph_signature import InputKind
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.bases import LookUp, find_look_up
@@ -21,12 +18,9 @@ from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Operation, map_tensors
 from sparselrp_cli.graph.operations.decision import Decision, decision
 from sparselrp_cli.graph.overloads import convert_call
+from sparselrp_cli.graph.returned import outputs_of
 from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve
-from sparselrp_cli.graph.targets.axes import obstacle
-from sparselrp_cli.graph.tracing import Traced
-
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
-
+from sparselrp_cli.graph.tracing import Traced, place_of
 
 # Functions that ask an activation for its shape or type only; their results are constants.
 _READING_SHAPES = frozenset(
@@ -89,7 +83,7 @@ class Conversion:
             elif node.op == "call_function":
                 self._call(node)
             elif node.op == "output":
-                outputs = self._outputs(node)
+                outputs = outputs_of(self.program, node, self.refs, self.shapes, self.input)
             else:
                 raise ModelError(f"the traced model holds a node of kind '{node.op}', which isn't supported")
         graph = CanonicalGraph(
@@ -314,39 +308,6 @@ class Conversion:
         shape = self.traced.loose_shape(node)
         self._add(node, node.name, Unsupported(name, reason), inputs, shape)
 
-    def _outputs(self, node: fx.Node) -> tuple[GraphOutput, ...]:
-        """Give all that the model returns, in the order in which it flattens; see `check_against_module`."""
-        specs = self.program.graph_signature.output_specs  # the user's, and what forward wrote to
-        every = zip(specs, node.args[0], strict=True)  # type: ignore[arg-type]
-        returned = [item for spec, item in every if spec.kind == OutputKind.USER_OUTPUT]
-        names = _output_names(self.program, len(returned))
-        outputs = [self._output(name, item) for name, item in zip(names, returned, strict=True)]
-        return tuple(dataclasses.replace(output, obstacle=obstacle(output)) for output in outputs)
-
-    def _output(self, name: str, item: Any) -> GraphOutput:
-        if not isinstance(item, fx.Node):
-            return GraphOutput(name, "", (), _no_tensor(item))
-        ref = self.refs.get(item, "")
-        return GraphOutput(name, ref, self.shapes.get(ref, ()), self._obstacle(ref, item.meta.get("val")))
-
-    def _obstacle(self, ref: str, value: Any) -> str:
-        """Say why a returned tensor can't be explained, as far as that doesn't depend on its path."""
-        if not ref:
-            return "it doesn't depend on the sequence"
-        if ref == self.input:
-            return "it is the sequence itself"
-        if isinstance(value, Tensor) and not value.is_floating_point():
-            kind = _KINDS.get(value.dtype, "integers")
-            return f"it holds {kind}, not real numbers; return what they are made from"
-        return ""
-
-
-_KINDS = {torch.bool: "truth values", torch.complex64: "complex numbers", torch.complex128: "complex numbers"}
-
-
-def _no_tensor(item: Any) -> str:
-    return "it is None" if item is None else f"it isn't a tensor but of type {type(item).__name__}"
-
 
 def _computed_shape(
     operation: Operation, sources: list[tuple[Dim, ...]], dtype: torch.dtype
@@ -377,40 +338,3 @@ def _one_row(value: Tensor, axis: int) -> Tensor:
 def _is_floating(node: fx.Node) -> bool:
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.is_floating_point()
-
-
-def place_of(node: fx.Node) -> tuple[str, str]:
-    """Give the module path and the line of code a traced node comes from."""
-    stack = node.meta.get("nn_module_stack") or {}
-    module = str(list(stack.values())[-1][0]) if stack else ""
-    if module.startswith("_empty"):
-        module = ""
-    frames = [m.groupdict() for m in _FRAME.finditer(node.meta.get("stack_trace") or "")]
-    own = [f for f in frames if "/torch/" not in f["file"]]
-    if not own:
-        return module, ""
-    return module, f"{own[-1]['file'].rsplit('/', 1)[-1]}:{own[-1]['line']}"
-
-
-def _output_names(program: ExportedProgram, count: int) -> list[str]:
-    """Name the outputs by the keys or fields of the returned structure where it has some."""
-    structure = program.call_spec.out_spec
-    plain = ["output"] if count == 1 else [f"output{i}" for i in range(count)]
-    if structure is None:
-        return plain
-    tree = torch.utils._pytree.tree_unflatten(list(range(count)), structure)
-    try:
-        paths = [path for path, _ in torch.utils._pytree.tree_flatten_with_path(tree)[0]]
-    except ValueError:  # of a class that was registered without saying its keys
-        return list(map(str, tree)) if isinstance(tree, Mapping) and len(tree) == count else plain
-    if any(not path or isinstance(path[0], torch.utils._pytree.SequenceKey) for path in paths):
-        return plain
-    return [".".join(map(_key, path)) for path in paths]
-
-
-def _key(entry: Any) -> str:
-    """Give the key, the field or the index of one step into a structure."""
-    for attribute in ("key", "name", "idx"):
-        if hasattr(entry, attribute):
-            return str(getattr(entry, attribute))
-    return str(entry)

@@ -8,7 +8,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.graph.converter import place_of
+from sparselrp_cli.graph.tracing import place_of
 
 _IN_TRAINING = MappingProxyType({"train": True, "training": True})
 _SHARES_DROPPED = ("p", "dropout_p", "dropout")

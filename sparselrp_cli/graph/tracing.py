@@ -1,5 +1,6 @@
 """An exported program, and where its samples are: by symbolic sizes, or by tracing two and three samples."""
 
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,8 @@ from torch.export import ExportedProgram
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.call import NoRule
 from sparselrp_cli.graph.shapes import BatchDim, Dim
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
 
 
 @dataclass(frozen=True)
@@ -165,3 +168,16 @@ def _compared(two: Any, three: Any) -> Any:
     if isinstance(two, int) and not isinstance(two, bool) and isinstance(three, int) and two != three:
         return _different(two, three)
     return two
+
+
+def place_of(node: fx.Node) -> tuple[str, str]:
+    """Give the module path and the line of code a traced node comes from."""
+    stack = node.meta.get("nn_module_stack") or {}
+    module = str(list(stack.values())[-1][0]) if stack else ""
+    if module.startswith("_empty"):
+        module = ""
+    frames = [m.groupdict() for m in _FRAME.finditer(node.meta.get("stack_trace") or "")]
+    own = [f for f in frames if "/torch/" not in f["file"]]
+    if not own:
+        return module, ""
+    return module, f"{own[-1]['file'].rsplit('/', 1)[-1]}:{own[-1]['line']}"

@@ -22,7 +22,7 @@ from sparselrp_cli.relevance.explainer import Explainer, Explanation
 from sparselrp_cli.relevance.pruning import NONE, Pruning
 from sparselrp_cli.relevance.scoring import Scorer
 
-CLOSE = {"rtol": 1e-10, "atol": 1e-12}
+CLOSE = {"rtol": 1e-12, "atol": 1e-14}
 
 
 class Ended(nn.Module):
