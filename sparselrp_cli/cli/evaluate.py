@@ -1,4 +1,4 @@
-"""`sparselrp evaluate`: agreement of archives with known sites."""
+"""`sparselrp evaluate`: faithfulness of archives, their agreement with known sites, their sparsity."""
 
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 
 from sparselrp_cli.cli.models import model_option
 from sparselrp_cli.cli.options import log_options, seed_option, start_log
+from sparselrp_cli.cli.progress import counter
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.cli.values import Finite, Prefix
 from sparselrp_cli.errors import printable
@@ -16,8 +17,8 @@ from sparselrp_cli.model.request import ModelRequest
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sparselrp_cli.evaluation.agreement import MaskSource
     from sparselrp_cli.evaluation.evaluate import Evaluation
+    from sparselrp_cli.evaluation.sites import SiteSource
 
 OUTPUTS = (
     "evaluation.json", "evaluation.tsv", "per-window.tsv", "differences.tsv", "curves.tsv",
@@ -26,7 +27,7 @@ OUTPUTS = (
 BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 
 
-@click.command(short_help="Agreement of relevance with known sites, and its sparsity.")
+@click.command(short_help="Faithfulness of relevance, its agreement with known sites, its sparsity.")
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREFIX.h5...")
 @click.option(
     "--motif",
@@ -56,6 +57,11 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     multiple=True,
     type=click.Choice(BASELINES),
     help="Also this method, computed on the spot. Repeatable. deeplift-shap needs tangermeme.",
+)
+@click.option(
+    "--mutagenesis/--no-mutagenesis",
+    default=None,
+    help="Score every single change of every window, for ism_r and var_r.  [default: with --model]",
 )
 @click.option(
     "--faithfulness",
@@ -89,23 +95,41 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 def evaluate(
     context: click.Context, /, archives: tuple[Path, ...], motif: Path | None, min_bits: float,
     sites: str | None, min_score: float | None, model: ModelRequest | None, baselines: tuple[str, ...],
-    draws: int, strands: bool, randomise: bool, windows: int | None, seed: int, device: str,
-    prefix: Path | None, as_json: bool, quiet: bool,
+    mutagenesis: bool | None, draws: int, strands: bool, randomise: bool, windows: int | None, seed: int,
+    device: str, prefix: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Compare archives of the same windows: agreement with sites, sparsity, faithfulness to the model.
 
     \b
-    mass_in_sites      share of positive relevance inside sites
-    rank_accuracy      share of the highest positions inside sites
-    auroc, auprc       ranking of positions inside above those outside
-    gini, complexity   concentration of relevance, 0 to 1, and its entropy in nats
-    zero_share         share of positions that are exactly zero
-    deletion_drop      how far the score falls when the most relevant positions are shuffled first
-    insertion_rise     how far it rises when these alone are kept (both: means over the first fifth)
-    strand_agreement   rank correlation of the maps of both strands
+    Is it faithful to the model? Needs --model; decide by these:
+    ism_r                 correlation with mutagenesis at the observed bases
+    var_r                 correlation of c_alt - c_obs with the effects of all single changes
+    deletion_share        share of (score - background) lost when the most relevant go first
+    insertion_share       share of it that is there when these alone are kept
+    deletion_drop         how far the score falls likewise, in its own units
+    insertion_rise        how far it rises above that of the background likewise
+    abpc                  deletion of the least relevant first above the most relevant first
+    background_score      score of the shuffled windows, beside the drops
+    strand_agreement      rank correlation of the maps of both strands
     agreement_with_first  rank correlation with the first archive's map, such as of another fold
 
-    Mass and gini reward sparsity by construction; read them beside faithfulness.
+    \b
+    Does it point at known sites? Needs --motif or --sites:
+    site_ap               average precision of windows as wide as a site, by summed relevance
+    auprc_informative     average precision of the matched bases that the motif cares for (--motif)
+    mass_in_sites         share of positive relevance inside sites
+    rank_accuracy         share of the highest positions inside sites
+    auroc, auprc          ranking by position: bases a site doesn't care for count as missed
+
+    \b
+    How sparse is it?
+    gini, complexity      concentration of relevance, 0 to 1, and its entropy in nats
+    zero_share            share of positions that are exactly zero
+
+    Deletion and insertion are means over the first fifth of the positions; shares lie within -1 and 1 at each
+    point, and are left open where a window doesn't score more than its background. Mass, gini and zeros
+    reward sparsity by construction; never decide by them alone. With --model the row of mutagenesis is
+    printed too: what it reaches is the ceiling.
 
     \b
     Examples:
@@ -116,9 +140,17 @@ def evaluate(
     start_log(context, quiet=quiet)
     if motif is not None and sites is not None:
         raise click.UsageError("give the sites with either --motif or --sites")
-    asks = {"baseline": baselines, "faithfulness": draws, "strands": strands, "randomise": randomise}
+    asks = {
+        "baseline": baselines,
+        "mutagenesis": mutagenesis,
+        "faithfulness": draws,
+        "strands": strands,
+        "randomise": randomise,
+    }
     if model is None and (asked := [option for option, value in asks.items() if value]):
         raise click.UsageError(f"--{asked[0]} asks the model again; name it with --model")
+    if mutagenesis is False and "mutagenesis" in baselines:
+        raise click.UsageError("--no-mutagenesis and --baseline mutagenesis contradict each other")
     if len({path.stem for path in archives}) < len(archives):
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
     import logging
@@ -134,12 +166,14 @@ def evaluate(
             min_score=min_score,
             model=model,
             baselines=tuple(dict.fromkeys(baselines)),
+            mutagenesis=model is not None and mutagenesis is not False,
             draws=draws,
             strands=strands,
             randomise=randomise,
             windows=windows,
             seed=seed,
             device=device,
+            progress=lambda total: counter(total, "change", quiet=quiet),
         )
     )
     for line in undefined(evaluation.per_window):
@@ -163,7 +197,7 @@ def _print(evaluation: "Evaluation", table: "pd.DataFrame", paired: "pd.DataFram
                 click.echo(shown.to_string(index=False, float_format="%.3f", na_rep="-") + "\n")
 
 
-def _sites(motif: Path | None, min_bits: float, bed: str | None) -> "MaskSource | None":
+def _sites(motif: Path | None, min_bits: float, bed: str | None) -> "SiteSource | None":
     """Give what finds the sites in windows, if any are known."""
     from sparselrp_cli.evaluation.sites import bed_sites, matrix_sites
 
