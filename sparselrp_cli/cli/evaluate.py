@@ -8,6 +8,7 @@ import click
 
 from sparselrp_cli.cli.models import model_option
 from sparselrp_cli.cli.options import log_options, seed_option, start_log
+from sparselrp_cli.cli.progress import counter
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.cli.values import Finite, Prefix
 from sparselrp_cli.errors import printable
@@ -16,8 +17,8 @@ from sparselrp_cli.model.request import ModelRequest
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sparselrp_cli.evaluation.agreement import MaskSource
     from sparselrp_cli.evaluation.evaluate import Evaluation
+    from sparselrp_cli.evaluation.sites import SiteSource
 
 OUTPUTS = (
     "evaluation.json", "evaluation.tsv", "per-window.tsv", "differences.tsv", "curves.tsv",
@@ -58,6 +59,11 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     help="Also this method, computed on the spot. Repeatable. deeplift-shap needs tangermeme.",
 )
 @click.option(
+    "--mutagenesis/--no-mutagenesis",
+    default=None,
+    help="Score every single change, for ism_r and var_r.  [default: with --model]",
+)
+@click.option(
     "--faithfulness",
     "draws",
     type=click.IntRange(0),
@@ -89,8 +95,8 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 def evaluate(
     context: click.Context, /, archives: tuple[Path, ...], motif: Path | None, min_bits: float,
     sites: str | None, min_score: float | None, model: ModelRequest | None, baselines: tuple[str, ...],
-    draws: int, strands: bool, randomise: bool, windows: int | None, seed: int, device: str,
-    prefix: Path | None, as_json: bool, quiet: bool,
+    mutagenesis: bool | None, draws: int, strands: bool, randomise: bool, windows: int | None, seed: int,
+    device: str, prefix: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Compare archives of the same windows: agreement with sites, sparsity, faithfulness to the model.
 
@@ -116,9 +122,17 @@ def evaluate(
     start_log(context, quiet=quiet)
     if motif is not None and sites is not None:
         raise click.UsageError("give the sites with either --motif or --sites")
-    asks = {"baseline": baselines, "faithfulness": draws, "strands": strands, "randomise": randomise}
+    asks = {
+        "baseline": baselines,
+        "mutagenesis": mutagenesis,
+        "faithfulness": draws,
+        "strands": strands,
+        "randomise": randomise,
+    }
     if model is None and (asked := [option for option, value in asks.items() if value]):
         raise click.UsageError(f"--{asked[0]} asks the model again; name it with --model")
+    if mutagenesis is False and "mutagenesis" in baselines:
+        raise click.UsageError("--no-mutagenesis and --baseline mutagenesis contradict each other")
     if len({path.stem for path in archives}) < len(archives):
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
     import logging
@@ -134,12 +148,14 @@ def evaluate(
             min_score=min_score,
             model=model,
             baselines=tuple(dict.fromkeys(baselines)),
+            mutagenesis=model is not None and mutagenesis is not False,
             draws=draws,
             strands=strands,
             randomise=randomise,
             windows=windows,
             seed=seed,
             device=device,
+            progress=lambda total: counter(total, "change", quiet=quiet),
         )
     )
     for line in undefined(evaluation.per_window):
@@ -163,7 +179,7 @@ def _print(evaluation: "Evaluation", table: "pd.DataFrame", paired: "pd.DataFram
                 click.echo(shown.to_string(index=False, float_format="%.3f", na_rep="-") + "\n")
 
 
-def _sites(motif: Path | None, min_bits: float, bed: str | None) -> "MaskSource | None":
+def _sites(motif: Path | None, min_bits: float, bed: str | None) -> "SiteSource | None":
     """Give what finds the sites in windows, if any are known."""
     from sparselrp_cli.evaluation.sites import bed_sites, matrix_sites
 

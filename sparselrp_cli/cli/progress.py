@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,14 +13,21 @@ def progress_bar(*, quiet: bool) -> "Callable[[Iterator[Batch], int | None], Ite
     """Give a wrapper of the stream of batches that shows how many windows are done."""
 
     def wrap(batches: "Iterator[Batch]", total: int | None) -> "Iterator[Batch]":
-        if quiet or not sys.stderr.isatty():
-            yield from batches
-            return
-        from tqdm import tqdm
-
-        with tqdm(total=total, unit="window", file=sys.stderr, dynamic_ncols=True) as bar:
+        with counter(total, "window", quiet=quiet) as advance:
             for batch in batches:
                 yield batch
-                bar.update(len(batch.windows))
+                advance(len(batch.windows))
 
     return wrap
+
+
+@contextmanager
+def counter(total: int | None, unit: str, *, quiet: bool) -> "Iterator[Callable[[int], object]]":
+    """Show how many of `total` are done: tell what is given how many more are. Of none nothing is shown."""
+    if quiet or total == 0 or not sys.stderr.isatty():
+        yield int
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=unit, file=sys.stderr, dynamic_ncols=True) as bar:
+        yield bar.update

@@ -1,10 +1,5 @@
 """Metrics of one map that need no model: its agreement with known sites, and its sparsity."""
 
-from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
-
 from sparselrp_cli.evaluation.metrics import (
     Mask,
     Values,
@@ -15,11 +10,6 @@ from sparselrp_cli.evaluation.metrics import (
     relevance_mass_accuracy,
     relevance_rank_accuracy,
 )
-from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.archive.reader import Rows
-
-MaskSource = Callable[[ArchiveReader, Rows], npt.NDArray[np.bool_]]
-"""Gives the sites of some rows of an archive: shape (n, L)."""
 
 
 def map_metrics(a: Values, m: Mask | None) -> dict[str, float]:

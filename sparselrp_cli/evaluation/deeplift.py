@@ -46,7 +46,19 @@ def _mean(output: torch.Tensor, task: int | range | None) -> torch.Tensor:
 
 
 def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
-    """Let tangermeme compute DeepLIFT/SHAP with 20 dinucleotide shuffles: shape (n, L).
+    """Let tangermeme compute DeepLIFT/SHAP: contributions of the observed bases, shape (n, L).
+
+    Raises
+    ------
+    InputError
+        See `hypothetical_deeplift_shap`.
+    """
+    contributions: Reals = (hypothetical_deeplift_shap(model, target, one_hot) * one_hot).sum(axis=1)
+    return contributions
+
+
+def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
+    """Let tangermeme compute DeepLIFT/SHAP with 20 dinucleotide shuffles, of all four bases: shape (n, 4, L).
 
     It gets a copy: it hangs hooks onto the modules, moves them, switches gradients on, and leaves all of them
     in training mode, in which dropout and batch normalisation would change what comes after.
@@ -74,8 +86,9 @@ def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
             device="cpu",
             random_state=0,
             warning_threshold=1e9,
+            hypothetical=True,
         )
-    values: Reals = found.sum(dim=1).detach().numpy()
+    values: Reals = found.detach().numpy()
     return values
 
 
