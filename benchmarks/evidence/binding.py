@@ -1,7 +1,7 @@
 """Trains networks that tell peaks of insulator proteins from background, and tests them.
 
-One logit a factor, windows of 600 bp. A network learns on 0-13 Mb of chr2R, the best epoch is chosen on 13-15 Mb, and
-it is tested on 15-21 Mb. `insulator_peaks.py` has the peaks.
+One logit a factor, windows of 600 bp. A network learns on 0-13 Mb of chr2R, the best epoch is chosen on
+13-15 Mb, and it is tested on 15-21 Mb. `insulator_peaks.py` has the peaks.
 """
 
 from dataclasses import dataclass

@@ -22,8 +22,8 @@ from make_data import merged, read_peaks  # noqa: E402
 from train import SHIFT, TEST, TRAINING, VALIDATION, WINDOW, Chromosome  # noqa: E402
 
 __all__ = [
-    "FACTORS", "SHIFT", "SUHW", "TEST", "TRAINING", "VALIDATION", "WINDOW", "Factor", "Peaks", "check_matrices",
-    "log_odds", "separation",
+    "FACTORS", "SHIFT", "SUHW", "TEST", "TRAINING", "VALIDATION", "WINDOW", "Factor", "Peaks",
+    "check_matrices", "log_odds", "separation",
 ]  # fmt: skip
 PSEUDOCOUNT = 1e-3
 

@@ -26,6 +26,10 @@ class Method:
         Before those of the composite.
     refined : bool
         Whether what pruning left at zero is ranked by LRP, see `refined`.
+    centred : bool
+        Whether the mean over the four bases is taken off at each position.
+    strands : bool
+        Whether the maps of both strands are averaged.
     """
 
     composite: str
@@ -33,6 +37,8 @@ class Method:
     pruning: Pruning
     entries: tuple[Entry, ...] = ()
     refined: bool = False
+    centred: bool = False
+    strands: bool = False
 
     @property
     def p(self) -> float | str:

@@ -91,7 +91,9 @@ def train(data: Peaks, seed: int) -> tuple[nn.Module, float]:
 def save(model: nn.Module) -> None:
     """Write weights and description."""
     weights = HERE / "weights.safetensors"
-    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    state = {
+        k: v.contiguous() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")
+    }
     save_file(state, weights)
     description = {
         "schema_version": 1,
