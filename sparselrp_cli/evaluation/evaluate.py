@@ -17,7 +17,7 @@ from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, batches
 from sparselrp_cli.evaluation.faithfulness import SHARES, Curves, curves_of_maps, shuffled_backgrounds
 from sparselrp_cli.evaluation.methods import BASELINES, MUTAGENESIS, Archived, Asked, Maps, Method
 from sparselrp_cli.evaluation.metrics import rank_correlation
-from sparselrp_cli.evaluation.mutagenesis import Advance, effects
+from sparselrp_cli.evaluation.mutagenesis import Advance, SingleChanges
 from sparselrp_cli.evaluation.sites import SiteSource
 from sparselrp_cli.evaluation.window_metrics import window_metrics
 from sparselrp_cli.files.digest import FileEntry
@@ -25,7 +25,6 @@ from sparselrp_cli.model.loading import LoadedModel, load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
-from sparselrp_cli.relevance.scoring import Scorer
 from sparselrp_cli.runs.models import PreparedModel
 from sparselrp_cli.settings.manifest import read_manifest
 
@@ -127,7 +126,7 @@ class _OfTarget:
         self.scorer = None
         if prepared:
             model = prepared[0]
-            self.scorer = Scorer(model.explainer, model.model.layout, target)
+            self.scorer = SingleChanges(model.explainer, model.model.layout, target)
             last = [MUTAGENESIS] if options.mutagenesis else []
             for name in dict.fromkeys([*options.baselines, *last]):
                 self.methods[name] = BASELINES[name](model, target)
@@ -157,7 +156,7 @@ class _OfTarget:
     def _effects(self, windows: EvaluatedWindows, advance: Advance) -> npt.NDArray[np.float64] | None:
         if self.scorer is None or MUTAGENESIS not in self.methods:
             return None
-        return np.stack([effects(window, self.scorer.scores, advance) for window in windows.seen])
+        return np.stack([self.scorer.effects(window, advance) for window in windows.seen])
 
     def _curves(self, windows: EvaluatedWindows, maps: Mapping[str, Maps]) -> dict[str, list[Curves]]:
         """Draw the curves of each method, and of a random order."""
