@@ -8,21 +8,53 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.evaluation.deeplift import SHUFFLES, hypothetical_deeplift_shap
 from sparselrp_cli.evaluation.effects import observed_effects
 from sparselrp_cli.evaluation.faithfulness import shuffled_backgrounds
 from sparselrp_cli.evaluation.methods import Gradient, Maps
-from sparselrp_cli.evaluation.mutagenesis import effects
+from sparselrp_cli.evaluation.mutagenesis import SingleChanges
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.relevance.explainer import Explainer
 
 NOISE, NOISY = 0.15, 20
 """Standard deviation of SmoothGrad's noise, as a share of the range of the input, and how many draws."""
 STEPS, REFERENCES = 20, 5
 """Of integrated gradients."""
+
+
+class ModuleGradient(Gradient):
+    """The gradient of a module as PyTorch has it, where the explained number is a module's own output.
+
+    Costs are counted in it: what the tool's graph of the module takes doesn't flatter the tool. Where the
+    output has an end that is undone, such as a softmax, it is the graph's.
+
+    Parameters
+    ----------
+    module : nn.Module
+        In evaluation mode.
+    explainer : Explainer
+        Of the module's graph and one target.
+    layout : InputLayout
+    """
+
+    def __init__(self, module: nn.Module, explainer: Explainer, layout: InputLayout) -> None:
+        super().__init__(explainer, layout)
+        self.module = module
+
+    def _terms(self, x: Tensor) -> dict[str, Tensor]:
+        if self.tail.nodes:
+            return super()._terms(x)
+        outputs, leaves = self.explainer.graph.outputs, tree_leaves(self.module(x))
+        values = {outputs[t.output].node: leaves[t.output] for t in self.target.terms}
+        with torch.no_grad():
+            seeds = self.target.seeds(outputs, self.explainer.names, values)
+        return {node: values[node].double() * seed.double() for node, seed in seeds.items()}
 
 
 def centred(hypothetical: np.ndarray) -> np.ndarray:
@@ -98,10 +130,10 @@ class DeepLift:
 class Mutagenesis:
     """Every single change: the ceiling of what is measured against it."""
 
-    gradient: Gradient
+    changes: SingleChanges
 
     def __call__(self, one_hot: np.ndarray) -> Maps:
-        found = np.stack([effects(window, self.gradient.scores) for window in one_hot])
+        found = np.stack([*map(self.changes.effects, one_hot)])
         return Maps(np.stack([*map(observed_effects, found)]), found)
 
 

@@ -14,12 +14,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from benchmarks.evidence.baselines import Mutagenesis, baselines, centred, maps_of
+from benchmarks.evidence.baselines import ModuleGradient, Mutagenesis, baselines, centred, maps_of
 from benchmarks.evidence.methods import Method, refined
 from benchmarks.timing import interleaved, ratios
 from sparselrp_cli.evaluation.faithfulness import OneHot, shuffled_backgrounds
 from sparselrp_cli.evaluation.intervals import interval
-from sparselrp_cli.evaluation.methods import Gradient, Maps
+from sparselrp_cli.evaluation.methods import Maps
+from sparselrp_cli.evaluation.mutagenesis import SingleChanges
 from sparselrp_cli.evaluation.site_metrics import Sites
 from sparselrp_cli.evaluation.window_metrics import window_metrics
 from sparselrp_cli.graph.canonical import CanonicalGraph
@@ -40,6 +41,8 @@ DECIDING = ("ism_r", "var_r", "insertion_share", "deletion_share")
 SHOWN = (*DECIDING, "abpc", "site_ap", "auprc_informative", "mass_in_sites", "gini", "zero_share")
 DIGITS = 5
 """Kept of each figure of a window, of those that count."""
+
+PLAIN = Method("zero", "LRP", Pruning(0.0))
 
 Run = Callable[[np.ndarray], Maps]
 
@@ -70,10 +73,13 @@ class Subject:
         """Make what explains by a method."""
         return Explainer(self.graph, [self.target], self.names, method.rules(), method.pruning)
 
-    def gradient(self) -> Gradient:
+    def gradient(self) -> ModuleGradient:
         """Make what scores windows and gives their gradients."""
-        plain = Method("zero", "gradient", Pruning(0.0))
-        return Gradient(self.explainer(plain), self.layout)
+        return ModuleGradient(self.module, self.explainer(PLAIN), self.layout)
+
+    def changes(self) -> SingleChanges:
+        """Make what scores every single change."""
+        return SingleChanges(self.explainer(PLAIN), self.layout)
 
 
 @dataclass(frozen=True)
@@ -245,7 +251,7 @@ def measured_costs(compared: Sequence[Way], one_hot: np.ndarray, rounds: int) ->
 def mutated(subject: Subject, one_hot: np.ndarray) -> tuple[Maps, dict[str, Any]]:
     """Score every single change; the cost is the median over windows, a gradient timed beside each."""
     gradient = subject.gradient()
-    run, parts, costs = Mutagenesis(gradient), [], []
+    run, parts, costs = Mutagenesis(subject.changes()), [], []
     few = one_hot[:AT_ONCE]
     for number in range(len(one_hot)):
         began = time.perf_counter()

@@ -16,6 +16,7 @@ from benchmarks.evidence.baselines import (
 from benchmarks.evidence.comparison import Comparison, Subject, Walk, Windows, compare, leads, table
 from benchmarks.evidence.methods import Method
 from sparselrp_cli.evaluation.faithfulness import shuffled_backgrounds
+from sparselrp_cli.evaluation.methods import Gradient
 from sparselrp_cli.evaluation.site_metrics import Sites
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
@@ -75,6 +76,24 @@ def test_smoothgrad_is_the_gradient_where_the_network_is_linear(one_hot):
     gradient = subject().gradient()
     plain = GradientTimesInput(gradient, centre=False)(one_hot)
     np.testing.assert_allclose(SmoothGrad(gradient)(one_hot).hypothetical, plain.hypothetical, atol=1e-12)
+
+
+def test_the_gradient_of_the_module_is_that_of_its_graph(deep, one_hot):
+    by_graph = Gradient(deep.explainer(Method("zero", "LRP", Pruning(0.0))), deep.layout)
+    by_module = deep.gradient()
+    np.testing.assert_allclose(by_module.gradient(one_hot), by_graph.gradient(one_hot), atol=1e-12)
+    np.testing.assert_allclose(by_module.scores(one_hot), by_graph.scores(one_hot), atol=1e-12)
+
+
+def test_the_gradient_of_a_probability_is_that_of_its_logit(one_hot):
+    torch.manual_seed(0)
+    logit = nn.Sequential(nn.Conv1d(4, 6, 5), nn.ReLU(), Tail()).double().requires_grad_(False)
+    target = Target("score", (Term(0, 0, None),))
+    found = []
+    for net in (logit, nn.Sequential(logit, nn.Sigmoid())):
+        graph = capture(net, torch.zeros(1, 4, LENGTH, dtype=torch.float64))
+        found.append(Subject(net.eval(), graph, target).gradient().gradient(one_hot))
+    np.testing.assert_allclose(*found, atol=1e-12)
 
 
 @pytest.mark.parametrize("strands", [False, True], ids=["one strand", "both"])
@@ -141,7 +160,7 @@ def test_mutagenesis_is_its_own_truth(comparison, deep, one_hot):
     scores = deep.gradient().scores
     changed = one_hot[:1].copy()
     changed[0, :, 7] = np.roll(changed[0, :, 7], 1)
-    effect = Mutagenesis(deep.gradient())(one_hot[:1]).hypothetical[0, changed[0, :, 7].argmax(), 7]
+    effect = Mutagenesis(deep.changes())(one_hot[:1]).hypothetical[0, changed[0, :, 7].argmax(), 7]
     assert effect == pytest.approx(float(scores(changed)[0] - scores(one_hot[:1])[0]), abs=1e-12)
 
 
