@@ -66,7 +66,10 @@ class Block(nn.Module):
         self.before_attention, self.before_dense = nn.LayerNorm(CHANNELS), nn.LayerNorm(CHANNELS)
         self.attention, self.dropout = Attention(), nn.Dropout(DROPOUT)
         self.dense = nn.Sequential(
-            nn.Linear(CHANNELS, 2 * CHANNELS), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(2 * CHANNELS, CHANNELS)
+            nn.Linear(CHANNELS, 2 * CHANNELS),
+            nn.GELU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(2 * CHANNELS, CHANNELS),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,7 +85,8 @@ class ConvTransformer(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv1d(4, CHANNELS, 21, padding=10), nn.BatchNorm1d(CHANNELS), nn.GELU(), nn.MaxPool1d(POOL),
-            nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2), nn.BatchNorm1d(CHANNELS), nn.GELU(), nn.MaxPool1d(POOL),
+            nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2), nn.BatchNorm1d(CHANNELS), nn.GELU(),
+            nn.MaxPool1d(POOL),
         )  # fmt: skip
         self.place = nn.Parameter(0.02 * torch.randn(WINDOW // POOL**2, CHANNELS))
         self.blocks = nn.Sequential(*(Block() for _ in range(BLOCKS)))

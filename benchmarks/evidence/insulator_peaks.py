@@ -23,7 +23,7 @@ from train import SHIFT, TEST, TRAINING, VALIDATION, WINDOW, Chromosome  # noqa:
 
 __all__ = [
     "FACTORS", "SHIFT", "SUHW", "TEST", "TRAINING", "VALIDATION", "WINDOW", "Factor", "Peaks",
-    "check_matrices", "log_odds", "separation",
+    "check_matrices", "log_odds", "read_peaks", "separation",
 ]  # fmt: skip
 PSEUDOCOUNT = 1e-3
 
