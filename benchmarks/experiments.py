@@ -9,9 +9,13 @@ METHODS, PUBLIC = "benchmarks/evidence/methods.py", "benchmarks/evidence/public.
 INSULATORS = "benchmarks/evidence/insulator_peaks.py"
 SEQLETS, JUNCTIONS = "benchmarks/evidence/seqlets.py", "benchmarks/junctions.py"
 TIMING, SUHW = "benchmarks/timing.py", "models/suhw-dm3"
+COMPARISON = ("benchmarks/evidence/comparison.py", "benchmarks/evidence/baselines.py", METHODS, TIMING)
 ENGINES = (TIMING, "benchmarks/engines.py", "benchmarks/networks.py", JUNCTIONS, SUHW)
 GENOME, PEAKS = "data/chr2R-15-21Mb.fa.gz", "data/suhw-peaks.bed"
 MATRIX, JASPAR = "data/suhw-MA0533.1.jaspar", "data/jaspar2026-insects.meme"
+COMPARED_PEAKS = (
+    *COMPARISON, INSULATORS, PUBLIC, SUHW, "data/make_data.py", JASPAR
+)  # fmt: skip
 ENGINE = ("sequences", "model", "graph", "relevance")
 COMMAND = ("cli", "settings", "runs", *ENGINE, "outputs")
 GROUPS = {
@@ -86,6 +90,14 @@ EXPERIMENTS = (
     Experiment(
         "insulators", "BEAF-32 and CTCF, real peaks, residual networks", "evidence.insulators", "20 min",
         (*ENGINE, "motifs", "evaluation"), (INSULATORS, METHODS, PUBLIC, SUHW, "data/make_data.py", JASPAR),
+    ),
+    Experiment(
+        "attention", "su(Hw) and BEAF-32, real peaks, a network with attention", "evidence.attention", "",
+        (*ENGINE, "motifs", "evaluation"), ("benchmarks/evidence/binding.py", *COMPARED_PEAKS),
+    ),
+    Experiment(
+        "profiles", "su(Hw) and BEAF-32, real peaks, a profile network", "evidence.profiles", "",
+        (*ENGINE, "motifs", "evaluation"), ("benchmarks/evidence/peak_profiles.py", *COMPARED_PEAKS),
     ),
     Experiment(
         "splice_sites", "splice sites, CI-SpliceAI and MMSplice", "evidence.splice_sites", "half an hour",

@@ -1,4 +1,4 @@
-"""Peaks of two insulator proteins of the fly, and how well their matrices alone tell them from background."""
+"""Peaks of insulator proteins of the fly, and how well their matrices alone tell them from background."""
 
 import sys
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from make_data import merged, read_peaks  # noqa: E402
 from train import SHIFT, TEST, TRAINING, VALIDATION, WINDOW, Chromosome  # noqa: E402
 
 __all__ = [
-    "FACTORS", "SHIFT", "TEST", "TRAINING", "VALIDATION", "WINDOW", "Peaks", "check_matrices", "log_odds",
-    "separation",
+    "FACTORS", "SHIFT", "SUHW", "TEST", "TRAINING", "VALIDATION", "WINDOW", "Factor", "Peaks",
+    "check_matrices", "log_odds", "read_peaks", "separation",
 ]  # fmt: skip
 PSEUDOCOUNT = 1e-3
 
@@ -61,17 +61,20 @@ FACTORS = (
     Factor("BEAF-32", "BEAF", ("Kc", "Mbn2"), "MA0529.3", 10.0),
     Factor("CTCF", "CTCF", ("Kc",), "MA0531.2", 11.0),
 )
+# The bits are those of the shipped model's README.
+SUHW = Factor("su(Hw)", "SuHw", ("Kc", "Mbn2"), "MA0533.1", 10.0)
 
 
 class Peaks:
     """The chromosome, and which of its bases are centres of positive windows, for each factor."""
 
-    def __init__(self) -> None:
-        everything = [(factor, factor.peaks(("Kc", "Mbn2"))) for factor in FACTORS]
+    def __init__(self, factors: tuple[Factor, ...] = FACTORS) -> None:
+        self.factors = factors
+        everything = [(factor, factor.peaks(("Kc", "Mbn2"))) for factor in factors]
         sequence = str(SeqIO.read(public_path("chr2R.fa"), "fasta").seq)
         self.chromosome = Chromosome(sequence, merged([peak for _, peaks in everything for peak in peaks]))
-        self.peaks = [factor.peaks(factor.cells) for factor in FACTORS]
-        self.inside = np.zeros((len(FACTORS), len(sequence)), bool)
+        self.peaks = [factor.peaks(factor.cells) for factor in factors]
+        self.inside = np.zeros((len(factors), len(sequence)), bool)
         self.near = np.zeros_like(self.inside)
         for task, (_, peaks) in enumerate(everything):
             for start, end in self.peaks[task]:

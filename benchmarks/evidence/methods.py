@@ -26,6 +26,10 @@ class Method:
         Before those of the composite.
     refined : bool
         Whether what pruning left at zero is ranked by LRP, see `refined`.
+    centred : bool
+        Whether the mean over the four bases is taken off at each position.
+    strands : bool
+        Whether the maps of both strands are averaged.
     """
 
     composite: str
@@ -33,6 +37,8 @@ class Method:
     pruning: Pruning
     entries: tuple[Entry, ...] = ()
     refined: bool = False
+    centred: bool = False
+    strands: bool = False
 
     @property
     def p(self) -> float | str:
@@ -80,3 +86,18 @@ def refined(pruned: np.ndarray, lrp: np.ndarray) -> np.ndarray:
     if not np.isfinite(smallest) or largest == 0:
         return lrp if not np.isfinite(smallest) else pruned
     return np.where(zeros, lrp * (smallest / largest / 2), pruned)
+
+
+def networks_methods(*, quick: bool = False) -> Iterator[Method]:
+    """Give what is compared on networks of other kinds than the first: composites, proportions, strands."""
+    for composite in ("epsilon-gamma",) if quick else COMPOSITES:
+        for centred in (False, True):
+            yield Method(composite, "LRP", Pruning(0.0), centred=centred)
+    for p in (0.05, 0.25) if quick else (0.02, 0.05, 0.1, 0.25):
+        yield Method("epsilon-gamma", "PLRP-lambda", Pruning(p), centred=True)
+        yield Method("epsilon-plus", "PLRP-lambda", Pruning(p))
+    for composite, centred in () if quick else (("epsilon-gamma", True), ("epsilon-plus", False)):
+        p = Pruning(0.05)
+        yield Method(composite, "PLRP-M", Pruning(0.05, redistribute="m"), centred=centred)
+        yield Method(composite, "PLRP-lambda, then LRP", p, refined=True, centred=centred)
+        yield Method(composite, "PLRP-lambda", p, centred=centred, strands=True)
