@@ -1,4 +1,4 @@
-"""`sparselrp evaluate`: agreement of archives with known sites."""
+"""`sparselrp evaluate`: faithfulness of archives, their agreement with known sites, their sparsity."""
 
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ OUTPUTS = (
 BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 
 
-@click.command(short_help="Agreement of relevance with known sites, and its sparsity.")
+@click.command(short_help="Faithfulness of relevance, its agreement with known sites, its sparsity.")
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREFIX.h5...")
 @click.option(
     "--motif",
@@ -61,7 +61,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 @click.option(
     "--mutagenesis/--no-mutagenesis",
     default=None,
-    help="Score every single change, for ism_r and var_r.  [default: with --model]",
+    help="Score every single change of every window, for ism_r and var_r.  [default: with --model]",
 )
 @click.option(
     "--faithfulness",
@@ -101,17 +101,35 @@ def evaluate(
     """Compare archives of the same windows: agreement with sites, sparsity, faithfulness to the model.
 
     \b
-    mass_in_sites      share of positive relevance inside sites
-    rank_accuracy      share of the highest positions inside sites
-    auroc, auprc       ranking of positions inside above those outside
-    gini, complexity   concentration of relevance, 0 to 1, and its entropy in nats
-    zero_share         share of positions that are exactly zero
-    deletion_drop      how far the score falls when the most relevant positions are shuffled first
-    insertion_rise     how far it rises when these alone are kept (both: means over the first fifth)
-    strand_agreement   rank correlation of the maps of both strands
+    Is it faithful to the model? Needs --model; decide by these:
+    ism_r                 correlation with mutagenesis at the observed bases
+    var_r                 correlation of c_alt - c_obs with the effects of all single changes
+    deletion_share        share of (score - background) lost when the most relevant go first
+    insertion_share       share of it that is there when these alone are kept
+    deletion_drop         how far the score falls likewise, in its own units
+    insertion_rise        how far it rises above that of the background likewise
+    abpc                  deletion of the least relevant first above the most relevant first
+    background_score      score of the shuffled windows, beside the drops
+    strand_agreement      rank correlation of the maps of both strands
     agreement_with_first  rank correlation with the first archive's map, such as of another fold
 
-    Mass and gini reward sparsity by construction; read them beside faithfulness.
+    \b
+    Does it point at known sites? Needs --motif or --sites:
+    site_ap               average precision of windows as wide as a site, by summed relevance
+    auprc_informative     average precision of the matched bases that the motif cares for (--motif)
+    mass_in_sites         share of positive relevance inside sites
+    rank_accuracy         share of the highest positions inside sites
+    auroc, auprc          ranking by position: bases a site doesn't care for count as missed
+
+    \b
+    How sparse is it?
+    gini, complexity      concentration of relevance, 0 to 1, and its entropy in nats
+    zero_share            share of positions that are exactly zero
+
+    Deletion and insertion are means over the first fifth of the positions; shares lie within -1 and 1 at each
+    point, and are left open where a window doesn't score more than its background. Mass, gini and zeros
+    reward sparsity by construction; never decide by them alone. With --model the row of mutagenesis is
+    printed too: what it reaches is the ceiling.
 
     \b
     Examples:

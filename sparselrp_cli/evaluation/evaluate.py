@@ -137,6 +137,8 @@ class _OfTarget:
         parts: list[pd.DataFrame] = []
         curves_of: dict[str, list[Curves]] = {}
         changes = 3 * len(self.chosen) * self.readers[0].window_length
+        if MUTAGENESIS in self.methods:
+            logger.info("mutagenesis: %d single changes; --no-mutagenesis leaves them out", changes)
         with self.options.progress(changes if MUTAGENESIS in self.methods else 0) as advance:
             for windows in self._batches(self.chosen):
                 asked = Asked(windows, self._effects(windows, advance))

@@ -77,8 +77,8 @@ class Curves:
     def abpc(self) -> float:
         """The area between the perturbation curves: deletion least relevant first above most relevant first.
 
-        In units of the score, likewise over the first fifth; 0 for an order at random. Blücher, Vielhaben,
-        Strodthoff 2024 call it the symmetric relevance gain.
+        In units of the score, likewise over the first fifth; about 0 for an order at random. Over the
+        whole way it is the symmetric relevance gain of Blücher, Vielhaben, Strodthoff 2024.
         """
         return _area(self.least_first - self.deletion, self.shares)
 

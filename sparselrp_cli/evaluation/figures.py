@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sparselrp_cli.evaluation.intervals import interval
-from sparselrp_cli.evaluation.summary import OF_MAPS
+from sparselrp_cli.evaluation.summary import KEYS, OF_MAPS, OF_WINDOWS
 from sparselrp_cli.files.atomic import replacing
 
 NOTE: Any = {
@@ -28,7 +28,8 @@ _STYLE: Any = {"svg.hashsalt": "sparselrp", "text.parse_math": False}
 def plot_metrics(per_window: pd.DataFrame, path: Path) -> None:
     """Draw each metric of each method with its 95 % interval, as SVG; of the first target."""
     part = per_window[per_window["target"] == per_window["target"].iloc[0]]
-    metrics = [c for c in part.columns if c not in ("method", "target", "window") and part[c].notna().any()]
+    left_out = (*KEYS, "window", *OF_WINDOWS)
+    metrics = [c for c in part.columns if c not in left_out and part[c].notna().any()]
     methods = list(dict.fromkeys(part["method"]))
     columns = min(4, len(metrics))
     rows = -(-len(metrics) // columns)

@@ -48,34 +48,34 @@ class Sites:
         return Sites(self.mask[::-1], length - self.extents[:, ::-1], informative)
 
 
-def site_average_precision(a: Values, extents: Extents) -> float:
+def site_average_precision(a: Values, sites: Sites) -> float:
     """Average precision of windows as wide as a site, ranked by the sum of their contributions.
 
-    Of all windows of that width those are right that are a site, base for base. Where sites differ in width,
-    each width is judged by itself, and the mean is over sites.
+    Of all windows of that width those are right that are a site, base for base; those that no site reaches
+    into are wrong. Others are left out: whether a site is shifted by a base or two is not the question.
+    Where sites differ in width, each width is judged by itself, and the mean is over sites.
 
     Parameters
     ----------
     a : ndarray, shape (L,)
-    extents : ndarray of int, shape (sites, 2)
-        First position and end of each site.
 
     Returns
     -------
     float
-        NaN without sites.
+        NaN without whole sites.
     """
-    distinct = np.unique(extents, axis=0)
+    distinct = np.unique(sites.extents, axis=0)
     widths = Counter((distinct[:, 1] - distinct[:, 0]).tolist())
     if not widths:
         return float("nan")
     found = 0.0
-    for width, sites in widths.items():
+    for width, count in widths.items():
         # Not by differences of running sums, which would make equal windows unequal.
         sums = np.lib.stride_tricks.sliding_window_view(a.astype(np.float64), width).sum(axis=1)
         right = np.zeros(len(sums), bool)
         right[distinct[distinct[:, 1] - distinct[:, 0] == width, 0]] = True
-        found += sites * average_precision(sums, right)
+        counted = right | ~np.lib.stride_tricks.sliding_window_view(sites.mask, width).any(axis=1)
+        found += count * average_precision(sums[counted], right[counted])
     return found / widths.total()
 
 
@@ -99,7 +99,7 @@ def informative_average_precision(a: Values, sites: Sites) -> float:
 
 def site_metrics(a: Values, sites: Sites) -> dict[str, float]:
     """Compute the metrics of this module; the one that needs a matrix only where there is one."""
-    found = {"site_ap": site_average_precision(a, sites.extents)}
+    found = {"site_ap": site_average_precision(a, sites)}
     if sites.informative is not None:
         found["auprc_informative"] = informative_average_precision(a, sites)
     return found

@@ -7,12 +7,18 @@ from sparselrp_cli.evaluation.intervals import interval
 KEYS = ["method", "target"]
 # Of every map there is; a random order, which has only curves, has none.
 OF_MAPS = "zero_share"
+# The same for every method.
+OF_WINDOWS = ("background_score",)
 # In which windows a metric isn't defined, see `metrics`.
 NOT_DEFINED = {
     "whose relevance is nowhere positive": ("mass_in_sites",),
     "whose relevance is zero throughout": ("gini", "complexity"),
     "whose every position is in a site": ("auroc",),
     "where a map is the same at every position": ("agreement_with_first", "strand_agreement"),
+    "where a map or mutagenesis is the same throughout": ("ism_r", "var_r"),
+    "which don't score more than their background": ("deletion_share", "insertion_share"),
+    "which hold no whole site": ("site_ap",),
+    "none of whose matched bases is informative": ("auprc_informative",),
 }
 
 
@@ -74,7 +80,7 @@ def differences(per_window: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for target, part in per_window.groupby("target", sort=False):
         wide = part.set_index(["window", "method"])
-        for metric in _metrics(per_window):
+        for metric in (m for m in _metrics(per_window) if m not in OF_WINDOWS):
             values = wide[metric].unstack("method")
             for method in (name for name in values.columns if name != first):
                 found = interval(values[method] - values[first])

@@ -12,6 +12,8 @@ from torch import nn
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.evaluation.deeplift import deeplift_shap
+from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows
+from sparselrp_cli.evaluation.methods import Asked, DeepLiftShap
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
 from sparselrp_cli.model.layout import InputLayout
@@ -109,6 +111,24 @@ def test_the_model_stays_as_it_was_and_the_values_are_sums_over_bases(model, one
     assert before[1]["norm"][0]
     assert not before[1]["drop"][0]
     np.testing.assert_array_equal(found, one_hot.argmax(axis=1) + 1.0)
+
+
+def test_contributions_that_other_bases_would_have_are_asked_for_too(model, one_hot, monkeypatch):
+    """What is given for all four bases is kept; of the observed ones it is the contribution."""
+    values = np.random.default_rng(1).normal(size=one_hot.shape).astype(np.float32)
+
+    def asked(given, x, *, hypothetical, **_):
+        assert hypothetical
+        return torch.from_numpy(values)
+
+    install(monkeypatch, asked)
+    windows = EvaluatedWindows(np.arange(3), one_hot, np.array([False, True, False]), None)
+    method = DeepLiftShap(model, TARGET)
+    found = method(Asked(windows, None))
+    np.testing.assert_array_equal(found.hypothetical, values)
+    seen = one_hot.copy()
+    seen[1] = seen[1, ::-1, ::-1]
+    np.testing.assert_allclose(found.contributions, (values * seen).sum(axis=1), rtol=1e-6)
 
 
 def test_the_model_stays_as_it_was_where_tangermeme_fails(model, one_hot, monkeypatch):

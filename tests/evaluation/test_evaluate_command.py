@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from sparselrp_cli.cli import evaluate as command
 from sparselrp_cli.cli.main import run
 
 WINDOW = 30
@@ -97,6 +99,90 @@ def test_baselines_on_an_additive_model_are_the_map_itself(archives, tmp_path):
     # Where there is no A, changing the base to A raises the score.
     assert table.loc["mutagenesis", "zero_share"] == 0
     assert table.loc["mutagenesis", "agreement_with_first"] == pytest.approx(1)
+
+
+def test_the_map_of_an_additive_model_agrees_with_mutagenesis_on_both_strands(archives, tmp_path):
+    """Half of the windows are read on the opposite strand."""
+    net = archives("net", "Net", "-t", "0", "-p", "0", "--composite", "zero")
+    table, _ = evaluated(
+        tmp_path, net, "-m", f"{__file__}:Net", "--baseline", "gradient-x-input", "--faithfulness", "1"
+    )
+    # The gradient is rule 0 of a network of ReLUs: the very same map.
+    for column in ("ism_r", "var_r", "abpc", "deletion_drop", "insertion_rise", "gini"):
+        assert table.loc["net", column] == pytest.approx(table.loc["gradient-x-input", column], abs=1e-3)
+    assert table.loc["net", "ism_r"] > 0.5
+    assert table.loc["net", "var_r"] > 0.5
+    assert table.loc["mutagenesis", ["ism_r", "var_r"]].tolist() == pytest.approx([1, 1])
+    assert np.isnan(table.loc["random order", "ism_r"])
+    assert table["background_score"].nunique() == 1
+    written = json.loads((tmp_path / "out.evaluation.json").read_text())
+    assert {"ism_r", "var_r", "deletion_share", "insertion_share", "abpc"} <= written["methods"][0].keys()
+    compared = {difference["metric"] for difference in written["differences"]}
+    assert {"ism_r", "var_r", "deletion_share", "insertion_share", "abpc"} <= compared
+    assert "background_score" not in compared
+
+
+def test_matches_of_a_matrix_give_the_metrics_of_sites_and_of_informative_bases(archives, tmp_path):
+    motif = tmp_path / "motif.jaspar"
+    motif.write_text(">M1 some\nA [9 0 3]\nC [0 9 2]\nG [0 0 2]\nT [0 0 2]\n")
+    one = archives("one", "Sum", "-p", "0", "--composite", "zero")
+    table, _ = evaluated(tmp_path, one, "--motif", motif, "--min-bits", "2")
+    assert table.loc["one", ["site_ap", "auprc_informative", "auprc"]].between(0.01, 1).all()
+    assert "ism_r" not in table.columns
+    of_bed, _ = evaluated(tmp_path, one, "--sites", tmp_path / "sites.bed")
+    assert of_bed.loc["one", "site_ap"] > 0
+    assert "auprc_informative" not in of_bed.columns
+
+
+def test_mutagenesis_is_left_out_where_asked(archives, tmp_path):
+    one = archives("one", "Sum", "-p", "0")
+    given = (one, "-m", f"{__file__}:Sum", "--no-mutagenesis", "--faithfulness", "1")
+    table, _ = evaluated(tmp_path, *given)
+    assert list(table.index) == ["one", "random order"]
+    assert "ism_r" not in table.columns
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--mutagenesis",), "--mutagenesis asks the model again; name it with --model"),
+        (
+            ("--no-mutagenesis", "--baseline", "mutagenesis"),
+            "--no-mutagenesis and --baseline mutagenesis contradict each other",
+        ),
+    ],
+    ids=["without a model", "twice"],
+)
+def test_mutagenesis_that_cant_be_is_refused(archives, capsys, options, said):
+    one = archives("one", "Sum", "-p", "0")
+    model = () if options[0] == "--mutagenesis" else ("-m", f"{__file__}:Sum")
+    assert run(["evaluate", str(one), *model, *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_windows_that_do_not_score_more_than_their_background_are_said(archives, tmp_path, capsys):
+    none = archives("none", "Nothing", "-p", "0")
+    assert run(["evaluate", str(none), "-m", f"{__file__}:Nothing", "--faithfulness", "1"]) == 0
+    said = capsys.readouterr().err
+    assert (
+        "deletion_share and insertion_share not defined in 20 of 20 windows, which don't score more" in said
+    )
+    assert "ism_r and var_r not defined in 20 of 20 windows, where a map or mutagenesis is the same" in said
+
+
+def test_progress_of_mutagenesis_counts_single_changes(archives, tmp_path, monkeypatch):
+    told = []
+
+    @contextmanager
+    def counter(total, unit, *, quiet):
+        told.append((total, unit, quiet))
+        yield told.append
+
+    monkeypatch.setattr(command, "counter", counter)
+    one = archives("one", "Sum", "-p", "0")
+    evaluated(tmp_path, one, "-m", f"{__file__}:Sum", "--windows", "4")
+    assert told[0] == (3 * 4 * WINDOW, "change", True)
+    assert sum(told[1:]) == 3 * 4 * WINDOW
 
 
 def test_faithfulness_stands_beside_a_random_order(archives, tmp_path):

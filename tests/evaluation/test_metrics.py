@@ -1,11 +1,13 @@
 """Metrics against definitions written out, and the numbers of the books."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparselrp_cli.evaluation.faithfulness import SHARES, curves
+from sparselrp_cli.evaluation.faithfulness import SHARES, curves, shuffled_backgrounds
 from sparselrp_cli.evaluation.intervals import interval
 from sparselrp_cli.evaluation.metrics import (
     auroc,
@@ -138,6 +140,89 @@ def test_curves_of_an_additive_score_are_sums():
     assert best.deletion[-1] == pytest.approx(0)
     assert best.deletion_drop > random.deletion_drop > worst.deletion_drop > 0
     assert best.insertion_rise == pytest.approx(best.deletion_drop)
+
+
+def a_window_of(bases, length, draws):
+    """A window of one base everywhere, and backgrounds of another."""
+    window, backgrounds = np.zeros((4, length), np.uint8), np.zeros((draws, 4, length), np.uint8)
+    window[bases[0]], backgrounds[:, bases[1]] = 1, 1
+    return window, backgrounds
+
+
+def slow_area(values, shares):
+    """The mean over the first fifth, by trapezia."""
+    inside = [(x, v) for x, v in zip(shares, values, strict=True) if x <= 0.2]
+    return sum((x - w) * (u + v) / 2 for (w, u), (x, v) in pairwise(inside)) / inside[-1][0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shares_and_abpc_are_their_definitions_point_by_point(seed):
+    """Weights of both signs: on its way the score falls below its background, and rises above itself."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(0.2, 1, 100)
+    window, backgrounds = a_window_of((0, 1), 100, 2)
+    found = curves(window, weights, backgrounds, weighted(weights), rng)
+    score, background = weights.sum(), 0.0
+    assert found.background_score == pytest.approx(background)
+    ascending = np.sort(weights)
+    deletion = [score - ascending[::-1][: round(100 * x)].sum() for x in SHARES]
+    least_first = [score - ascending[: round(100 * x)].sum() for x in SHARES]
+    assert score > background
+    lost = [max(-1, min(1, (score - f) / (score - background))) for f in deletion]
+    there = [max(-1, min(1, (score - f - background) / (score - background))) for f in deletion]
+    assert found.deletion_share == pytest.approx(slow_area(lost, SHARES))
+    assert found.insertion_share == pytest.approx(slow_area(there, SHARES))
+    apart = [high - low for high, low in zip(least_first, deletion, strict=True)]
+    assert found.abpc == pytest.approx(slow_area(apart, SHARES))
+    worst = curves(window, -weights, backgrounds, weighted(weights), rng)
+    assert worst.abpc == pytest.approx(-found.abpc)
+
+
+def test_shares_by_hand():
+    """Ten positions, of which one has all: 5 of a lead of 2, and then 3 below the background."""
+    weights = np.array([0, 0, 5, 0, 0, 0, 0, 0, 0, -3.0])
+    window, backgrounds = a_window_of((0, 1), 10, 1)
+    shares = (0.0, 0.1, 0.2)
+    found = curves(window, weights, backgrounds, weighted(weights), np.random.default_rng(0), shares)
+    np.testing.assert_allclose(found.deletion, [2, -3, -3])
+    np.testing.assert_allclose(found.least_first, [2, 5, 5])
+    assert found.deletion_drop == pytest.approx(3.75)
+    assert found.deletion_share == found.insertion_share == pytest.approx(0.75)
+    assert found.abpc == pytest.approx(6)
+    # The wrong way: 3 up, more than the lead, counts as the lead.
+    wrong = curves(window, -weights, backgrounds, weighted(weights), np.random.default_rng(0), shares)
+    assert wrong.deletion_share == wrong.insertion_share == pytest.approx(-0.75)
+
+
+@pytest.mark.parametrize("lead", [0, -1], ids=["as much as its background", "less"])
+def test_shares_are_left_open_where_a_window_does_not_score_more_than_its_background(lead):
+    weights = np.array([1, lead - 1.0])
+    window, backgrounds = a_window_of((0, 1), 2, 1)
+    shares = (0.0, 0.1, 0.2)
+    found = curves(window, weights, backgrounds, weighted(weights), np.random.default_rng(0), shares)
+    assert np.isnan([found.deletion_share, found.insertion_share]).all()
+    assert np.isfinite([found.deletion_drop, found.insertion_rise, found.abpc]).all()
+
+
+def test_an_order_at_random_has_no_area_between_its_curves_on_average():
+    weights = np.random.default_rng(0).normal(0.2, 1, 100)
+    window, backgrounds = a_window_of((0, 1), 100, 400)
+    found = curves(window, np.zeros(100), backgrounds, weighted(weights), np.random.default_rng(0))
+    best = curves(window, weights, backgrounds, weighted(weights), np.random.default_rng(0))
+    assert abs(found.abpc) < 0.05 * best.abpc
+
+
+def test_shuffled_backgrounds_keep_dinucleotides_and_depend_on_seed_and_number_only():
+    codes = np.random.default_rng(0).integers(0, 5, (3, 60))
+    one_hot = (codes[:, np.newaxis] == np.arange(4)[:, np.newaxis]).astype(np.uint8)
+    found = shuffled_backgrounds(one_hot, 2, seed=4)
+    assert found.shape == (3, 2, 4, 60)
+    pairs = [np.einsum("bi,ci->bc", x[:, :-1].astype(int), x[:, 1:]) for x in (one_hot[1], *found[1])]
+    assert (pairs[0] == pairs[1]).all()
+    assert (pairs[0] == pairs[2]).all()
+    assert (found[1, 0] != found[1, 1]).any()
+    alone = shuffled_backgrounds(one_hot[1:2], 2, seed=4, numbers=[1])
+    np.testing.assert_array_equal(alone[0], found[1])
 
 
 def test_curves_go_as_far_as_their_shares():

@@ -68,7 +68,8 @@ def test_files_and_folders_that_a_page_names_are_there(page):
     named = re.findall(r"`((?:[\w-]+/)*[\w-]+(?:\.py|\.md|/))`", page.read_text(encoding="utf-8"))
     made_up = {"log_add_exp.py", "test_log_add_exp.py", "NAME.py"}
     package = ROOT / "sparselrp_cli"
-    places = [ROOT, package, package / "graph", package / "relevance", ROOT / "tests/graph/operations"]
+    rooms = [package / room for room in ("graph", "relevance", "evaluation")]
+    places = [ROOT, package, *rooms, ROOT / "tests/graph/operations"]
     missing = [
         name
         for name in named

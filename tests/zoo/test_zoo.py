@@ -2,12 +2,16 @@
 
 import functools
 
+import numpy as np
 import pytest
 import torch
 
+from sparselrp_cli.evaluation.mutagenesis import SingleChanges, effects
 from sparselrp_cli.graph.capture import check_against_module
 from sparselrp_cli.graph.targets import TargetParser
+from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.scoring import Scorer
 from zoo.architectures import ZOO
 from zoo.checks import (
     PRUNINGS,
@@ -84,6 +88,21 @@ def test_windows_are_explained_together_as_one_by_one(entry, pruning):
     one_by_one = torch.cat([explanation.hypothetical for explanation in alone])
     scale = float(together.hypothetical.abs().max())
     torch.testing.assert_close(one_by_one, together.hypothetical, rtol=1e-9, atol=1e-9 * scale)
+
+
+@every_entry
+def test_single_changes_have_the_effects_of_whole_windows(entry):
+    """Computed from what they change, at both ends and in the middle of a window; the rest is unknown."""
+    explainer = case(entry).explainer("epsilon-plus", Pruning(0.0))
+    one_hot = case(entry).windows[0].numpy().astype(np.uint8)
+    middle = entry.window // 2
+    one_hot[:, 2 : middle - 1] = one_hot[:, middle + 1 : -2] = 0
+    for target in range(len(explainer.targets)):
+        fast = SingleChanges(explainer, InputLayout(), target)
+        fast.positions = 5
+        slow = effects(one_hot, Scorer(explainer, InputLayout(), target).scores)
+        scale = max(1, np.abs(slow).max())
+        np.testing.assert_allclose(fast.effects(one_hot), slow, rtol=0, atol=1e-9 * scale)
 
 
 @every_entry
