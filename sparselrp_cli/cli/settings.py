@@ -77,7 +77,7 @@ def _option(
     each: Field[Any], declared: Setting, *, default: object, help: str | None = None
 ) -> Callable[[Command], Command]:
     kind = declared.kind
-    shown = declared.shown_default if default is None and declared.shown_default else default
+    shown = declared.shown_default if default == each.default and declared.shown_default else default
     more: dict[str, Any] = {"multiple": True} if isinstance(kind, Texts) else {"default": shown}
     if isinstance(kind, Flag):
         more["is_flag"] = True

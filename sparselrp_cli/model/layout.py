@@ -1,5 +1,6 @@
 """How a model wants its sequence: order of bases and of axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,10 @@ class InputLayout:
     @property
     def _order(self) -> list[int]:
         return [ALPHABET.index(base) for base in self.alphabet.upper()]
+
+    def in_order(self, of_bases: Sequence[float]) -> list[float]:
+        """Reorder numbers of A, C, G and T for the model."""
+        return [of_bases[i] for i in self._order]
 
     def to_model(self, x: Tensor) -> Tensor:
         """Reorder windows (N, 4, L) for the model."""

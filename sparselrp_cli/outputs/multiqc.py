@@ -68,6 +68,12 @@ class RunRow:
     mean_relevance: float | None = field(
         metadata=_column("Relevance", "Mean relevance at the bases", format="'{:.4g}'", scale="'GnBu'")
     )
+    mean_background: float | None = field(
+        metadata=_column(
+            "Background", "Mean of what the bases of a position share, which centring takes off",
+            format="'{:.4g}'", scale="'Greys'",
+        )
+    )  # fmt: skip
     mean_absorbed: float | None = field(
         metadata=_column(
             "Absorbed", "Mean of what biases, constants and stabilisers took",

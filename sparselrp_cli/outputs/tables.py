@@ -78,9 +78,9 @@ class WindowsTable(Table):
     """``PREFIX.windows.tsv``: a line per window, and per target where there are several.
 
     Columns: chrom, start, end, name, strand, target (only with several), score, prediction (what the model
-    itself gives), relevance, absorbed, stabilised (what of that stabilisers took), lost, conservation_error,
-    zero_share, kept_share, n_bases_unknown, score_sd (only of several models: the population standard
-    deviation of their scores). Numbers have nine significant digits.
+    itself gives), relevance, background (what centring takes off), absorbed, stabilised (what of that
+    stabilisers took), lost, conservation_error, zero_share, kept_share, n_bases_unknown, score_sd (only of
+    several models: the population standard deviation of their scores). Numbers have nine significant digits.
     """
 
     def __init__(self, path: Path | str, target_names: Sequence[str], *, spread: bool = False) -> None:

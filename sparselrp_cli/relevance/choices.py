@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-PROPORTION = 0.02
+PROPORTION = 0.05
 """The proportion of positive relevance mass that is pruned unless told: the largest that cost neither ranking
 nor faithfulness in our experiments (benchmarks/RESULTS.md) [ours]."""
 
@@ -16,8 +16,14 @@ COMPOSITES = (
     "epsilon-plus-box", "epsilon-gamma-box", "epsilon-plus-w-square", "z-plus", "gamma", "zero",
 )  # fmt: skip
 """The presets of `composites.PRESETS`, in their order."""
-COMPOSITE = "epsilon-plus"
+COMPOSITE = "epsilon-gamma"
 """The preset that is taken unless told."""
+
+SELECTING = ("zero", "epsilon", "gamma", "alpha-beta", "z-plus")
+"""The rules of `rules.RULES` that neurons can be selected by: those that suit every layer."""
+
+UNIFORM = (0.25, 0.25, 0.25, 0.25)
+"""The composition that contributions are given against unless told; see `relevance.centring`."""
 
 Ends = Literal["auto", "undo", "linear"]
 ENDS: tuple[Ends, ...] = get_args(Ends)

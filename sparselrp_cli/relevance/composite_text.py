@@ -8,6 +8,7 @@ from typing import Any
 
 from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.operations.product import PRODUCT_RULES
+from sparselrp_cli.relevance.choices import SELECTING
 from sparselrp_cli.relevance.composites import KINDS, PRESETS, Composite, Entry
 from sparselrp_cli.relevance.rules import RULES, Rule
 
@@ -20,9 +21,9 @@ def parse_composite(text: str, where: str) -> Composite:
     Parameters
     ----------
     text : str
-        TOML: optionally ``name``, ``summary`` and ``extends`` (a preset whose entries come after these), and
-        tables ``[[rule]]`` with ``rule`` and its parameters, ``kind``, ``name``, ``position``, ``prune`` and
-        ``prune-negative``.
+        TOML: optionally ``name``, ``summary``, ``extends`` (a preset whose entries come after these) and
+        ``select`` (the rule by which neurons are selected); and tables ``[[rule]]`` with ``rule`` and its
+        parameters, ``kind``, ``name``, ``position``, ``prune`` and ``prune-negative``.
     where : str
         What to call it in messages.
 
@@ -36,7 +37,7 @@ def parse_composite(text: str, where: str) -> Composite:
         raise CompositeError(f"{where}: not TOML ({error})") from error
     except RecursionError as error:
         raise CompositeError(f"{where}: nested too deeply to be a composite") from error
-    _known(document, ("name", "summary", "extends", "rule"), where)
+    _known(document, ("name", "summary", "extends", "select", "rule"), where)
     tables = document.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         raise CompositeError(f"{where}: rules are written as tables [[rule]]")
@@ -48,7 +49,17 @@ def parse_composite(text: str, where: str) -> Composite:
         base = PRESETS[extends].entries
     if not entries and not base:
         raise CompositeError(f"{where}: no rule in it")
-    return Composite(str(document.get("name", where)), str(document.get("summary", "")), (*entries, *base))
+    names = str(document.get("name", where)), str(document.get("summary", ""))
+    return Composite(*names, (*entries, *base), _selecting(document.get("select"), where))
+
+
+def _selecting(name: object, where: str) -> Rule | None:
+    """Give the rule by which neurons are selected."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or name not in SELECTING:
+        raise CompositeError(f"{where}: select '{name}'; neurons are selected by {', '.join(SELECTING)}")
+    return RULES[name]()
 
 
 def _known(table: dict[str, Any], known: tuple[str, ...], where: str) -> None:

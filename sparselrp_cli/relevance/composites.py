@@ -107,11 +107,14 @@ class Composite:
     summary : str
         One line for help texts.
     entries : tuple of Entry
+    select : Rule or None
+        By whose relevance in convolutions neurons are selected; None is that of the entries.
     """
 
     name: str
     summary: str
     entries: tuple[Entry, ...]
+    select: Rule | None = None
 
     def resolve(self, graph: CanonicalGraph) -> Assignment:
         """Find what every operation of a graph gets.

@@ -12,13 +12,14 @@ SCORE_FLOOR = 0.1
 Numbers = TypeVar("Numbers", Tensor, npt.NDArray[np.float64])
 
 
-def conservation_error(score: Numbers, relevance: Numbers, absorbed: Numbers, lost: Numbers) -> Numbers:
-    """Give ``|score - relevance - absorbed - lost| / max(|score|, 0.1)``, for tensors and arrays.
+def conservation_error(score: Numbers, *booked: Numbers) -> Numbers:
+    """Give ``|score - sum of what is booked| / max(|score|, 0.1)``, for tensors and arrays.
 
     Parameters
     ----------
-    score, relevance, absorbed, lost : Tensor or ndarray of float64, of one shape
-        The explained number and where its relevance went: to the input, to biases and stabilisers, nowhere.
+    score, *booked : Tensor or ndarray of float64, of one shape
+        The explained number and where its relevance went: to the input, to the background that centring
+        takes off, to biases and stabilisers, nowhere.
     """
-    error: Numbers = abs(score - relevance - absorbed - lost) / abs(score).clip(min=SCORE_FLOOR)
+    error: Numbers = abs(score - sum(booked)) / abs(score).clip(min=SCORE_FLOOR)
     return error

@@ -9,16 +9,18 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.graph.passes.cropping import cropping_error
 from sparselrp_cli.graph.passes.fusing import fuse_relu
-from sparselrp_cli.graph.shapes import Span, numbers
+from sparselrp_cli.graph.shapes import Span, numbers, resolve
 from sparselrp_cli.graph.steps import require_smooth
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.centring import Centre
 from sparselrp_cli.relevance.choices import COMPOSITE, Ends
 from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.conservation import conservation_error
@@ -49,11 +51,12 @@ class Explanation:
     Attributes
     ----------
     hypothetical : Tensor, shaped as the input
-        Multipliers at the input: the hypothetical contributions.
+        Multipliers at the input, centred if that was asked for: the hypothetical contributions.
     contributions : Tensor, shaped as the input
         Input times `hypothetical`: relevance.
-    score, relevance, absorbed, lost : Tensor of float64, shape (N,)
-        The explained number and where its relevance went: to the input, to biases and stabilisers, nowhere.
+    score, relevance, background, absorbed, lost : Tensor of float64, shape (N,)
+        The explained number and where its relevance went: to the input, to what its bases share (see
+        `centring`), to biases and stabilisers, nowhere.
     prediction : Tensor of float64, shape (N,)
         What the model itself gives for the target: the score, but for ends, see `relevance.ends`.
     ledger : Ledger
@@ -63,6 +66,7 @@ class Explanation:
     contributions: Tensor
     score: Tensor
     relevance: Tensor
+    background: Tensor
     absorbed: Tensor
     lost: Tensor
     prediction: Tensor
@@ -71,7 +75,7 @@ class Explanation:
     @property
     def conservation_error(self) -> Tensor:
         """How far the accounts are from closing, see `conservation_error`: shape (N,)."""
-        return conservation_error(self.score, self.relevance, self.absorbed, self.lost)
+        return conservation_error(self.score, self.relevance, self.background, self.absorbed, self.lost)
 
 
 class Explainer:
@@ -91,6 +95,9 @@ class Explainer:
         The axis of the input that holds the four bases.
     ends : {"auto", "undo", "linear"}
         What is done with a final sigmoid, softmax, exp, log or softplus; see `relevance.ends`.
+    centre : sequence of float, or None
+        A base composition, in the order of the input's bases, that contributions are given against; see
+        `relevance.centring`. None leaves them as they are, which suits inputs that aren't one-hot.
 
     Raises
     ------
@@ -111,6 +118,7 @@ class Explainer:
         input_non_negative: bool = True,
         base_axis: int = 1,
         ends: Ends = "auto",
+        centre: Sequence[float] | None = None,
     ) -> None:
         explained = tuple(sorted({term.output for target in targets for term in target.terms}))
         for output in explained:
@@ -127,6 +135,16 @@ class Explainer:
         self.ends = ends
         self.assignment = composite.resolve(graph)
         self.graph = self.assignment.applied(graph)
+        self.select = composite.select
+        if self.select is not None and pruning.redistribute != "lambda":
+            raise CompositeError(
+                f"neurons selected by rule '{self.select.name}' take the mass of their sign: select goes with"
+                " redistribute lambda, not m"
+            )
+        self.centre = None
+        if centre is not None:
+            like = torch.empty(resolve(graph.input_shape, 1), dtype=graph.dtype, device=graph.device)
+            self.centre = Centre(centre, base_axis, like)
         self.program = self._prepare(self.graph, pruning, input_non_negative)
         self._tails: dict[tuple[Program, Target], Tail] = {}
         self._cropped: dict[tuple[Target, ...], Program] = {}
@@ -141,13 +159,14 @@ class Explainer:
         non_negative = non_negative_tensors(graph, input_non_negative)
         graph, layer_names = fuse_relu(graph)
         graph = dataclasses.replace(graph, nodes=tuple(map(_channels_last, graph.nodes)))
-        layers = {}
+        layers, selecting = {}, {}
         for node in graph.nodes:
             if isinstance(node.operation, Layer):
                 rule = self.assignment.rules[layer_names[node.name]]
-                layers[node.name] = PreparedLayer.prepare(
-                    node.operation, rule, node.inputs[0] in non_negative
-                )
+                signs = node.inputs[0] in non_negative
+                layers[node.name] = PreparedLayer.prepare(node.operation, rule, signs)
+                if self.select is not None and node.operation.kind == "convolution" and not rule.input_only:
+                    selecting[node.name] = PreparedLayer.prepare(node.operation, self.select, signs)
         plan = plan_pruning(graph)
         per_tensor = {
             tensor: self.assignment.pruning_of([layer_names[r] for r in readers], pruning)
@@ -155,7 +174,16 @@ class Explainer:
         }
         active = {tensor: p for tensor, p in per_tensor.items() if not p.is_identity}
         neurons = {node.name: numbers(node.shape) for node in graph.nodes}
-        return Program(graph, layers, plan, active, neurons)
+        program = Program(graph, layers, plan, active, neurons)
+        if selecting and active:
+            other = Program(graph, {**layers, **selecting}, plan, active, neurons)
+            return dataclasses.replace(program, selecting=other)
+        if self.select is not None:
+            logger.warning(
+                "nothing is selected by rule '%s': %s", self.select.name,
+                "nothing is pruned" if selecting else "no convolution has a rule that it could replace",
+            )  # fmt: skip
+        return program
 
     def _program_for(self, targets: tuple[Target, ...]) -> Program:
         """Crop the program to the receptive field of the targets."""
@@ -236,6 +264,9 @@ class Explainer:
         score = _weighted(forward, seeds)
         x, samples = forward.values[graph.input], forward.samples[graph.input]
         hypothetical, offset, ledger = walk(forward, seeds)
+        background = torch.zeros_like(score)
+        if self.centre is not None:
+            hypothetical, background = self.centre.apply(hypothetical, x, samples)
         if offset is not None:
             hypothetical, outside = _onto_bases(hypothetical, offset, x, self.base_axis)
             ledger.to_bias += sums(outside, samples)
@@ -245,6 +276,7 @@ class Explainer:
             contributions=contributions,
             score=score,
             relevance=sums(contributions, samples),
+            background=background,
             absorbed=ledger.absorbed,
             lost=ledger.lost,
             prediction=prediction,

@@ -28,6 +28,9 @@ class Program:
         For each tensor of the plan that is pruned at all.
     neurons : mapping of str to int
         Of each such tensor, per sample, before anything was cropped.
+    selecting : Program or None
+        The same with the rules by which neurons are selected, where these are others than those that carry
+        relevance [ours].
     """
 
     graph: CanonicalGraph
@@ -35,6 +38,7 @@ class Program:
     plan: PruningPlan
     pruning: Mapping[str, Pruning]
     neurons: Mapping[str, int]
+    selecting: "Program | None" = None
 
     def cropped(self, outputs: Mapping[int, Span | None]) -> "Program":
         """Crop the program to what spans of the outputs depend on; see `graph.passes.cropping`."""
@@ -47,7 +51,8 @@ class Program:
             for name, prepared in self.layers.items()
             if name in nodes
         }
-        return replace(self, graph=graph, layers=layers, plan=plan_pruning(graph))
+        selecting = None if self.selecting is None else self.selecting.cropped(outputs)
+        return replace(self, graph=graph, layers=layers, plan=plan_pruning(graph), selecting=selecting)
 
     def samples(self, n: int) -> dict[str, Samples]:
         """Say where the samples of a batch of `n` lie in each tensor."""

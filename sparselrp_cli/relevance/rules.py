@@ -55,6 +55,32 @@ class Branch:
     offset: Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Favoured:
+    """The weights of a rule that favours contributions of the output's own sign, for both signs at once.
+
+    With ``s_k = sign(z_k)`` of the layer's own output the contributions are ``z_jk + gamma (z_jk)+`` where
+    ``s_k = +`` and ``z_jk + gamma (z_jk)-`` where ``s_k = -``. Both are
+    ``(1 + gamma/2) z_jk + gamma/2 s_k |z_jk|``. So one forward, of ``|a|`` through ``|W|``, gives every
+    denominator, and two transposes carry everything.
+
+    Attributes
+    ----------
+    scale : float
+        ``1 + gamma/2``.
+    plain, magnitude : Tensor
+        ``(1 + gamma/2) W`` and ``gamma/2 |W|``.
+    bias, bias_magnitude : Tensor or None
+        The same of the bias.
+    """
+
+    scale: float
+    plain: Tensor
+    magnitude: Tensor
+    bias: Tensor | None
+    bias_magnitude: Tensor | None
+
+
 @dataclass(frozen=True)
 class Rule(ABC):
     """A propagation rule with its parameters.
@@ -77,6 +103,10 @@ class Rule(ABC):
     @abstractmethod
     def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
         """Make the weights of the rule for a layer, given whether its inputs are never negative."""
+
+    def favoured(self, weight: Tensor, bias: Tensor | None) -> Favoured | None:
+        """Make the weights that stand for all branches at once, where the rule has such."""
+        return None
 
     def describe(self) -> str:
         """Say the rule and its parameters, as tables and the manifest show it."""
@@ -125,10 +155,12 @@ class ZPlus(Rule):
 
 @dataclass(frozen=True)
 class Gamma(Rule):
-    """LRP-gamma (Montavon et al. 2019, sec. 10.2.3): positive contributions are favoured.
+    """LRP-gamma, split by the sign of the layer's own output: contributions of that sign are favoured.
 
-    ``a_j (w_jk + gamma w_jk+)`` for inputs that are never negative. For inputs of both signs the generalised
-    form (Andéol et al. 2021): contributions of the output's own sign are favoured, whichever way they arise.
+    ``z_jk + gamma (z_jk)+`` where ``z_k >= 0`` (Montavon et al. 2019, sec. 10.2.3), ``z_jk + gamma (z_jk)-``
+    where ``z_k < 0`` (the generalised form, Andéol et al. 2021), biases alike. With the first form alone the
+    denominator ``z + gamma z+`` crosses zero wherever an output is negative, and sums explode in networks
+    whose convolutions are added to a residual stream.
     """
 
     name: ClassVar[str] = "gamma"
@@ -141,15 +173,18 @@ class Gamma(Rule):
 
     def branches(self, weight: Tensor, bias: Tensor | None, non_negative: bool) -> tuple[Branch, ...]:
         more = weight + self.gamma * weight.clamp(min=0)
-        more_bias = None if bias is None else bias + self.gamma * bias.clamp(min=0)
-        if non_negative:
-            return (Branch("any", more, None, more_bias),)
         less = weight + self.gamma * weight.clamp(max=0)
+        more_bias = None if bias is None else bias + self.gamma * bias.clamp(min=0)
         less_bias = None if bias is None else bias + self.gamma * bias.clamp(max=0)
         return (
-            Branch("non-negative", more, less, more_bias),
-            Branch("negative", less, more, less_bias),
+            Branch("non-negative", more, None if non_negative else less, more_bias),
+            Branch("negative", less, None if non_negative else more, less_bias),
         )
+
+    def favoured(self, weight: Tensor, bias: Tensor | None) -> Favoured:
+        half = self.gamma / 2
+        biases = (None, None) if bias is None else ((1 + half) * bias, half * bias.abs())
+        return Favoured(1 + half, (1 + half) * weight, half * weight.abs(), *biases)
 
 
 @dataclass(frozen=True)

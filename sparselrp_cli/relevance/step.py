@@ -4,6 +4,7 @@ With ``r = a c`` a step turns the multiplier at the layer's output into the mult
 ``c_in = W~^T (z c_out / stabilise(z~))``, where ``W~`` and ``z~`` are the rule's weights and denominators.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,21 +15,39 @@ from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.gathered import active_rows
 from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel
-from sparselrp_cli.relevance.rules import Branch, Rule
+from sparselrp_cli.relevance.rules import Branch, Favoured, Rule
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedLayer:
-    """A layer with the weights its rule needs, made once per model."""
+    """A layer with the weights its rule needs, made once per model.
+
+    Attributes
+    ----------
+    layer : Layer
+    rule : Rule
+    non_negative : bool
+        Whether the layer's inputs never are negative.
+    branches : tuple of Branch
+        Without those for negative outputs where a fused ReLU leaves none.
+    favoured : Favoured or None
+        What stands for all branches in one pass, where that costs less.
+    """
 
     layer: Layer
     rule: Rule
     non_negative: bool
     branches: tuple[Branch, ...]
+    favoured: Favoured | None
 
     @classmethod
     def prepare(cls, layer: Layer, rule: Rule, non_negative: bool) -> "PreparedLayer":
-        return cls(layer, rule, non_negative, rule.branches(layer.weight, layer.bias, non_negative))
+        branches = rule.branches(layer.weight, layer.bias, non_negative)
+        if layer.rectified:
+            branches = tuple(branch for branch in branches if branch.output != "negative")
+        one_pass = len(branches) == 1 and branches[0].down is None
+        favoured = None if one_pass else rule.favoured(layer.weight, layer.bias)
+        return cls(layer, rule, non_negative, branches, favoured)
 
     def denominator(self, branch: Branch, a: Tensor, z: Tensor) -> Tensor:
         """Compute ``z~`` with the bias, before stabilising."""
@@ -38,6 +57,11 @@ class PreparedLayer:
         if branch.offset is None:
             return weighed
         return weighed + self.layer.apply(torch.ones_like(a), branch.offset, None)
+
+    def favoured_magnitude(self, favoured: Favoured, a: Tensor) -> Tensor:
+        """Compute ``|z~ - scale z|``, with the bias: the part of ``z~`` that has the output's sign."""
+        sizes = a if self.non_negative else a.abs()
+        return self.layer.apply(sizes, favoured.magnitude, favoured.bias_magnitude)
 
     def weigh(self, branch: Branch, a: Tensor, bias: Tensor | None) -> Tensor:
         """Compute ``sum_j z_jk``, and the bias if one is given."""
@@ -59,6 +83,12 @@ class PreparedLayer:
         if branch.down is None:
             return up
         return torch.where(a < 0, self.layer.transpose(shares, branch.down, a), up)
+
+    def carry_favoured(self, favoured: Favoured, shares: Tensor, signed: Tensor, a: Tensor) -> Tensor:
+        """Carry shares, and shares times the signs of their outputs, to the multiplier at the input."""
+        up = self.layer.transpose(shares, favoured.plain, a)
+        own = self.layer.transpose(signed, favoured.magnitude, a)
+        return up + (own if self.non_negative else torch.where(a < 0, -own, own))
 
 
 @dataclass(slots=True)
@@ -101,11 +131,18 @@ class Denominators:
         branch = output.prepared.branches[index]
         if branch.own:
             return output.z
-        if output.firsts is not None or not (self.keep or name in self.twice):
-            return output.prepared.denominator(branch, a, output.z)
-        key = (name, index)
+        return self._kept((name, index), output, lambda: output.prepared.denominator(branch, a, output.z))
+
+    def favoured(self, name: str, favoured: Favoured, output: "Output", a: Tensor) -> Tensor:
+        """Give what makes the denominators of all branches at once; see `favoured_magnitude`."""
+        return self._kept((name, -1), output, lambda: output.prepared.favoured_magnitude(favoured, a))
+
+    def _kept(self, key: tuple[str, int], output: "Output", compute: Callable[[], Tensor]) -> Tensor:
+        """Compute denominators, or give them again; those of some rows alone aren't kept."""
+        if output.firsts is not None or not (self.keep or key[0] in self.twice):
+            return compute()
         if key not in self.known:
-            self.known[key] = output.prepared.denominator(branch, a, output.z)
+            self.known[key] = compute()
         return self.known[key]
 
 
@@ -191,6 +228,25 @@ class Output:
         shares = kernels.share_rows(c, z, d, branch, self.prepared.rule.epsilon, firsts)
         return replace(shares, values=self._shaped(shares.values))
 
+    def share_favoured(self, favoured: Favoured, magnitude: Tensor) -> kernels.FavouredShares:
+        """Divide all relevance by ``scale z + sign(z) magnitude``, stabilised."""
+        epsilon = self.prepared.rule.epsilon
+        viewed = self._rows(magnitude)
+        if viewed is not None:
+            (c, z, m), firsts = viewed
+            shares = kernels.share_favoured_rows(c, z, m, favoured, epsilon, firsts)
+            return replace(shares, values=self._shaped(shares.values), signed=self._shaped(shares.signed))
+        denominator = torch.copysign(magnitude, self.z).add_(self.z, alpha=favoured.scale)
+        plain = Branch("any", favoured.plain, None, favoured.bias)
+        shared = self._share_relevance(self.relevance(plain), plain, denominator)
+        signed = torch.copysign(torch.ones_like(self.z), self.z) * shared.values
+        to_bias = shared.to_bias
+        if favoured.bias_magnitude is not None:
+            to_bias = to_bias + self.sums(
+                signed * self.prepared.layer.spread(favoured.bias_magnitude, signed)
+            )
+        return kernels.FavouredShares(shared.values, to_bias, shared.to_stabiliser, signed)
+
     def share_masked(self, branch: Branch, inner: Tensor, least: Tensor | None) -> kernels.MaskedShares:
         """Divide the relevance of a branch by masked denominators, but for those that nearly cancel.
 
@@ -232,6 +288,8 @@ def propagate(
     `samples` says where samples lie in the output.
     """
     output = Output.of(prepared, z, c, samples)
+    if prepared.favoured is not None:
+        return _propagate_favoured(output, name, prepared.favoured, a, cache)
     multiplier: Tensor | None = None
     offset: Tensor | None = None
     to_bias = torch.zeros(samples.n, dtype=torch.float64, device=z.device)
@@ -247,3 +305,12 @@ def propagate(
     if multiplier is None:
         raise ValueError("a rule without branches")
     return StepResult(multiplier, to_bias, to_stabiliser, offset)
+
+
+def _propagate_favoured(
+    output: Output, name: str, favoured: Favoured, a: Tensor, cache: Denominators
+) -> StepResult:
+    """Carry the multiplier of outputs of both signs in one pass; see `Favoured`."""
+    shared = output.share_favoured(favoured, cache.favoured(name, favoured, output, a))
+    multiplier = output.prepared.carry_favoured(favoured, shared.values, shared.signed, a)
+    return StepResult(multiplier, shared.to_bias, shared.to_stabiliser)

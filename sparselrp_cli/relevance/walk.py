@@ -6,6 +6,7 @@ tensor: its multiplier is complete, and is pruned, before it is carried on.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from sparselrp_cli.relevance.forward import ForwardPass, accumulate
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.masked import MaskedLayers
 from sparselrp_cli.relevance.offsets import Offsets
+from sparselrp_cli.relevance.pruning import Pruned, scale_to_mass
+from sparselrp_cli.relevance.step import Denominators
 
 
 def walk(forward: ForwardPass, seeds: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None, Ledger]:
@@ -35,12 +38,37 @@ def walk(forward: ForwardPass, seeds: Mapping[str, Tensor]) -> tuple[Tensor, Ten
         Relevance at the input that doesn't depend on it (rules flat, w-square and z-box), shaped as it.
     ledger : Ledger
     """
-    return _Walk(forward, seeds).run()
+    selecting = forward.program.selecting
+    if selecting is None:
+        return _Walk(forward, seeds).run()
+    denominators = Denominators(keep=forward.denominators.keep)
+    first = _Walk(
+        replace(forward, program=selecting, denominators=denominators, once=False), seeds, select=True
+    )
+    first.run()
+    return _Walk(forward, seeds, first.selected).run()
 
 
 class _Walk:
-    def __init__(self, forward: ForwardPass, seeds: Mapping[str, Tensor]) -> None:
+    """One walk.
+
+    Parameters
+    ----------
+    forward : ForwardPass
+    seeds : mapping of str to Tensor
+    selected : mapping of str to Tensor, or None
+        For each pruned tensor which neurons another walk kept, 1 or 0, as (N, neurons).
+    select : bool
+        Whether to note what is kept.
+    """
+
+    def __init__(
+        self, forward: ForwardPass, seeds: Mapping[str, Tensor],
+        selected: dict[str, Tensor] | None = None, *, select: bool = False,
+    ) -> None:  # fmt: skip
         self.forward = forward
+        self.select = select
+        self.selected: dict[str, Tensor] = {} if selected is None else selected
         self.program = forward.program
         self.multipliers = dict(seeds)
         x = forward.values[self.program.graph.input]
@@ -89,7 +117,20 @@ class _Walk:
     def _prune(self, name: str, c: Tensor) -> Tensor:
         """Prune by PLRP-lambda: the survivors of each sign take its mass."""
         order = self.forward.order(name)
-        pruned = self.program.pruning[name].scale(order.rows(self.forward.values[name]), order.rows(c))
+        a, c = order.rows(self.forward.values[name]), order.rows(c)
+        pruned = (
+            self.program.pruning[name].scale(a, c)
+            if self.select or not self.selected
+            else _by_selection(a, c, self.selected[name])
+        )
+        if self.select:
+            self.selected[name] = (pruned.multiplier != 0).to(c.dtype)
         self.ledger.lost += pruned.lost
         self.ledger.record(name, self.program.neurons[name], pruned)
         return order.shaped(pruned.multiplier)
+
+
+def _by_selection(a: Tensor, c: Tensor, keep: Tensor) -> Pruned:
+    """Keep the neurons that another walk kept; the survivors of each sign take its mass."""
+    scaled, lost = scale_to_mass(a, c, keep)
+    return Pruned.of(a * c, keep.bool(), scaled, lost)

@@ -13,7 +13,9 @@ from sparselrp_cli.relevance.batching import halving, to_device, to_host
 from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 
-BOOKS = ("score", "relevance", "absorbed", "lost", "prediction", "stabilised")
+BOOKED = ("relevance", "background", "absorbed", "lost")
+"""Where the relevance of a score is."""
+BOOKS = ("score", *BOOKED, "prediction", "stabilised")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,9 +27,9 @@ class ExplainedWindows:
     hypothetical : ndarray, shape (T, N, 4, L)
         Hypothetical contributions; zero where the base is unknown.
     accounting : dict of str to ndarray of float64, shape (T, N)
-        score; prediction, what the model itself gives; relevance; absorbed; stabilised, what of that
-        stabilisers took; lost; conservation_error; zero_share; kept_share, the share of neurons kept in the
-        pruned layers, 1 without pruning.
+        score; prediction, what the model itself gives; relevance; background, what centring takes off;
+        absorbed; stabilised, what of that stabilisers took; lost; conservation_error; zero_share;
+        kept_share, the share of neurons kept in the pruned layers, 1 without pruning.
     spread : dict of str to ndarray, or None
         Of several models: the standard deviations ``score_sd``, shape (T, N), and ``contribution_sd``, shape
         (T, N, L).
@@ -146,7 +148,10 @@ def _books(explanation: Explanation) -> Tensor:
     """Stack the columns `BOOKS`: shape (B, N)."""
     e = explanation
     return torch.stack(
-        [e.score, e.relevance, e.absorbed, e.lost, e.prediction, e.ledger.to_stabiliser.to(e.score)]
+        [
+            *(e.score, e.relevance, e.background, e.absorbed, e.lost),
+            *(e.prediction, e.ledger.to_stabiliser.to(e.score)),
+        ]
     )
 
 
@@ -165,7 +170,7 @@ def accounts(
     """
     # What isn't finite is refused, with the window's name, by who asked for the explanation.
     with np.errstate(invalid="ignore"):
-        error = conservation_error(*books[:4])
+        error = conservation_error(*books[: 1 + len(BOOKED)])
     return {
         **dict(zip(BOOKS, books, strict=True)),
         "conservation_error": error,

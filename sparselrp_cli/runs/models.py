@@ -21,6 +21,7 @@ from sparselrp_cli.relevance.ensemble import EnsembleExplainer
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.precision import agreement
 from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.rules import RULES
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
 from sparselrp_cli.runs.composite_file import find_composite
 from sparselrp_cli.sequences.source import Batch
@@ -94,14 +95,18 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     SparselrpError
         If an operation has no rule, or a target isn't one of the model's.
     """
+    composite = find_composite(settings.composite)
+    if settings.select is not None:
+        composite = replace(composite, select=RULES[settings.select]())
     graph = capture_model(model)
     names = output_names(model, graph)
     targets = _targets(settings.targets, TargetParser(graph.outputs, names))
 
     def explaining(dtype: torch.dtype) -> WindowExplainer:
         explainer = Explainer(
-            graph.to(device, dtype), targets, names, find_composite(settings.composite), pruning_of(settings),
+            graph.to(device, dtype), targets, names, composite, pruning_of(settings),
             base_axis=model.layout.base_axis, ends=settings.ends,
+            centre=model.layout.in_order(settings.centre) if settings.centre else None,
         )  # fmt: skip
         x = model.example(1).to(device, dtype)
         explainer.check_cropping(x)
@@ -239,6 +244,7 @@ def manifest_of(
         asked,
         targets=tuple(target.name for target in first.explainer.targets),
         window=first.model.window,
+        select=None if first.explainer.select is None else first.explainer.select.name,
         prune_negative="auto" if pruning.automatic else pruning.proportion_negative,
         formats=asked.wanted_formats(on_genome="regions" in inputs),
         batch_size=batch_size,

@@ -155,6 +155,7 @@ def row_of(manifest: Manifest) -> RunRow:
         skipped=outcome.skipped,
         mean_score=mean("mean_score"),
         mean_relevance=mean("mean_relevance"),
+        mean_background=mean("mean_background"),
         mean_absorbed=mean("mean_absorbed"),
         mean_lost=mean("mean_lost"),
         mean_zero_share=mean("mean_zero_share"),

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparselrp_cli.relevance.choices import UNIFORM
 from sparselrp_cli.settings.reading import WrongValueError
 
 _MOST_DIGITS = 6  # of a number of windows
+_SUM_TOLERANCE = 0.01  # of shares that are rounded to two digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,44 @@ class PresetOrFile(TypedKind):
         if not isinstance(value, str):
             raise WrongValueError(f"{value!r} isn't the name of a preset or a file")
         return value
+
+
+class Composition(TypedKind):
+    """Four shares of A, C, G and T, or ``uniform``; ``none`` is the empty tuple."""
+
+    metavar = "uniform|none|A,C,G,T"
+
+    def parse(self, text: str) -> tuple[float, ...]:
+        if text == "none":
+            return ()
+        if text == "uniform":
+            return UNIFORM
+        try:
+            shares = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            shares = ()
+        if len(shares) != len(UNIFORM) or not all(0 <= share <= 1 for share in shares):
+            raise WrongValueError(
+                f"'{text}' isn't uniform, none, or four shares of A, C, G and T such as 0.3,0.2,0.2,0.3"
+            )
+        total = math.fsum(shares)
+        if abs(total - 1) > _SUM_TOLERANCE:
+            raise WrongValueError(f"the shares '{text}' of A, C, G and T add up to {total:g}, not to 1")
+        return tuple(share / total for share in shares)
+
+    def read(self, value: object) -> tuple[float, ...]:
+        if isinstance(value, list) and all(
+            isinstance(v, int | float) and not isinstance(v, bool) for v in value
+        ):
+            return self.parse(",".join(map(repr, value)))
+        if value not in ("uniform", "none"):
+            raise WrongValueError(f"{value!r} is neither uniform, none, nor a list of four shares")
+        return self.parse(str(value))
+
+    def write(self, value: tuple[float, ...]) -> object:
+        if value == UNIFORM:
+            return "uniform"
+        return list(value) if value else "none"
 
 
 class BatchSize(TypedKind):

@@ -22,7 +22,7 @@ from sparselrp_cli.settings.run import RunSettings, run_settings
 if TYPE_CHECKING:
     from sparselrp_cli.outputs.archive import ArchiveReader
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SKIPPED = "skipped"
 OF_MODEL = ("alphabet", "layout")
 """What the manifest says of a model's input; of a single model it stands among the settings."""

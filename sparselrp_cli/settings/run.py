@@ -14,6 +14,8 @@ from sparselrp_cli.relevance.choices import (
     ENDS,
     PROPORTION,
     REDISTRIBUTIONS,
+    SELECTING,
+    UNIFORM,
     Ends,
     Redistribution,
 )
@@ -21,6 +23,7 @@ from sparselrp_cli.sequences.windows import ALLELES, Allele
 from sparselrp_cli.settings.kinds import (
     BatchSize,
     Choice,
+    Composition,
     Device,
     Flag,
     NameList,
@@ -80,6 +83,17 @@ class RunSettings:
         COMPOSITE, PresetOrFile(COMPOSITES), "--composite", section="settings", explains=True,
         help="Which rule for which layer: a preset (listed by `sparselrp inspect`) or a TOML file.",
     )  # fmt: skip
+    select: str | None = setting(
+        None, Choice(SELECTING), "--select", section="settings", explains=True,
+        help="Select neurons by the relevance of this rule in the convolutions, and let the composite's rules"
+        " carry the relevance of those selected: z-plus gives sharper maps of deep networks, at the cost of a"
+        " second walk.  [default: the composite's own rules]",
+    )  # fmt: skip
+    centre: tuple[float, ...] = setting(
+        UNIFORM, Composition(), "--centre", shown_default="uniform", section="settings", explains=True,
+        help="Give contributions against this base composition of the strand that the model reads: what the"
+        " four bases of a position share is booked as background.",
+    )  # fmt: skip
     ends: Ends = setting(
         ENDS[0], Choice(ENDS), "--ends", section="settings", explains=True,
         help="What is done with a final sigmoid, softmax, exp, log or softplus: undo explains what goes into"
@@ -131,7 +145,8 @@ class RunSettings:
     )  # fmt: skip
     max_conservation_error: float | None = setting(
         None, Real(), "--max-conservation-error", metavar="X", section="settings", explains=False,
-        help="Fail if |score - relevance - absorbed - lost| is more than X of the score in any window.",
+        help="Fail if |score - relevance - background - absorbed - lost| is more than X of the score in any"
+        " window.",
     )  # fmt: skip
     strict: bool = setting(
         False, Flag(), "--strict", section="settings", explains=False,

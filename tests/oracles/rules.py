@@ -122,8 +122,6 @@ def contributions(
             z[:, k], bias[k] = a * w_plus, max(b[k], 0.0)
         elif rule == "z-plus":
             z[:, k], bias[k] = up * w_plus + down * w_minus, max(b[k], 0.0)
-        elif rule == "gamma" and nonnegative:
-            z[:, k], bias[k] = a * (w + gamma * w_plus), b[k] + gamma * max(b[k], 0.0)
         elif rule == "gamma" and (a * w).sum() + b[k] >= 0:
             z[:, k] = up * (w + gamma * w_plus) + down * (w + gamma * w_minus)
             bias[k] = b[k] + gamma * max(b[k], 0.0)

@@ -271,3 +271,35 @@ def test_a_model_with_branches_on_data_says_what_to_do():
         ModelError, match=r"torch.export can't trace the model: .*its forward decides by the numbers"
     ):
         capture(Branching(), torch.ones(2, 4, 9))
+
+
+class PreActivation(nn.Module):
+    """Convolutions whose outputs, of both signs, are added to a residual stream."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv1d(4, 16, 7, padding=3)
+        self.blocks = nn.ModuleList([nn.Conv1d(16, 16, 5, padding=2) for _ in range(blocks)])
+        self.head = nn.Linear(16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = x + block(torch.relu(x))
+        return self.head(torch.relu(x).mean(-1))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.05, 0.25])
+@pytest.mark.parametrize("seed", range(3))
+def test_gamma_does_not_explode_in_deep_pre_activation_networks(seed, p):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        x = functional.one_hot(torch.randint(4, (4, 200)), 4).mT.double()
+        net = PreActivation(12).double().eval()
+    with torch.no_grad():
+        net.head.weight.abs_()  # so that no score is the difference of large terms
+    graph = capture(net, x)
+    explainer = Explainer(graph, [FIRST], composite=PRESETS["epsilon-gamma"], pruning=Pruning(p))
+    (found,) = explainer.explain(x)
+    ratio = found.contributions.abs().sum((1, 2)) / found.score.abs()
+    assert float(ratio.max()) < 10

@@ -333,3 +333,28 @@ def test_threads_that_cannot_start_are_one_clear_error(monkeypatch):
     monkeypatch.setattr(compiling, "set_num_threads", refuse)
     with pytest.raises(SparselrpError, match=r"'nonsense' is unknown to Numba. Check NUMBA_THREADING_LAYER"):
         compiling.use_threads(2)
+
+
+@pytest.mark.parametrize("zeros", [False, True], ids=["", "zeros"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_shares_of_both_signs_at_once_are_those_of_plain_torch_and_of_the_branches(seed, zeros, monkeypatch):
+    rng = np.random.default_rng(seed)
+    a, output = outputs(convolution(rng), "gamma", rng, zeros)
+    favoured = output.prepared.favoured
+    magnitude = output.prepared.favoured_magnitude(favoured, a)
+    ours = output.share_favoured(favoured, magnitude)
+    with monkeypatch.context() as patched:
+        patched.setattr(kernels, "is_compiled", lambda tensor: False)
+        theirs = output.share_favoured(favoured, magnitude)
+    branches = [
+        output.share(branch, output.prepared.denominator(branch, a, output.z))
+        for branch in output.prepared.branches
+    ]
+    by_branch = [sum(getattr(b, name) for b in branches) for name in ("values", "to_bias", "to_stabiliser")]
+    for found in (ours, theirs):
+        torch.testing.assert_close(found.values, by_branch[0], rtol=1e-11, atol=1e-14)
+        torch.testing.assert_close(
+            found.signed, by_branch[0].copysign(by_branch[0] * output.z), rtol=1e-11, atol=1e-14
+        )
+        torch.testing.assert_close(found.to_bias, by_branch[1], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(found.to_stabiliser, by_branch[2], rtol=1e-9, atol=1e-12)

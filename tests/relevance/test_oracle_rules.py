@@ -55,8 +55,8 @@ def test_the_vectors_of_the_method(rule, unpruned, by_lambda, by_mask):
         ("gamma", False, [1, 1], [2, -1], 1, [2.5 / 3.25, -1 / 3.25], 1.75 / 3.25),
         # true output -5 < 0: the other way round, -2 * 2.5 + 1 * -1.25 - 1.25 = -7.5, stabilised to -8
         ("gamma", False, [-2, 1], [2, -1], -1, [5 / 8, 1.25 / 8], 1.75 / 8),
-        # true output -2 < 0 with non-negative inputs, treated alike whatever the output: -1.5 - .5
-        ("gamma", True, [1, 1], [2, -4], 0, [-2.5 / 2, 4 / 2], -0.5 / -2),
+        # true output -2 < 0 with non-negative inputs: the negative contribution is favoured, 2 - 5 - .5
+        ("gamma", True, [1, 1], [2, -4], 0, [-2 / 3.5, 5 / 3.5], 0.5 / 3.5),
     ],
 )
 def test_one_output_neuron_by_hand(rule, nonnegative, a, w, b, shares, absorbed):

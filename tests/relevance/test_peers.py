@@ -2,11 +2,9 @@
 
 Differences of definition, which the tests step around instead of loosening their tolerance:
 
-* gamma. For inputs that are never negative ours is the formula of Montavon et al. 2019 whatever the sign of
-  the output; zennit always has the generalised form, which for a negative output favours negative weights.
-  After a ReLU nothing flows into a negative output, so only a last layer shows it: positive scores are
-  compared. Where negative outputs pass relevance on, as with tanh, ours is told that inputs may be negative.
-  Captum has the same formula as ours but leaves the bias as it is: biases are made non-positive there.
+* gamma. Zennit's is the generalised form, as ours is. Captum has the first form of Montavon et al. 2019
+  whatever the sign of the output, and leaves the bias as it is: after a ReLU nothing flows into a negative
+  output, so windows with a positive score are compared, and biases are made non-positive there.
 * z-plus. Zennit's is alpha-beta with alpha 1 and beta 0, as ours is: the bias's positive part takes its
   share. Captum's Alpha1_Beta0 clamps the weights only: biases are made non-negative, inputs must be, too.
 * w-square. Zennit squares the bias as well and gives it a share; ours, as the paper, has none for it: its
@@ -208,13 +206,9 @@ def test_a_sequential_network_is_explained_as_by_zennit(zennit, pair, inputs, ac
     model, x = network(activation), inputs()
     if pair.sum_bases and inputs is signed:
         pytest.skip("a rule for inputs that are one-hot")
-    if pair.name == "gamma" and activation is nn.ReLU:
-        x = x[model(x)[:, 0] > 0]
-        assert len(x) > 1
     convolution, dense, first = pair.rules()
     expected = by_zennit(zennit, model, x, pair.hooks)
-    non_negative = pair.name != "gamma" or activation is nn.ReLU
-    actual = ours(traced(activation), x, composite(convolution, dense, first), non_negative=non_negative)
+    actual = ours(traced(activation), x, composite(convolution, dense, first), non_negative=inputs is one_hot)
     if pair.sum_bases:
         actual, expected = actual.sum(1), expected.sum(1)
     assert_same(actual, expected)
@@ -300,6 +294,10 @@ def test_epsilon_is_captums_epsilon(captum, inputs, activation):
 
 def test_gamma_is_captums_gamma_where_biases_are_not_positive(captum):
     model, x = with_biases(network(nn.ReLU), lambda bias: -0.1 * bias.abs()), one_hot()
+    with torch.no_grad():
+        model[-1].weight.abs_()  # so that scores are positive
+    x = x[model(x)[:, 0] > 0]
+    assert len(x) > 1
     actual = ours(
         capture(model, x[:2]), x, composite(rules.Gamma(1e-9, gamma=0.3), rules.Gamma(1e-9, gamma=0.3))
     )

@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 CHUNK_BYTES = 32 << 10
 BLOCK_BYTES = 16 << 20

@@ -19,7 +19,7 @@ from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance.kernels import compiling, gathering, selection, sharing
 
 if TYPE_CHECKING:
-    from sparselrp_cli.relevance.rules import Branch
+    from sparselrp_cli.relevance.rules import Branch, Favoured
 
 _OUTPUTS = {"any": 0, "non-negative": 1, "negative": 2}
 SUMS = 2.0**-20
@@ -192,6 +192,37 @@ def share_rows(
     )
     books = torch.from_numpy(taken)
     return Shares(torch.from_numpy(values), books[:, 0], books[:, 1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FavouredShares(Shares):
+    """Shares, and `signed`: the shares times the signs of their outputs."""
+
+    signed: Tensor
+
+
+def share_favoured_rows(
+    c: Tensor, z: Tensor, magnitude: Tensor, favoured: "Favoured", epsilon: float, firsts: Tensor
+) -> FavouredShares:
+    """Divide relevance ``c z`` by ``scale z + sign(z) magnitude``, stabilised.
+
+    Parameters
+    ----------
+    c, z, magnitude : Tensor, shape (rows, channels)
+        Contiguous, on the CPU.
+    firsts : Tensor of int64, shape (N + 1,)
+        As for `share_rows`.
+    """
+    none = c.new_zeros(c.shape[1])
+    biases = [none if b is None else b for b in (favoured.bias, favoured.bias_magnitude)]
+    number = np.float32 if c.dtype == torch.float32 else np.float64
+    _with_threads(c.numel())
+    values, signed, taken = sharing.share_favoured(
+        _array(c), _array(z), _array(magnitude), number(favoured.scale), *map(_array, biases),
+        number(epsilon), _array(firsts),
+    )  # fmt: skip
+    books = torch.from_numpy(taken)
+    return FavouredShares(torch.from_numpy(values), books[:, 0], books[:, 1], torch.from_numpy(signed))
 
 
 def _numbers(branch: "Branch", epsilon: float, like: Tensor) -> tuple[Any, Any, int]:

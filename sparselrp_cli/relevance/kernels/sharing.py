@@ -71,6 +71,52 @@ def share(c, z, d, bias, epsilon, factor, output, firsts):
 
 
 @compiled(parallel=False)
+def _share_favoured_piece(c, z, magnitude, scale, bias, bias_magnitude, epsilon, shares, signed, sums):
+    """Share the relevance of some rows over denominators of their outputs' signs."""
+    nothing = c.dtype.type(0)
+    for i in range(c.shape[0]):
+        for j in range(c.shape[1]):
+            r = c[i, j] * z[i, j]
+            sign = np.copysign(c.dtype.type(1), z[i, j])
+            d = scale * z[i, j] + sign * magnitude[i, j]
+            share = r / (d + sign * epsilon)
+            taken = share * sign * epsilon
+            if d == 0:
+                share = nothing
+                taken = r
+            shares[i, j] = share
+            signed[i, j] = share * sign
+            sums[0, j] += share * (bias[j] + sign * bias_magnitude[j])
+            sums[1, j] += taken
+
+
+@compiled(parallel=True)
+def share_favoured(c, z, magnitude, scale, bias, bias_magnitude, epsilon, firsts):
+    """Divide relevance by stabilised denominators; see `kernels.share_favoured_rows`.
+
+    Also give the shares times the signs of their outputs, and what biases and stabilisers take, (N, 2).
+    """
+    n, channels = firsts.shape[0] - 1, c.shape[1]
+    height, pieces = _cut(firsts, channels)
+    shares = np.empty_like(c)
+    signed = np.empty_like(c)
+    taken = np.zeros((n, pieces, 2))
+    for task in prange(n * pieces):
+        sample, piece = task // pieces, task % pieces
+        start = firsts[sample] + piece * height
+        end = min(firsts[sample + 1], start + height)
+        if start < end:
+            sums = np.zeros((2, channels))
+            _share_favoured_piece(
+                c[start:end], z[start:end], magnitude[start:end], scale, bias, bias_magnitude, epsilon,
+                shares[start:end], signed[start:end], sums,
+            )  # fmt: skip
+            taken[sample, piece, 0] = sums[0].sum()
+            taken[sample, piece, 1] = sums[1].sum()
+    return shares, signed, taken.sum(1)
+
+
+@compiled(parallel=False)
 def _share_masked_piece(c, z, inner, least, epsilon, factor, output, shares, fallen, sums):
     """Share the relevance of some rows over masked denominators, but for those that nearly cancel."""
     nothing = c.dtype.type(0)
