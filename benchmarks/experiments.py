@@ -6,7 +6,7 @@ Where a commit changes one of these rooms or files, the figures are older than t
 from dataclasses import dataclass
 
 METHODS, PUBLIC = "benchmarks/evidence/methods.py", "benchmarks/evidence/public.py"
-INSULATORS = "benchmarks/evidence/insulator_peaks.py"
+INSULATORS, BINDING = "benchmarks/evidence/insulator_peaks.py", "benchmarks/evidence/binding.py"
 SEQLETS, JUNCTIONS = "benchmarks/evidence/seqlets.py", "benchmarks/junctions.py"
 TIMING, SUHW = "benchmarks/timing.py", "models/suhw-dm3"
 COMPARISON = ("benchmarks/evidence/comparison.py", "benchmarks/evidence/baselines.py", METHODS, TIMING)
@@ -89,11 +89,12 @@ EXPERIMENTS = (
     ),
     Experiment(
         "insulators", "BEAF-32 and CTCF, real peaks, residual networks", "evidence.insulators", "20 min",
-        (*ENGINE, "motifs", "evaluation"), (INSULATORS, METHODS, PUBLIC, SUHW, "data/make_data.py", JASPAR),
+        (*ENGINE, "motifs", "evaluation"),
+        (INSULATORS, BINDING, METHODS, PUBLIC, SUHW, "data/make_data.py", JASPAR),
     ),
     Experiment(
         "attention", "su(Hw) and BEAF-32, real peaks, a network with attention", "evidence.attention", "",
-        (*ENGINE, "motifs", "evaluation"), ("benchmarks/evidence/binding.py", *COMPARED_PEAKS),
+        (*ENGINE, "motifs", "evaluation"), (BINDING, *COMPARED_PEAKS),
     ),
     Experiment(
         "profiles", "su(Hw) and BEAF-32, real peaks, a profile network", "evidence.profiles", "",

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from benchmarks.evidence.baselines import ModuleGradient, Mutagenesis, baselines, centred, maps_of
+from benchmarks.evidence.baselines import ModuleGradient, Mutagenesis, baselines, maps_of
 from benchmarks.evidence.methods import Method, refined
 from benchmarks.timing import interleaved, ratios
 from sparselrp_cli.evaluation.effects import ism_r, var_r
@@ -28,6 +28,7 @@ from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.relevance.choices import UNIFORM
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.sequences.one_hot import reverse_complement
@@ -40,6 +41,7 @@ RANDOM, CEILING = "random order", "mutagenesis"
 DECIDING = ("ism_r", "var_r", "insertion_share", "deletion_share")
 """What defaults are decided by; see the rule on the page of results."""
 SHOWN = (*DECIDING, "abpc", "site_ap", "auprc_informative", "mass_in_sites", "gini", "zero_share")
+ABOUT = ("method", "composite", "p", "centred", "select", "strands")
 DIGITS = 5
 """Kept of each figure of a window, of those that count."""
 
@@ -72,7 +74,10 @@ class Subject:
 
     def explainer(self, method: Method) -> Explainer:
         """Make what explains by a method."""
-        return Explainer(self.graph, [self.target], self.names, method.rules(), method.pruning)
+        return Explainer(
+            self.graph, [self.target], self.names, method.rules(), method.pruning,
+            centre=UNIFORM if method.centred else None,
+        )  # fmt: skip
 
     def gradient(self) -> ModuleGradient:
         """Make what scores windows and gives their gradients."""
@@ -160,13 +165,8 @@ class Walk:
     def __init__(self, subject: Subject, method: Method) -> None:
         self.method, self.layout = method, subject.layout
         self.explainer = subject.explainer(method)
-        lrp = Method(method.composite, "LRP", Pruning(0.0), method.entries)
+        lrp = Method(method.composite, "LRP", Pruning(0.0), method.entries, centred=method.centred)
         self.unpruned = subject.explainer(lrp) if method.refined else None
-
-    @property
-    def gradients(self) -> int:
-        """How many walks it takes."""
-        return (1 + self.method.strands) * (1 + self.method.refined)
 
     def __call__(self, one_hot: np.ndarray) -> Maps:
         pruned = maps_of(one_hot, self._hypothetical(self.explainer, one_hot))
@@ -181,7 +181,7 @@ class Walk:
         if self.method.strands:
             other = self._strand(explainer, reverse_complement(one_hot), mirrored=True)
             found = (found + reverse_complement(other)) / 2
-        return centred(found) if self.method.centred else found
+        return found
 
     def _strand(self, explainer: Explainer, one_hot: np.ndarray, *, mirrored: bool) -> np.ndarray:
         graph = explainer.graph
@@ -197,8 +197,8 @@ def ways(subject: Subject, methods: Iterable[Method], window: int) -> Iterator[W
     for method in methods:
         walk = Walk(subject, method)
         about = {"method": method.name, "composite": method.composite, "p": method.p}
-        about |= {name: True for name in ("centred", "strands") if getattr(method, name)}
-        yield Way(about, walk.gradients, walk)
+        about |= {"centred": method.centred, "select": method.select, "strands": method.strands}
+        yield Way(about, method.walks, walk)
 
 
 def compare(
@@ -306,7 +306,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """A table of `leads`; * marks what can't be told from the best method of one walk, or is better."""
     lines = []
     for row in rows:
-        line = {name: _plain(row.get(name)) for name in ("method", "composite", "p", "centred", "strands")}
+        line = {name: _plain(row.get(name)) for name in ABOUT}
         line["cost"] = f"{row['cost']:.1f}"
         for name in SHOWN:
             if name in row:
@@ -317,7 +317,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _plain(value: object) -> str:
-    if value is None:
+    if value is None or value is False:
         return "-"
     return "yes" if value is True else str(value)
 

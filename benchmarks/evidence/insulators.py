@@ -33,20 +33,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
-from benchmarks.evidence.insulator_peaks import (
-    FACTORS,
-    SHIFT,
-    TEST,
-    TRAINING,
-    VALIDATION,
-    WINDOW,
-    Peaks,
-    check_matrices,
-    log_odds,
-    separation,
-)
+from benchmarks.evidence.binding import Recipe, fit, logits, tested
+from benchmarks.evidence.insulator_peaks import FACTORS, TEST, WINDOW, Peaks, check_matrices, log_odds
 from benchmarks.evidence.methods import COMPOSITES, Method
 from benchmarks.options import parser
 from benchmarks.record import Keeper
@@ -68,7 +57,6 @@ from sparselrp_cli.sequences.shuffling import shuffle_dinucleotides
 
 PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 CHANNELS, STEM, POOL, DILATIONS = 32, 19, 4, (1, 2, 4, 8, 16)
-BATCH, RATE, POSITIVE_WEIGHT = 64, 2e-3, 4.0
 EXPLAINED, MUTATED, DRAWS = 60, 15, 2
 # The matrix of BEAF-32 is 8 bp long, and it binds groups of half sites: what is this near is counted too.
 FLANK = 10
@@ -97,83 +85,11 @@ def network() -> nn.Module:
 
 
 def train(data: Peaks, seed: int, epochs: int) -> nn.Module:
-    """Train with AdamW in one cycle of rates; keep the epoch that is best on the validation part."""
+    """Train a network; keep the epoch that is best on the validation part."""
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    net, step = network(), Step(data, rng)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-2)
-    total = epochs * len(step.batches())
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=total, pct_start=0.2)
-    kept, best_auroc = {}, 0.0
-    for _ in range(epochs):
-        net.train()
-        for centres in step.batches():
-            loss = step.loss(net, centres)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-        found = np.mean([row["auroc, random"] + row["auroc, GC"] for row in tested(net, data, VALIDATION)])
-        if found > best_auroc:
-            kept, best_auroc = {k: v.clone() for k, v in net.state_dict().items()}, found
-    net.load_state_dict(kept)
-    return net.eval().requires_grad_(False)
-
-
-class Step:
-    """Draws batches of windows and computes their loss."""
-
-    def __init__(self, data: Peaks, rng: np.random.Generator) -> None:
-        self.data, self.rng = data, rng
-        self.peaks = np.concatenate([data.centres(task, TRAINING) for task in range(len(FACTORS))])
-
-    def batches(self) -> list[np.ndarray]:
-        """Centres of an epoch: peaks twice, shifted, and three times as much fresh background."""
-        twice = np.tile(self.peaks, 2)
-        peaks = twice + self.rng.integers(-SHIFT, SHIFT + 1, len(twice))
-        half = 3 * len(self.peaks)
-        random = self.data.chromosome.background(TRAINING, half, self.rng)
-        matched = self.data.chromosome.matched(TRAINING, peaks[: len(self.peaks)], 3, self.rng)
-        centres = self.rng.permutation(np.concatenate([peaks, random, matched]))
-        return np.array_split(centres, len(centres) // BATCH)
-
-    def loss(self, net: nn.Module, centres: np.ndarray) -> Tensor:
-        """Cross entropy of windows on random strands, where their labels are known."""
-        x = self.data.chromosome.windows(centres)
-        flipped = torch.from_numpy(self.rng.random(len(centres)) < 0.5)
-        x = torch.where(flipped[:, None, None], x.flip(1, 2), x)
-        labels, known = self.data.labels(centres)
-        # Peaks of a factor are few: with this weight a logit of 0 is nearer to an even chance.
-        weight = torch.full((len(FACTORS),), POSITIVE_WEIGHT)
-        losses = binary_cross_entropy_with_logits(net(x), labels, reduction="none", pos_weight=weight)
-        return (losses * known).sum() / known.sum()
-
-
-def tested(net: nn.Module, data: Peaks, part: tuple[int, int]) -> list[dict[str, Any]]:
-    """For each factor, how well its logit tells peaks from background and from the other factor's peaks."""
-    rng, rows = np.random.default_rng(1), []
-    chromosome, tasks = data.chromosome, range(len(FACTORS))
-    random = logits(net, chromosome.windows(chromosome.background(part, 1500, rng)))
-    for task, factor in enumerate(FACTORS):
-        centres = data.centres(task, part)
-        found = logits(net, chromosome.windows(centres))[:, task]
-        matched = logits(net, chromosome.windows(chromosome.matched(part, centres, 10, rng)))[:, task]
-        others = np.concatenate([data.centres(t, part) for t in tasks if t != task])
-        others = logits(net, chromosome.windows(others[~data.near[task, others]]))[:, task]
-        row = {"factor": factor.name, "peaks": len(centres)}
-        backgrounds = {"random": random[:, task], "GC": matched, "other factor": others}
-        aurocs = {f"auroc, {name}": separation(found, scores) for name, scores in backgrounds.items()}
-        called = {"peaks called": found, "random called": random[:, task]}
-        shares = {name: float((scores > 0).mean()) for name, scores in called.items()}
-        rows.append({**row, **aurocs, **shares})
-    return rows
-
-
-def logits(net: nn.Module, x: Tensor) -> np.ndarray:
-    """Logits (N, factors)."""
-    net.eval()
-    with torch.no_grad():
-        return torch.cat([net(part) for part in x.split(256)]).numpy()
+    net = network()
+    fit(net, data, seed, Recipe(epochs))
+    return net
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 
 from sparselrp_cli.relevance.composites import PRESETS, Composite, Entry
 from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.rules import RULES
 
 PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 COMPOSITES = ("epsilon", "epsilon-plus", "z-plus", "epsilon-gamma", "epsilon-alpha2-beta1")
@@ -28,6 +29,8 @@ class Method:
         Whether what pruning left at zero is ranked by LRP, see `refined`.
     centred : bool
         Whether the mean over the four bases is taken off at each position.
+    select : str or None
+        The rule by whose relevance neurons are selected, where it isn't the composite's.
     strands : bool
         Whether the maps of both strands are averaged.
     """
@@ -38,6 +41,7 @@ class Method:
     entries: tuple[Entry, ...] = ()
     refined: bool = False
     centred: bool = False
+    select: str | None = None
     strands: bool = False
 
     @property
@@ -45,10 +49,17 @@ class Method:
         """The proportion pruned."""
         return "auto" if self.pruning.automatic else self.pruning.positive
 
+    @property
+    def walks(self) -> int:
+        """How many walks it takes: to select, for each strand, for what ranks zeros, with neurons masked."""
+        selected, masked = self.select is not None, self.pruning.redistribute == "m"
+        return (1 + selected) * (1 + self.strands) * (1 + self.refined) * (1 + masked)
+
     def rules(self) -> Composite:
         """The composite with the method's own entries first."""
         preset = PRESETS[self.composite]
-        return Composite(preset.name, preset.summary, (*self.entries, *preset.entries))
+        select = preset.select if self.select is None else RULES[self.select]()
+        return Composite(preset.name, preset.summary, (*self.entries, *preset.entries), select)
 
 
 def methods(*, quick: bool = False) -> Iterator[Method]:
@@ -96,6 +107,7 @@ def networks_methods(*, quick: bool = False) -> Iterator[Method]:
     for p in (0.05, 0.25) if quick else (0.02, 0.05, 0.1, 0.25):
         yield Method("epsilon-gamma", "PLRP-lambda", Pruning(p), centred=True)
         yield Method("epsilon-plus", "PLRP-lambda", Pruning(p))
+        yield Method("epsilon-gamma", "PLRP-lambda", Pruning(p), centred=True, select="z-plus")
     for composite, centred in () if quick else (("epsilon-gamma", True), ("epsilon-plus", False)):
         p = Pruning(0.05)
         yield Method(composite, "PLRP-M", Pruning(0.05, redistribute="m"), centred=centred)

@@ -128,7 +128,7 @@ def test_what_pruning_left_at_zero_is_ranked_by_lrp(deep, one_hot):
     walk = Walk(deep, Method("epsilon-plus", "then LRP", Pruning(0.9), refined=True))
     found = walk(one_hot)
     left = pruned.contributions != 0
-    assert walk.gradients == 2
+    assert walk.method.walks == 2
     assert not left.all()
     np.testing.assert_array_equal(found.contributions[left], pruned.contributions[left])
     assert (found.contributions[~left] != 0).any()
@@ -180,3 +180,31 @@ def test_methods_are_compared_in_pairs_with_the_best_of_one_walk():
         assert (row["ism_r low"], row["ism_r high"]) == (pytest.approx(low), pytest.approx(high))
     marked = [line.split()[-1] for line in table(rows).splitlines()[1:]]
     assert marked == ["0.500", "0.700*", "0.800*", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("method", "walks"),
+    [
+        (Method("epsilon-gamma", "PLRP-lambda", Pruning(0.05), centred=True), 1),
+        (Method("epsilon-gamma", "PLRP-lambda", Pruning(0.05), select="z-plus"), 2),
+        (Method("epsilon-gamma", "PLRP-M", Pruning(0.05, redistribute="m")), 2),
+        (Method("epsilon-plus", "then LRP", Pruning(0.05), refined=True, strands=True), 4),
+    ],
+    ids=["centred", "selected", "masked", "both strands, then LRP"],
+)
+def test_walks_are_counted(method, walks):
+    assert method.walks == walks
+
+
+def test_neurons_are_selected_by_the_named_rule(deep, one_hot):
+    pruning = Pruning(0.5)
+    own, other = (
+        Walk(deep, Method("epsilon-gamma", "PLRP-lambda", pruning, select=rule))(one_hot)
+        for rule in (None, "z-plus")
+    )
+    assert not np.array_equal(own.hypothetical, other.hypothetical)
+    unpruned = [
+        Walk(deep, Method("epsilon-gamma", "LRP", Pruning(0.0), select=rule))(one_hot)
+        for rule in (None, "z-plus")
+    ]
+    np.testing.assert_allclose(unpruned[0].hypothetical, unpruned[1].hypothetical, atol=1e-12)
