@@ -109,7 +109,7 @@ class Windows:
     one_hot: OneHot
     sites: Sequence[Sites] | None = None
     backgrounds: OneHot | None = None
-    within: slice = slice(None)
+    within: slice = field(default_factory=lambda: slice(None))
     shares: tuple[float, ...] = SHARES
 
     def replacements(self) -> OneHot:
@@ -223,9 +223,7 @@ def compare(
 
     def measured(contributions: np.ndarray, hypothetical: np.ndarray | None) -> pd.DataFrame:
         near, some = windows.within, windows.one_hot[:, :, windows.within]
-        curves = curves_of_maps(
-            windows.one_hot, contributions, scores, backgrounds, shares=windows.shares
-        )
+        curves = curves_of_maps(windows.one_hot, contributions, scores, backgrounds, shares=windows.shares)
         table = window_metrics(windows.one_hot, contributions, curves=curves, sites=windows.sites)
         effects = truth.hypothetical[:, :, near]
         table["ism_r"] = [*map(ism_r, contributions[:, near], effects, some)]

@@ -314,7 +314,7 @@ def test_an_hdf5_file_of_another_tool_is_told_apart(tmp_path):
 
 
 def set_version(file):
-    file.attrs["schema_version"] = 4
+    file.attrs["schema_version"] = 5
 
 
 def set_earlier_version(file):

@@ -67,7 +67,11 @@ def test_what_is_typed_right_is_read(kind, text, value):
             "gc",
             "'gc' isn't uniform, none, or four shares of A, C, G and T such as 0.3,0.2,0.2,0.3",
         ),
-        (Composition(), "nan,0.2,0.2,0.3", "'nan,0.2,0.2,0.3' isn't uniform, none, or four shares of A, C, G and T such as 0.3,0.2,0.2,0.3"),
+        (
+            Composition(),
+            "nan,0.2,0.2,0.3",
+            "'nan,0.2,0.2,0.3' isn't uniform, none, or four shares of A, C, G and T such as 0.3,0.2,0.2,0.3",
+        ),
         (
             Composition(),
             "0.3,0.3,0.3,0.3",
