@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from benchmarks.evidence.binding import Recipe, fit, tested  # noqa: E402
+from benchmarks.evidence.binding import Recipe, fit, logits, tested  # noqa: E402
 from benchmarks.evidence.insulator_peaks import FACTORS, SUHW, TEST, WINDOW, Peaks  # noqa: E402
 from sparselrp_cli.model.architectures import Layers  # noqa: E402
 
@@ -114,6 +114,19 @@ def save(model: nn.Module) -> None:
     (HERE / "model.json").write_text(json.dumps(description, indent=1) + "\n")
 
 
+def scored(model: nn.Module, data: Peaks) -> str:
+    """Lines of the README: the logits of each factor's test peak that scores highest for it."""
+    lines = []
+    for task in range(len(TRAINED)):
+        centres = data.centres(task, TEST)
+        found = logits(model, data.chromosome.windows(centres))
+        best = int(found[:, task].argmax())
+        start = centres[best] - WINDOW // 2
+        scores = " | ".join(f"{score:.2f}" for score in found[best])
+        lines.append(f"| {start:,}-{start + WINDOW:,} | {scores} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="the best on validation is kept")
@@ -127,6 +140,7 @@ def main() -> None:
     for row in tested(model, data, TEST):
         figures = {name: np.round(value, 4).item() for name, value in row.items() if name != "factor"}
         print(f"test, {row['factor']}: {figures}")
+    print(scored(model, data))
 
 
 if __name__ == "__main__":
