@@ -14,7 +14,7 @@ ENGINES = (TIMING, "benchmarks/engines.py", "benchmarks/networks.py", JUNCTIONS,
 GENOME, PEAKS = "data/chr2R-15-21Mb.fa.gz", "data/suhw-peaks.bed"
 MATRIX, JASPAR = "data/suhw-MA0533.1.jaspar", "data/jaspar2026-insects.meme"
 COMPARED_PEAKS = (
-    *COMPARISON, INSULATORS, PUBLIC, SUHW, "data/make_data.py", JASPAR
+    *COMPARISON, INSULATORS, BINDING, PUBLIC, SUHW, "data/make_data.py", JASPAR
 )  # fmt: skip
 ENGINE = ("sequences", "model", "graph", "relevance")
 COMMAND = ("cli", "settings", "runs", *ENGINE, "outputs")
@@ -94,7 +94,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         "attention", "su(Hw) and BEAF-32, real peaks, a network with attention", "evidence.attention", "",
-        (*ENGINE, "motifs", "evaluation"), (BINDING, *COMPARED_PEAKS),
+        (*ENGINE, "motifs", "evaluation"), COMPARED_PEAKS,
     ),
     Experiment(
         "profiles", "su(Hw) and BEAF-32, real peaks, a profile network", "evidence.profiles", "",

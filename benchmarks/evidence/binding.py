@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.evidence.insulator_peaks import SHIFT, TRAINING, VALIDATION, Peaks, separation
+from benchmarks.history import ROOT
 
 BATCH = 64
 POSITIVE_WEIGHT = 4.0
 """Peaks of a factor are few: with this weight a logit of 0 is nearer to an even chance."""
+SUHW_WEIGHTS, EPS = ROOT / "models" / "suhw-dm3" / "weights.safetensors", 1e-5
 BACKGROUND = "random", "GC"
 
 
@@ -86,6 +89,37 @@ class Batches:
         weight = torch.full((labels.shape[1],), POSITIVE_WEIGHT)
         losses = binary_cross_entropy_with_logits(net(x), labels, reduction="none", pos_weight=weight)
         return (losses * known).sum() / known.sum()
+
+
+def start_from_suhw(conv: nn.Conv1d, norm: nn.BatchNorm1d | None = None) -> None:
+    """Let a first convolution of 21 bp start from filters of the shipped su(Hw) model, normalisation and all.
+
+    Peaks are few, and a deep network finds the motif late or never. The filters were trained on the same part
+    of the chromosome, by models/suhw-dm3/train.py. Those that its second layer reads most are taken.
+
+    Parameters
+    ----------
+    conv : Conv1d
+        Without a bias where a normalisation follows.
+    norm : BatchNorm1d or None
+        Where there is none, the filters' normalisation is folded into the convolution.
+    """
+    state = load_file(SUHW_WEIGHTS)
+    gain, deviation = state["blocks.1.weight"], (state["blocks.1.running_var"] + EPS).sqrt()
+    read = gain.abs() * state["blocks.4.weight"].norm(dim=(0, 2))
+    chosen = read.argsort(descending=True)[: conv.out_channels]
+    mean = state["blocks.1.running_mean"] - state["blocks.0.bias"]
+    with torch.no_grad():
+        if norm is None:
+            scale = (gain / deviation)[chosen]
+            conv.weight.copy_(state["blocks.0.weight"][chosen] * scale[:, None, None])
+            conv.bias.copy_(state["blocks.1.bias"][chosen] - mean[chosen] * scale)
+            return
+        conv.weight.copy_(state["blocks.0.weight"][chosen])
+        norm.weight.copy_(gain[chosen])
+        norm.bias.copy_(state["blocks.1.bias"][chosen])
+        norm.running_mean.copy_(mean[chosen])
+        norm.running_var.copy_(state["blocks.1.running_var"][chosen])
 
 
 def validation_auroc(net: nn.Module, data: Peaks) -> float:

@@ -2,7 +2,7 @@
 
 The profile of a factor is how many of two cell lines (Kc, Mbn2) have a peak over a base: 0, 1 or 2. These are
 intervals, not counts of reads, which no package holds for a genome that is at hand; but they are real, and
-have base resolution: peaks of these factors are a few hundred bp long, windows 1,000 bp, and a peak lies
+have base resolution: peaks of these factors are a few hundred bp long, windows 800 bp, and a peak lies
 anywhere in them. A network has to find the site in order to place the profile.
 """
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from benchmarks.evidence.binding import start_from_suhw
 from benchmarks.evidence.insulator_peaks import (
     FACTORS,
     SUHW,
@@ -27,7 +28,7 @@ from benchmarks.evidence.public import public_path
 from sparselrp_cli.model.architectures import BPNet
 
 PROFILED = (SUHW, FACTORS[0])
-LENGTH, MOVED = 1000, 300
+LENGTH, MOVED = 800, 250
 """Of windows, and how far a peak's midpoint may lie from their middle, in bp."""
 FILTERS, LAYERS, BATCH, RATE, DECAY, COUNTS_WEIGHT = 24, 6, 64, 2e-3, 1e-2, 0.1
 NEAR = 100
@@ -59,7 +60,7 @@ class Profiles:
                     self.covered[task, start:end] += 1
 
     def centres(self, part: tuple[int, int], rng: np.random.Generator, times: int = 1) -> np.ndarray:
-        """Draw centres of windows with a peak that lies anywhere in the middle 600 bp."""
+        """Draw centres of windows with a peak that lies anywhere in the middle 500 bp."""
         peaks = [self.peaks.centres(task, part) for task in range(len(PROFILED))]
         midpoints = np.tile(np.concatenate(peaks), times)
         return midpoints + rng.integers(-MOVED, MOVED + 1, len(midpoints))
@@ -101,6 +102,7 @@ def train(data: Profiles, seed: int, epochs: int) -> nn.Module:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = BPNet(filters=FILTERS, layers=LAYERS, tasks=len(PROFILED))
+    start_from_suhw(net.stem)
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
     total = epochs * len(data.epoch(rng))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=total, pct_start=0.2)

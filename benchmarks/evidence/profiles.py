@@ -5,7 +5,8 @@
 A BPNet of 24 filters: a convolution of 21 bp, six dilated residual ones, a profile head of 75 bp and a head
 of log counts. What it learns are intervals of peaks of two cell lines, see `peak_profiles.py`: not reads.
 It learns on 0-13 Mb of dm3 chr2R, the best epoch is chosen on 13-15 Mb, and it is tested on 15-21 Mb, in
-windows of 1,000 bp whose peak lies anywhere in the middle 600.
+windows of 800 bp whose peak lies anywhere in the middle 500. The first convolution starts from filters of
+the shipped su(Hw) model.
 
 Test windows whose peak holds a match of the factor's matrix, and whose profile finds the peak, are explained
 by the target `profile@profile` (the shape of the profile, its softmax held constant) and by the log counts.
