@@ -8,6 +8,7 @@ from dataclasses import dataclass
 METHODS, PUBLIC = "benchmarks/evidence/methods.py", "benchmarks/evidence/public.py"
 INSULATORS, BINDING = "benchmarks/evidence/insulator_peaks.py", "benchmarks/evidence/binding.py"
 SEQLETS, JUNCTIONS = "benchmarks/evidence/seqlets.py", "benchmarks/junctions.py"
+ATTENTION_SCRIPT = "benchmarks/evidence/attention.py"
 INSULATORS_SCRIPT = "benchmarks/evidence/insulators.py"
 SPLICE_SCRIPT = "benchmarks/evidence/splice_sites.py"
 TIMING, SUHW = "benchmarks/timing.py", "models/suhw-dm3"
@@ -80,7 +81,7 @@ EXPERIMENTS = (
     Experiment(
         "faithful", "what the defaults are decided by: su(Hw), BEAF-32, splice sites", "evidence.faithful",
         "two hours", (*ENGINE, "evaluation"),
-        (*COMPARED_PEAKS, INSULATORS_SCRIPT, SPLICE_SCRIPT, JUNCTIONS),
+        (*COMPARED_PEAKS, ATTENTION_SCRIPT, INSULATORS_SCRIPT, SPLICE_SCRIPT, JUNCTIONS),
     ),
     Experiment(
         "synthetic", "planted motifs, CNNs of two sizes", "evidence.synthetic", "half an hour",

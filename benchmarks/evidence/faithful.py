@@ -25,12 +25,13 @@ if __name__ == "__main__":
 
 import torch
 
-from benchmarks.evidence import insulators, splice_sites
 from benchmarks.evidence.attention import chosen
 from benchmarks.evidence.comparison import ROUNDS, Subject, Windows, compare, leads, table
 from benchmarks.evidence.insulator_peaks import FACTORS, SUHW, Peaks
+from benchmarks.evidence.insulators import train
 from benchmarks.evidence.methods import Method, networks_methods
 from benchmarks.evidence.public import public_path
+from benchmarks.evidence.splice_sites import TASKS, found_sites, load
 from benchmarks.history import ROOT
 from benchmarks.options import parser
 from benchmarks.record import Keeper
@@ -67,7 +68,7 @@ def beaf(count: int, seeds: int, epochs: int) -> Found:
     """A residual network for each seed, on held-out peaks of BEAF-32 that hold a match."""
     data = Peaks(FACTORS)
     for seed in range(seeds):
-        net = insulators.train(data, seed, epochs)
+        net = train(data, seed, epochs)
         windows = chosen(net, data, 0, FACTORS[0], count)
         if windows is None:
             print(f"BEAF-32, seed {seed}: too few windows")
@@ -84,9 +85,9 @@ def splice(count: int, networks: Sequence[int], folder: Path) -> Found:
         import_model(checkpoint, "auto", ImportRequest()), folder / "ci", str(checkpoint), force=True
     )
     for number in networks:
-        for task in splice_sites.TASKS[:2]:
-            given = splice_sites.load(replace(task, sites=count), folder, written[number][0])
-            one_hot, _ = splice_sites.found_sites(given)
+        for task in TASKS[:2]:
+            given = load(replace(task, sites=count), folder, written[number][0])
+            one_hot, _ = found_sites(given)
             model = given.model
             mask = abs(torch.arange(model.window) - task.site).numpy() <= NEAR
             windows = Windows(

@@ -241,11 +241,11 @@ def test_inspect_shows_rules_and_checks_the_graph(capsys):
     assert document["difference"] < 1e-5
     assert document["conservation_error"] < 1e-4
     rules = {row["operation"]: row["rule"] for row in document["rows"]}
-    assert rules["convolution"].startswith("z-plus")
+    assert rules["convolution"].startswith("gamma")
     assert rules["dense"].startswith("epsilon")
     assert run(["inspect", str(SUHW)]) == 0
     printed = capsys.readouterr().out
-    assert "epsilon-plus" in printed
+    assert "epsilon in dense layers, gamma in convolutions (in force)" in printed
     assert "windows of 600 bp" in printed
 
 

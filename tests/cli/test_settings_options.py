@@ -20,6 +20,8 @@ TYPED = {
     "composite": (["--composite", "z-plus"], "z-plus"),
     "reverse_complement": (["--reverse-complement"], True),
     "tile_overlap": (["--tile-overlap", "7"], 7),
+    "select": (["--select", "z-plus"], "z-plus"),
+    "centre": (["--centre", "0.3,0.2,0.2,0.3"], (0.3, 0.2, 0.2, 0.3)),
     "max_unknown": (["--max-unknown", "0.5"], 0.5),
     "formats": (["--formats", "bedgraph,h5"], ("bedgraph", "h5")),
     "overlap": (["--overlap", "sum"], "sum"),
