@@ -38,6 +38,10 @@ $(VENV)/.installed-check: $(VENV)/.installed-test
 demo: $(VENV)/.installed
 	@SPARSELRP=$(BIN)/sparselrp DEMO=$(DEMO) sh data/demo.sh
 
+# Compiled files are kept, whatever is set outside: the workers and each command of a test would compile all
+# of them again.
+test test-all: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(PYTEST_OPTIONS)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 METHODS, PUBLIC = "benchmarks/evidence/methods.py", "benchmarks/evidence/public.py"
 INSULATORS, BINDING = "benchmarks/evidence/insulator_peaks.py", "benchmarks/evidence/binding.py"
 SEQLETS, JUNCTIONS = "benchmarks/evidence/seqlets.py", "benchmarks/junctions.py"
+INSULATORS_SCRIPT = "benchmarks/evidence/insulators.py"
+SPLICE_SCRIPT = "benchmarks/evidence/splice_sites.py"
 TIMING, SUHW = "benchmarks/timing.py", "models/suhw-dm3"
 COMPARISON = ("benchmarks/evidence/comparison.py", "benchmarks/evidence/baselines.py", METHODS, TIMING)
 ENGINES = (TIMING, "benchmarks/engines.py", "benchmarks/networks.py", JUNCTIONS, SUHW)
@@ -75,6 +77,11 @@ class Experiment:
 
 
 EXPERIMENTS = (
+    Experiment(
+        "faithful", "what the defaults are decided by: su(Hw), BEAF-32, splice sites", "evidence.faithful",
+        "two hours", (*ENGINE, "evaluation"),
+        (*COMPARED_PEAKS, INSULATORS_SCRIPT, SPLICE_SCRIPT, JUNCTIONS),
+    ),
     Experiment(
         "synthetic", "planted motifs, CNNs of two sizes", "evidence.synthetic", "half an hour",
         (*ENGINE, "motifs", "evaluation"), (METHODS, JASPAR, GENOME),

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.collecting import COLLECTED, is_whole
 
 TESTS = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
@@ -17,6 +18,11 @@ import time
 
 _time = time.time
 time.time = lambda: _time() + 86_400
+"""
+IMPATIENT = """
+from xdist.workermanage import NodeManager
+
+NodeManager.EXIT_TIMEOUT = 0.5  # Ten seconds for a worker that is asleep.
 """
 INTERRUPTED = """
 import time
@@ -40,27 +46,38 @@ def test_the_next():
 """
 
 
-def test_ids_are_the_same_in_every_process(tmp_path):
-    """Another order of hashes, another clock, another folder for temporary files."""
-    (tmp_path / "a_day_later.py").write_text(A_DAY_LATER)
-    collecting = [*COMMAND, "--collect-only", "-p", "no:xdist"]
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    found = []
-    for seed, plugins in (("1", []), ("2", ["-p", "a_day_later"])):
-        folder = tmp_path / seed
-        folder.mkdir()
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "TMPDIR": str(folder), "PYTHONPATH": path}
-        done = subprocess.run(
-            [*collecting, *plugins],
-            cwd=TESTS.parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        found.append([line for line in done.stdout.splitlines() if "::" in line])
-    assert len(found[0]) > 1000
-    assert found[0] == found[1]
+def ids_elsewhere(folder: Path, seed: str, *options: str) -> list[str]:
+    """The ids of all tests in a process with another order of hashes and another temporary folder."""
+    (folder / "a_day_later.py").write_text(A_DAY_LATER)
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [*COMMAND, "--collect-only", "-p", "no:xdist", *options],
+        cwd=TESTS.parent,
+        env={**os.environ, "PYTHONHASHSEED": seed, "TMPDIR": str(folder), "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def test_ids_are_the_same_in_every_process(request, tmp_path):
+    """Another order of hashes, another clock, another folder for temporary files.
+
+    A session of all tests has collected them already, in an order of hashes that isn't the fixed one here.
+    """
+    (first := tmp_path / "first").mkdir()
+    (second := tmp_path / "second").mkdir()
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    elsewhere = ids_elsewhere(second, seed, "-p", "a_day_later")
+    assert len(elsewhere) > 1000
+    if not is_whole(request.config):
+        assert ids_elsewhere(first, "3") == elsewhere
+        return
+    assert sorted(request.config.stash[COLLECTED]) == sorted(elsewhere)
+    kept = [item.nodeid for item in request.session.items]
+    chosen = set(kept)
+    assert kept == [name for name in elsewhere if name in chosen]
 
 
 def test_every_law_is_tried_on_the_same_examples_however_long_it_takes():
@@ -71,10 +88,13 @@ def test_every_law_is_tried_on_the_same_examples_however_long_it_takes():
     assert files - {Path(__file__).name} == {"conftest.py"}, "the profile in conftest.py holds for every law"
 
 
-@pytest.mark.parametrize("plugin", [["-p", "no:xdist"], ["-n", "1"]], ids=["alone", "worker"])
+@pytest.mark.parametrize(
+    "plugin", [["-p", "no:xdist"], ["-n", "1", "-p", "impatient"]], ids=["alone", "worker"]
+)
 def test_a_session_that_is_stopped_is_interrupted_and_no_test_has_failed(tmp_path, plugin):
     (tmp_path / "test_stopped.py").write_text(INTERRUPTED)
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+    (tmp_path / "impatient.py").write_text(IMPATIENT)
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent), str(tmp_path), os.environ.get("PYTHONPATH", "")])
     command = [*COMMAND, "-p", "helpers.interruption", *plugin]
     with subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True

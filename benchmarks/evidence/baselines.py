@@ -4,7 +4,7 @@ Each takes windows (n, 4, L) and gives `Maps`. Where it has references, they are
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import numpy as np
@@ -131,9 +131,10 @@ class Mutagenesis:
     """Every single change: the ceiling of what is measured against it."""
 
     changes: SingleChanges
+    within: slice = field(default_factory=lambda: slice(None))
 
     def __call__(self, one_hot: np.ndarray) -> Maps:
-        found = np.stack([*map(self.changes.effects, one_hot)])
+        found = np.stack([self.changes.effects(window, within=self.within) for window in one_hot])
         return Maps(np.stack([*map(observed_effects, found)]), found)
 
 

@@ -17,7 +17,8 @@ from torch import nn
 from benchmarks.evidence.baselines import ModuleGradient, Mutagenesis, baselines, maps_of
 from benchmarks.evidence.methods import Method, refined
 from benchmarks.timing import interleaved, ratios
-from sparselrp_cli.evaluation.faithfulness import OneHot, shuffled_backgrounds
+from sparselrp_cli.evaluation.effects import ism_r, var_r
+from sparselrp_cli.evaluation.faithfulness import SHARES, OneHot, curves_of_maps, shuffled_backgrounds
 from sparselrp_cli.evaluation.intervals import interval
 from sparselrp_cli.evaluation.methods import Maps
 from sparselrp_cli.evaluation.mutagenesis import SingleChanges
@@ -99,11 +100,17 @@ class Windows:
         Of each window.
     backgrounds : ndarray of uint8, shape (n, draws, 4, L), or None
         What replaces positions; shuffles by default.
+    within : slice
+        The positions that mutagenesis changes; `ism_r` and `var_r` are over these.
+    shares : tuple of float
+        Of positions that are replaced along the curves.
     """
 
     one_hot: OneHot
     sites: Sequence[Sites] | None = None
     backgrounds: OneHot | None = None
+    within: slice = field(default_factory=lambda: slice(None))
+    shares: tuple[float, ...] = SHARES
 
     def replacements(self) -> OneHot:
         """Give the backgrounds, or shuffles."""
@@ -211,14 +218,19 @@ def compare(
     """
     compared = list(ways(subject, methods, windows.one_hot.shape[2]))
     costs = measured_costs(compared, windows.one_hot, rounds)
-    truth, cost = mutated(subject, windows.one_hot)
+    truth, cost = mutated(subject, windows.one_hot, windows.within)
     scores, backgrounds = subject.gradient().scores, windows.replacements()
 
     def measured(contributions: np.ndarray, hypothetical: np.ndarray | None) -> pd.DataFrame:
-        return window_metrics(
-            windows.one_hot, contributions, hypothetical, effects=truth.hypothetical, scores=scores,
-            backgrounds=backgrounds, sites=windows.sites,
-        )  # fmt: skip
+        near, some = windows.within, windows.one_hot[:, :, windows.within]
+        curves = curves_of_maps(windows.one_hot, contributions, scores, backgrounds, shares=windows.shares)
+        table = window_metrics(windows.one_hot, contributions, curves=curves, sites=windows.sites)
+        effects = truth.hypothetical[:, :, near]
+        table["ism_r"] = [*map(ism_r, contributions[:, near], effects, some)]
+        table["var_r"] = (
+            np.nan if hypothetical is None else [*map(var_r, hypothetical[:, :, near], effects, some)]
+        )
+        return table
 
     found, tables = [], []
     for way, measured_cost in zip(compared, costs, strict=True):
@@ -248,10 +260,10 @@ def measured_costs(compared: Sequence[Way], one_hot: np.ndarray, rounds: int) ->
     return [found[str(number)] for number in range(len(compared))]
 
 
-def mutated(subject: Subject, one_hot: np.ndarray) -> tuple[Maps, dict[str, Any]]:
+def mutated(subject: Subject, one_hot: np.ndarray, within: slice) -> tuple[Maps, dict[str, Any]]:
     """Score every single change; the cost is the median over windows, a gradient timed beside each."""
     gradient = subject.gradient()
-    run, parts, costs = Mutagenesis(subject.changes()), [], []
+    run, parts, costs = Mutagenesis(subject.changes(), within), [], []
     few = one_hot[:AT_ONCE]
     for number in range(len(one_hot)):
         began = time.perf_counter()

@@ -18,6 +18,7 @@ from benchmarks.history import ROOT, current_commit
 
 PAGE = ROOT / "benchmarks" / "RESULTS.md"
 AGES = {
+    "age-faithful": ("faithful",),
     "age-summary": ("synthetic", "real", "insulators", "splice_sites", "images"),
     "age-synthetic": ("synthetic",),
     "age-real": ("real",),

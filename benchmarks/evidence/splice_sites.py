@@ -171,12 +171,14 @@ class Subject:
         return np.concatenate([self.scorer.scores(batch) for batch in self.batches(one_hot)])
 
 
-def load(task: Task, folder: Path) -> Subject:
-    """Import a published network, of several the first, as `sparselrp import` does."""
-    checkpoint = public_path(task.checkpoint)
-    models = import_model(checkpoint, "auto", ImportRequest())
-    written = write_folders(models[:1], folder / checkpoint.stem, str(checkpoint), force=True)
-    model = load_model(ModelRequest(str(written[0][0])))
+def load(task: Task, folder: Path, imported: Path | None = None) -> Subject:
+    """Take an imported network, or import a published one (of several the first)."""
+    if imported is None:
+        checkpoint = public_path(task.checkpoint)
+        models = import_model(checkpoint, "auto", ImportRequest())
+        written = write_folders(models[:1], folder / checkpoint.stem, str(checkpoint), force=True)
+        imported = written[0][0]
+    model = load_model(ModelRequest(str(imported)))
     graph = capture_model(model)
     names = output_names(model, graph)
     targets = TargetParser(graph.outputs, names)

@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from benchmarks.evidence.ruling import DECIDING, TITLES, counts, verdicts
 from benchmarks.record import RESULTS, Row, load
 
 METRICS = {
@@ -384,7 +386,54 @@ def by_p() -> list[tuple[str, pd.DataFrame, str]]:
     ]
 
 
+SHOWN_METHODS = (
+    "gradient x input", "gradient x input, centred", "LRP epsilon-plus", "PLRP-lambda epsilon-plus p=0.02",
+    "LRP epsilon-gamma centred", "PLRP-lambda epsilon-gamma p=0.02 centred",
+    "PLRP-lambda epsilon-gamma p=0.05 centred", "PLRP-lambda epsilon-gamma p=0.25 centred",
+    "PLRP-lambda epsilon-gamma p=0.05 select z-plus centred", "PLRP-M epsilon-gamma p=0.05 centred",
+    "SmoothGrad", "integrated gradients", "DeepLIFT/SHAP", "mutagenesis", "random order",
+)  # fmt: skip
+
+
+def _faithful_data() -> dict[str, list[Row]]:
+    """The rows of each data set that the defaults are decided on."""
+    data: dict[str, list[Row]] = {}
+    for row in kept("faithful"):
+        data.setdefault(str(row["data"]), []).append(row)
+    return data
+
+
+def faithful() -> str:
+    """Each data set: what the defaults are, beside the methods before and the baselines."""
+    found = verdicts(_faithful_data())
+    lines = []
+    for label in found["data"].unique():
+        here = found[found["data"] == label].set_index("name")
+        for name in (name for name in SHOWN_METHODS if name in here.index):
+            row = here.loc[name]
+            cells = [_marked(row, metric) for metric in TITLES]
+            lines.append([label, name, f"{row['cost']:.1f}", *cells])
+    return markdown(["data", "method", "gradients", *TITLES.values()], lines)
+
+
+def _marked(row: pd.Series, metric: str) -> str:
+    """Write a figure; bold where the rule calls it good."""
+    text = cell(float(row.get(metric, np.nan)))
+    return f"**{text}**" if row.get(f"{metric} good") is True else text
+
+
+def ruling() -> str:
+    """On how many pairs of data set and metric each candidate is good."""
+    found = verdicts(_faithful_data())
+    pairs = len(DECIDING) * found["data"].nunique()
+    zeros = found.groupby("name")["zero_share"].mean()
+    lines = [[name, f"{int(n)} of {pairs}", float(zeros[name])] for name, n in counts(found).items()]
+    return markdown(["candidate", "good on", "zeros"], lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "faithful": faithful,
+    "ruling": ruling,
     "summary": summary,
     "synthetic-networks": synthetic_networks,
     "synthetic-composites": synthetic_composites,

@@ -96,15 +96,15 @@ class SingleChanges(Scorer):
         largest = max(numbers(node.shape) for node in graph.nodes)
         self.positions = max(1, min(POSITIONS, MOST_NUMBERS // (3 * largest)))
 
-    def effects(self, one_hot: OneHot, advance: Advance = int) -> Doubles:
-        """Score every single change of a window; see `effects`."""
+    def effects(self, one_hot: OneHot, advance: Advance = int, within: slice = slice(None)) -> Doubles:
+        """Score every single change of a window, or of a stretch `within` it; see `effects`."""
         found = np.zeros(one_hot.shape)
-        length = one_hot.shape[1]
+        begin, length, _ = within.indices(one_hot.shape[1])
         with torch.inference_mode():
             reference = self.explainer.graph.evaluate(self._input(one_hot[np.newaxis]))
             (score,) = self._scores_of(reference, 1)
             changes = Changes(self.planner, reference)
-            for first in range(0, length, self.positions):
+            for first in range(begin, length, self.positions):
                 span = slice(first, min(first + self.positions, length))
                 bases, places, windows = _changed(one_hot[:, span])
                 if len(windows):

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 
 logger = logging.getLogger("sparselrp")
 
@@ -51,17 +51,9 @@ def _flush() -> None:
 def without_noise() -> Iterator[None]:
     """Keep torch's warnings and logs for -v; what is wrong is told in our one line."""
     verbose = logger.isEnabledFor(logging.DEBUG)
-    loggers = [] if verbose else _loggers_of_torch()
-    levels = [one.level for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always" if verbose else "ignore")
-            yield
-    finally:
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)
+    with warnings.catch_warnings(), nullcontext() if verbose else _without_logs_of_torch():
+        warnings.simplefilter("always" if verbose else "ignore")
+        yield
 
 
 @contextmanager
@@ -76,6 +68,26 @@ def silently() -> Iterator[None]:
         yield
 
 
-def _loggers_of_torch() -> list[logging.Logger]:
-    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "torch"]
-    return [logging.getLogger(name) for name in ("torch", *names)]
+@contextmanager
+def _without_logs_of_torch() -> Iterator[None]:
+    """Switch torch's loggers off; those that it makes meanwhile take the level of the first.
+
+    The others are disabled: each new level would empty what every logger of the process remembers, which
+    takes longer than tracing where there are many.
+    """
+    first, others = logging.getLogger("torch"), _loggers_below("torch")
+    level, disabled = first.level, [one.disabled for one in others]
+    first.setLevel(logging.CRITICAL + 1)
+    for one in others:
+        one.disabled = True
+    try:
+        yield
+    finally:
+        for one, was in zip(others, disabled, strict=True):
+            one.disabled = was
+        first.setLevel(level)
+
+
+def _loggers_below(name: str) -> list[logging.Logger]:
+    known = logging.root.manager.loggerDict.items()
+    return [one for key, one in known if key.startswith(f"{name}.") and isinstance(one, logging.Logger)]

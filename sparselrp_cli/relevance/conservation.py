@@ -21,5 +21,8 @@ def conservation_error(score: Numbers, *booked: Numbers) -> Numbers:
         The explained number and where its relevance went: to the input, to the background that centring
         takes off, to biases and stabilisers, nowhere.
     """
-    error: Numbers = abs(score - sum(booked)) / abs(score).clip(min=SCORE_FLOOR)
+    gap = score
+    for part in booked:
+        gap = gap - part
+    error: Numbers = abs(gap) / abs(score).clip(min=SCORE_FLOOR)
     return error

@@ -13,6 +13,7 @@ from sparselrp_cli.settings.reading import WrongValueError
 
 _MOST_DIGITS = 6  # of a number of windows
 _SUM_TOLERANCE = 0.01  # of shares that are rounded to two digits
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,8 @@ class Composition(TypedKind):
         total = math.fsum(shares)
         if abs(total - 1) > _SUM_TOLERANCE:
             raise WrongValueError(f"the shares '{text}' of A, C, G and T add up to {total:g}, not to 1")
-        return tuple(share / total for share in shares)
+        # What is written to a manifest and read again stays as it is.
+        return shares if abs(total - 1) < _ROUNDING else tuple(share / total for share in shares)
 
     def read(self, value: object) -> tuple[float, ...]:
         if isinstance(value, list) and all(

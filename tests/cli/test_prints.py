@@ -1,11 +1,13 @@
 """What a model prints goes to standard error; what torch says of it doesn't come before our one line."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
 
 from sparselrp_cli.cli.main import run
+from sparselrp_cli.model.prints import without_noise
 
 LOUD = """
 import os, subprocess, sys
@@ -77,3 +79,22 @@ def test_what_torch_reports_of_a_decision_by_data_is_only_shown_when_asked(loud,
     assert quiet[0].startswith("sparselrp: error: torch.export can't trace the model: Could not guard on dat")
     assert run(["inspect", f"{loud}:ByData", "-v"]) == 1
     assert "torch.ops.aten.all.default" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["torch", "torch.known", "torch.known.below", "torch.made.meanwhile"])
+def test_no_logger_of_torch_is_heard_and_each_is_as_it_was(name, caplog):
+    for known in ("torch.known.below", "torch.known", "torch"):
+        logging.getLogger(known)
+    logging.getLogger("torch.known").setLevel(logging.DEBUG)
+    before = [(one.level, one.disabled) for one in map(logging.getLogger, ("torch", "torch.known"))]
+    with without_noise():
+        logging.getLogger(name).critical("said meanwhile")
+    assert [(one.level, one.disabled) for one in map(logging.getLogger, ("torch", "torch.known"))] == before
+    logging.getLogger(name).critical("said afterwards")
+    assert [record.message for record in caplog.records] == ["said afterwards"]
+
+
+def test_other_loggers_are_heard_meanwhile(caplog):
+    with without_noise():
+        logging.getLogger("torchlike").critical("said meanwhile")
+    assert [record.message for record in caplog.records] == ["said meanwhile"]

@@ -86,7 +86,7 @@ def evaluated(tmp_path, *arguments):
 
 
 def test_baselines_on_an_additive_model_are_the_map_itself(archives, tmp_path):
-    one = archives("one", "Sum", "-p", "0", "--composite", "zero")
+    one = archives("one", "Sum", "-p", "0", "--composite", "zero", "--centre", "none")
     baselines = ("--baseline", "gradient-x-input", "--baseline", "mutagenesis")
     table, _ = evaluated(
         tmp_path, one, "--sites", tmp_path / "sites.bed", "-m", f"{__file__}:Sum", *baselines
@@ -103,7 +103,7 @@ def test_baselines_on_an_additive_model_are_the_map_itself(archives, tmp_path):
 
 def test_the_map_of_an_additive_model_agrees_with_mutagenesis_on_both_strands(archives, tmp_path):
     """Half of the windows are read on the opposite strand."""
-    net = archives("net", "Net", "-t", "0", "-p", "0", "--composite", "zero")
+    net = archives("net", "Net", "-t", "0", "-p", "0", "--composite", "zero", "--centre", "none")
     table, _ = evaluated(
         tmp_path, net, "-m", f"{__file__}:Net", "--baseline", "gradient-x-input", "--faithfulness", "1"
     )
@@ -120,6 +120,12 @@ def test_the_map_of_an_additive_model_agrees_with_mutagenesis_on_both_strands(ar
     compared = {difference["metric"] for difference in written["differences"]}
     assert {"ism_r", "var_r", "deletion_share", "insertion_share", "abpc"} <= compared
     assert "background_score" not in compared
+
+
+def test_the_centred_map_of_an_additive_model_is_mutagenesis_up_to_a_factor(archives, tmp_path):
+    one = archives("one", "Sum", "-p", "0", "--composite", "zero")
+    table, _ = evaluated(tmp_path, one, "-m", f"{__file__}:Sum")
+    assert table.loc["one", ["ism_r", "var_r"]].tolist() == pytest.approx([1, 1])
 
 
 def test_matches_of_a_matrix_give_the_metrics_of_sites_and_of_informative_bases(archives, tmp_path):

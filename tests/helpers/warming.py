@@ -3,12 +3,17 @@
 Workers would compile them at the same time, each for itself. They are kept beside the package, so that this
 takes time after a clone and a change of the loops only. ``python -m helpers.warming float32`` compiles what
 one type of numbers needs.
+
+TF-MoDISco keeps its loops where it may fork, which it may not in a worker: they are kept there as well.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +21,7 @@ from torch import Tensor, nn
 
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.motifs import discovery
 from sparselrp_cli.relevance import gathered, kernels
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.kernels import selection
@@ -56,6 +62,32 @@ def are_cold() -> bool:
     kept = Path(selection.prune.stats.cache_path).glob("*.nbi")
     sources = Path(kernels.__file__).parent.glob("*.py")
     return max(path.stat().st_mtime for path in kept) < max(path.stat().st_mtime for path in sources)
+
+
+@cache
+def keep_loops_of_modisco() -> None:
+    """Keep those that TF-MoDISco keeps itself: they call none of another file, which could change."""
+    from modiscolite import precompile
+
+    for loops in precompile._kernels():
+        for loop, _ in loops:
+            loop.enable_caching()
+
+
+def keeping_loops(clusters: Callable[..., Any]) -> Callable[..., Any]:
+    """Cluster as ever, with loops that are kept."""
+
+    def clustered(*given: Any) -> Any:
+        keep_loops_of_modisco()
+        return clusters(*given)
+
+    return clustered
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(discovery, "_clusters", keeping_loops(discovery._clusters))
+    config.add_cleanup(patch.undo)
 
 
 @pytest.hookimpl(optionalhook=True)

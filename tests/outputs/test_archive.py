@@ -314,7 +314,7 @@ def test_an_hdf5_file_of_another_tool_is_told_apart(tmp_path):
 
 
 def set_version(file):
-    file.attrs["schema_version"] = 4
+    file.attrs["schema_version"] = 5
 
 
 def set_earlier_version(file):
@@ -341,7 +341,7 @@ def add_chrom(file):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_version, r"has schema version 4, and this version reads up to 3; install a newer sparselrp"),
+        (set_version, r"has schema version 5, and this version reads up to 4; install a newer sparselrp"),
         (set_earlier_version, "has schema version 1, from an earlier sparselrp; copy it again, or make"),
         (drop_scores, "has no dataset 'hyp_scores'; copy it again"),
         (shorten_starts, r"dataset 'coords_start' has shape \(5,\), not \(600,\)"),

@@ -19,7 +19,7 @@ from sparselrp_cli.cli.main import run
 ROOT = Path(__file__).parents[2]
 SUHW = ROOT / "models" / "suhw-dm3"
 WINDOW = 40
-MEANS = ("score", "relevance", "absorbed", "lost")
+MEANS = ("score", "relevance", "background", "absorbed", "lost")
 
 
 class Fold(nn.Module):
@@ -153,9 +153,9 @@ def test_unknown_bases_have_no_spread(both):
 
 def test_the_accounts_of_the_mean_close(both):
     found = columns(both)
-    score, relevance, absorbed, lost = (found[name] for name in MEANS)
+    score, relevance, background, absorbed, lost = (found[name] for name in MEANS)
 
-    gap = np.abs(score - relevance - absorbed - lost)
+    gap = np.abs(score - relevance - background - absorbed - lost)
     np.testing.assert_array_equal(found["conservation_error"], gap / np.maximum(np.abs(score), 0.1))
     assert found["conservation_error"].max() < 1e-5
     np.testing.assert_allclose(found["contributions"].sum(1), relevance, rtol=1e-5, atol=1e-6)

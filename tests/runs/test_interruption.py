@@ -189,13 +189,13 @@ def test_an_interrupted_run_isnt_thrown_away_unless_that_is_asked(inputs, whole,
 @pytest.mark.parametrize(
     ("options", "difference"),
     [
-        (["-p", "0.1"], "settings.prune was 0.02 and is 0.1"),
+        (["-p", "0.1"], "settings.prune was 0.05 and is 0.1"),
         (["-t", "1"], 'settings.targets was ["0"] and is ["0", "1"]'),
         (["--overlap", "sum"], 'settings.overlap was "nearest-centre" and is "sum"'),
         (["--formats", "h5"], 'settings.formats was ["h5", "bigwig"] and is ["h5"]'),
         (["-b", "31"], "settings.batch_size was 30 and is 31"),
         (["--shard", "1/2", "--formats", "h5,bigwig"], 'settings.shard was null and is "1/2"'),
-        (["--composite", "epsilon"], 'settings.composite was "epsilon-plus" and is "epsilon"'),
+        (["--composite", "epsilon"], 'settings.composite was "epsilon-gamma" and is "epsilon"'),
         (["--dtype", "float64"], 'runtime.dtype was "float32" and is "float64"'),
     ],
 )
@@ -229,7 +229,7 @@ def test_what_is_complete_isnt_done_again_and_another_run_isnt_replaced(
     assert attribute(inputs, prefix, "--resume") == 0
     monkeypatch.undo()
     assert attribute(inputs, prefix, "--resume", "-p", "0") == 1
-    assert "is a complete run in which settings.prune was 0.02 and is 0.0" in error(capsys)
+    assert "is a complete run in which settings.prune was 0.05 and is 0.0" in error(capsys)
     assert contents(prefix) == before
     (tmp_path / "run.bw").unlink()
     assert attribute(inputs, prefix, "--resume") == 0
@@ -311,7 +311,7 @@ def shards(inputs, tmp_path_factory) -> Path:
         (["part2"], "shard 1/3 and 1 more is missing"),
         (["part1", "part2", "part3", "part2"], "are both shard 2/3; give each once"),
         (["part1", "foreign", "part3"], "is of another run than"),
-        (["part1", "foreign", "part3"], "settings.prune was 0.02 and is 0.0"),
+        (["part1", "foreign", "part3"], "settings.prune was 0.05 and is 0.0"),
         (["part1", "fourth"], "is shard 4/4 and"),
         (["all"], "isn't a shard; give what `sparselrp attribute --shard I/N` wrote"),
         (["nothing"], "no such file"),

@@ -4,6 +4,7 @@ import pytest
 
 from sparselrp_cli.settings.kinds import (
     BatchSize,
+    Composition,
     Device,
     NameList,
     PresetOrFile,
@@ -26,6 +27,10 @@ PRESETS = PresetOrFile(("epsilon-plus", "gamma"))
         (NAMES, "bigwig, h5,,bigwig", ("bigwig", "h5")),
         (PRESETS, "gamma", "gamma"),
         (PRESETS, __file__, __file__),
+        (Composition(), "uniform", (0.25, 0.25, 0.25, 0.25)),
+        (Composition(), "none", ()),
+        (Composition(), "0.3,0.2,0.2,.3", (0.3, 0.2, 0.2, 0.3)),
+        (Composition(), "0,0,0.5,0.5", (0.0, 0.0, 0.5, 0.5)),
         (BatchSize(), "auto", None),
         (BatchSize(), "12", 12),
         (BatchSize(), "999999", 999_999),
@@ -52,6 +57,26 @@ def test_what_is_typed_right_is_read(kind, text, value):
             "'gama' is neither a file nor a preset; did you mean 'gamma'?",
         ),
         (PRESETS, "xyz", "'xyz' is neither a file nor a preset; the presets are epsilon-plus, gamma"),
+        (
+            Composition(),
+            "0.5,0.5",
+            "'0.5,0.5' isn't uniform, none, or four shares of A, C, G and T such as 0.3,0.2,0.2,0.3",
+        ),
+        (
+            Composition(),
+            "gc",
+            "'gc' isn't uniform, none, or four shares of A, C, G and T such as 0.3,0.2,0.2,0.3",
+        ),
+        (
+            Composition(),
+            "nan,0.2,0.2,0.3",
+            "'nan,0.2,0.2,0.3' isn't uniform, none, or four shares of A, C, G and T such as 0.3,0.2,0.2,0.3",
+        ),
+        (
+            Composition(),
+            "0.3,0.3,0.3,0.3",
+            "the shares '0.3,0.3,0.3,0.3' of A, C, G and T add up to 1.2, not to 1",
+        ),
         (BatchSize(), "0", "'0' isn't a number of windows (1 or more) or auto"),
         (
             BatchSize(),

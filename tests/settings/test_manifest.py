@@ -31,6 +31,8 @@ OTHER = {
     "prune_negative": 0.3,
     "redistribute": "m",
     "ends": "linear",
+    "select": "z-plus",
+    "centre": (),
     "composite": "epsilon",
     "reverse_complement": True,
     "tile_overlap": 5,

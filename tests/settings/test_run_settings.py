@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparselrp_cli.relevance.choices import UNIFORM
 from sparselrp_cli.settings.kinds import (
     BatchSize,
     Choice,
+    Composition,
     Device,
     Flag,
     Kind,
@@ -53,6 +55,8 @@ def values_of(kind: Kind) -> st.SearchStrategy[Any]:
             return st.lists(TEXT).map(tuple)
         case PresetOrFile():
             return TEXT
+        case Composition():
+            return st.sampled_from([(), UNIFORM, (0.3, 0.2, 0.2, 0.3), (0.1, 0.2, 0.3, 0.4)])
         case Device():
             return st.sampled_from(["auto", "cpu", "cuda", "cuda:3"])
         case ShardKind():
@@ -131,9 +135,9 @@ def test_a_setting_that_older_manifests_lack_is_what_they_meant():
 
 def test_a_setting_of_a_later_version_isnt_overlooked():
     sections = RunSettings().to_manifest()
-    sections["settings"]["centre"] = "uniform"
+    sections["settings"]["colour"] = "uniform"
 
-    with pytest.raises(WrongValueError, match=r"settings\.centre isn't a setting that version"):
+    with pytest.raises(WrongValueError, match=r"settings\.colour isn't a setting that version"):
         RunSettings.from_manifest(sections)
 
 
