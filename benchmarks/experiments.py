@@ -80,7 +80,7 @@ class Experiment:
 EXPERIMENTS = (
     Experiment(
         "faithful", "what the defaults are decided by: su(Hw), BEAF-32, splice sites", "evidence.faithful",
-        "two hours", (*ENGINE, "evaluation"),
+        "two hours", (*ENGINE, "motifs", "evaluation"),
         (*COMPARED_PEAKS, ATTENTION_SCRIPT, INSULATORS_SCRIPT, SPLICE_SCRIPT, JUNCTIONS),
     ),
     Experiment(
