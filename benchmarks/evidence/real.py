@@ -39,14 +39,15 @@ WEAK_BITS, WEAK_SHARE = 8.0, 0.05
 
 def ways(folder: Path, quick: bool) -> dict[str, list[str]]:
     """Options of every way to explain, plain LRP with epsilon-plus first."""
-    found = {"LRP epsilon-plus": ["-p", "0"]}
+    plus = ["--composite", "epsilon-plus", "--centre", "none"]
+    found = {"LRP epsilon-plus": ["-p", "0", *plus]}
     others = ("z-plus", "epsilon-gamma", "epsilon-alpha2-beta1")
     for composite in ("zero",) if quick else ("zero", *others):
         found[f"LRP {composite}"] = ["-p", "0", "--composite", composite]
     for p in (0.05, 0.25, 0.9) if quick else PROPORTIONS:
-        found[f"PLRP-lambda epsilon-plus p={p}"] = ["-p", str(p)]
+        found[f"PLRP-lambda epsilon-plus p={p}"] = ["-p", str(p), *plus]
     for p in () if quick else COMPARED:
-        found[f"PLRP-M epsilon-plus p={p}"] = ["-p", str(p), "--redistribute", "m"]
+        found[f"PLRP-M epsilon-plus p={p}"] = ["-p", str(p), "--redistribute", "m", *plus]
         for kind, other in (("dense", "convolution"), ("convolution", "dense")):
             rules = folder / f"{kind}.toml"
             rules.write_text(f'extends = "epsilon-plus"\n[[rule]]\nkind = "{other}"\nprune = 0.0\n')
@@ -54,7 +55,7 @@ def ways(folder: Path, quick: bool) -> dict[str, list[str]]:
             found[name] = ["-p", str(p), "--composite", str(rules)]
         for composite in ("z-plus", "epsilon-gamma"):
             found[f"PLRP-lambda {composite} p={p}"] = ["-p", str(p), "--composite", composite]
-    found["PLRP-auto epsilon-plus"] = ["-p", "auto"]
+    found["PLRP-auto epsilon-plus"] = ["-p", "auto", *plus]
     return found
 
 
@@ -93,7 +94,7 @@ def evaluated(paths: list[Path], folder: Path, quick: bool) -> dict[str, Any]:
     two = [
         str(path) for path in paths if path.stem.endswith(("LRP epsilon-plus", "lambda epsilon-plus p=0.25"))
     ]
-    asked = ["evaluate", *two, "-q", "-m", MODEL, "--randomise", "--windows", "20"]
+    asked = ["evaluate", *two, "-q", "-m", MODEL, "--randomise", "--no-mutagenesis", "--windows", "20"]
     assert run([*asked, "-o", str(folder / "random")]) == 0
     found["randomised"] = json.loads((folder / "random.evaluation.json").read_text())["randomisation"]
     return found
