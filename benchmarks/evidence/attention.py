@@ -40,7 +40,7 @@ from sparselrp_cli.graph.targets import Target, Term
 EXPLAINED = (SUHW, FACTORS[0])
 CHANNELS, HEADS, BLOCKS, POOL, DROPOUT = 32, 4, 2, 4, 0.2
 RECIPE = Recipe(epochs=18, rate=2e-3, decay=5e-2)
-COUNT, FEWEST = 40, 5
+COUNT, FEWEST = 24, 5
 
 
 class Attention(nn.Module):

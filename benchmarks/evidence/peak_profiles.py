@@ -30,7 +30,7 @@ from sparselrp_cli.model.architectures import BPNet
 PROFILED = (SUHW, FACTORS[0])
 LENGTH, MOVED = 800, 250
 """Of windows, and how far a peak's midpoint may lie from their middle, in bp."""
-FILTERS, LAYERS, BATCH, RATE, DECAY, COUNTS_WEIGHT = 24, 6, 64, 2e-3, 1e-2, 0.1
+FILTERS, LAYERS, BATCH, RATE, DECAY, COUNTS_WEIGHT = 24, 6, 16, 2e-3, 1e-2, 0.1
 NEAR = 100
 """A profile whose highest stretch is so near to a peak's midpoint has found it, in bp."""
 

@@ -49,7 +49,7 @@ from sparselrp_cli.evaluation.sites import motif_sites
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 
-EPOCHS, COUNT, FEWEST = 10, 24, 5
+EPOCHS, COUNT, FEWEST = 8, 24, 5
 HEADS = ("profile", "counts")
 
 
