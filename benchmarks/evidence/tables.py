@@ -419,7 +419,7 @@ def faithful() -> str:
 def _marked(row: pd.Series, metric: str) -> str:
     """Write a figure; bold where the rule calls it good."""
     text = cell(float(row.get(metric, np.nan)))
-    return f"**{text}**" if row.get(f"{metric} good") is True else text
+    return f"**{text}**" if bool(row.get(f"{metric} good", False)) else text
 
 
 def ruling() -> str:
