@@ -51,7 +51,7 @@ OTHER = {
 }
 INVISIBLE = {"threads"}
 OWN_OF_SHARD = {"shard", "formats", "overlap"}
-EXPLAINS = {
+EXPLAINS = {"select", "centre", 
     "prune", "prune_negative", "redistribute", "composite", "ends", "reverse_complement", "dtype",
 }  # fmt: skip
 SETTINGS = [field.name for field in fields(RunSettings)]
@@ -99,7 +99,8 @@ def test_contributions_compare_unless_a_setting_that_decides_them_differs(name):
     found = other_explanation(manifest(), manifest(**{name: OTHER[name]}))
     if name in EXPLAINS:
         assert found.startswith(f"{name} ")
-        assert found.endswith(f" and not {getattr(SETTLED, name)}")
+        declared = {each.name: declared for each, declared in run_settings()}[name]
+        assert found.endswith(f" and not {declared.write(getattr(SETTLED, name))}")
     else:
         assert found == ""
 
