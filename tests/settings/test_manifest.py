@@ -51,7 +51,7 @@ OTHER = {
 }
 INVISIBLE = {"threads"}
 OWN_OF_SHARD = {"shard", "formats", "overlap"}
-EXPLAINS = {"select", "centre", 
+EXPLAINS = {"select", "centre",
     "prune", "prune_negative", "redistribute", "composite", "ends", "reverse_complement", "dtype",
 }  # fmt: skip
 SETTINGS = [field.name for field in fields(RunSettings)]
