@@ -46,6 +46,13 @@ class Interruption:
         self.leave()
         return (yield)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Iterator[None]:
+        """Give no report on a file that was interrupted: its code may have caught what ends the session."""
+        report = yield
+        self.leave()
+        return report
+
 
 def pytest_configure(config: pytest.Config) -> None:
     interruption, patch = Interruption(), pytest.MonkeyPatch()
