@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.evidence.binding import Recipe, fit, logits, tested
-from benchmarks.evidence.comparison import Subject, Windows, compare, leads, table
+from benchmarks.evidence.comparison import Subject, Windows, compared
 from benchmarks.evidence.insulator_peaks import FACTORS, SUHW, TEST, WINDOW, Factor, Peaks, log_odds
 from benchmarks.evidence.methods import networks_methods
 from benchmarks.options import parser
@@ -128,10 +128,8 @@ def explained(net: nn.Module, data: Peaks, count: int, *, quick: bool) -> list[d
             continue
         graph = capture(net, torch.from_numpy(windows.one_hot[:1]).float())
         subject = Subject(net, graph, Target(factor.name, (Term(0, task, None),)))
-        found = compare(subject, windows, networks_methods(quick=quick))
-        print(f"\n{factor.name}, {len(windows.one_hot)} windows")
-        print(table(leads(found)), flush=True)
-        rows += [{"factor": factor.name, **row} for row in found.rows()]
+        found = compared(factor.name, subject, windows, networks_methods(quick=quick))
+        rows += [{"factor": factor.name, **row} for row in found]
     return rows
 
 

@@ -216,8 +216,8 @@ def compare(
     rounds : int
         How often each is timed.
     """
-    compared = list(ways(subject, methods, windows.one_hot.shape[2]))
-    costs = measured_costs(compared, windows.one_hot, rounds)
+    every = list(ways(subject, methods, windows.one_hot.shape[2]))
+    costs = measured_costs(every, windows.one_hot, rounds)
     truth, cost = mutated(subject, windows.one_hot, windows.within)
     scores, backgrounds = subject.gradient().scores, windows.replacements()
 
@@ -233,7 +233,7 @@ def compare(
         return table
 
     found, tables = [], []
-    for way, measured_cost in zip(compared, costs, strict=True):
+    for way, measured_cost in zip(every, costs, strict=True):
         maps = in_parts(way.run, windows.one_hot)
         found.append(way.about | {"gradients": way.gradients, "cost": measured_cost})
         tables.append(measured(maps.contributions, maps.hypothetical))
@@ -241,6 +241,17 @@ def compare(
     tables += [measured(np.zeros_like(truth.contributions), None)]
     tables += [measured(truth.contributions, truth.hypothetical)]
     return Comparison(found, tables)
+
+
+def compared(
+    title: str, subject: Subject, windows: Windows, methods: Iterable[Method], rounds: int = ROUNDS
+) -> list[dict[str, Any]]:
+    """Compare, print the table, and give the rows that are kept."""
+    began = time.perf_counter()
+    found = compare(subject, windows, methods, rounds)
+    print(f"\n{title}, {len(windows.one_hot)} windows, {time.perf_counter() - began:.0f} s")
+    print(table(leads(found)), flush=True)
+    return found.rows()
 
 
 def in_parts(run: Run, one_hot: np.ndarray) -> Maps:

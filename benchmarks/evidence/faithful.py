@@ -13,7 +13,6 @@ replace at most 200 positions.
 import argparse
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ if __name__ == "__main__":
 import torch
 
 from benchmarks.evidence.attention import chosen
-from benchmarks.evidence.comparison import ROUNDS, Subject, Windows, compare, leads, table
+from benchmarks.evidence.comparison import ROUNDS, Subject, Windows, compared
 from benchmarks.evidence.insulator_peaks import FACTORS, SUHW, Peaks
 from benchmarks.evidence.insulators import train
 from benchmarks.evidence.methods import Method, networks_methods
@@ -103,12 +102,8 @@ def splice(count: int, networks: Sequence[int], folder: Path) -> Found:
 def explained(found: Found, methods: Sequence[Method]) -> Iterator[dict[str, Any]]:
     """Compare all methods on each network."""
     for about, subject, windows, rounds in found:
-        began = time.perf_counter()
-        comparison = compare(subject, windows, methods, rounds)
-        print(f"\n{about}, {len(windows.one_hot)} windows, {time.perf_counter() - began:.0f} s")
-        print(table(leads(comparison)), flush=True)
-        for row in comparison.rows():
-            yield about | row
+        title = ", ".join(map(str, about.values()))
+        yield from (about | row for row in compared(title, subject, windows, methods, rounds))
 
 
 def options() -> argparse.ArgumentParser:

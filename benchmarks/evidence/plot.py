@@ -1,4 +1,4 @@
-"""Draw the plots of README and RESULTS.md from the figures kept in benchmarks/results/.
+"""Draw the plots of docs/ and RESULTS.md from the figures kept in benchmarks/results/.
 
 python -m benchmarks.evidence.plot
 """

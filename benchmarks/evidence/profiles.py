@@ -28,7 +28,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from benchmarks.evidence.comparison import Subject, Windows, compare, leads, table
+from benchmarks.evidence.comparison import Subject, Windows, compared
 from benchmarks.evidence.insulator_peaks import TEST, log_odds
 from benchmarks.evidence.methods import networks_methods
 from benchmarks.evidence.peak_profiles import (
@@ -85,10 +85,9 @@ def explained(net: nn.Module, data: Profiles, count: int, *, quick: bool) -> lis
             continue
         graph = capture(net, torch.from_numpy(windows.one_hot[:1]).float())
         for head in HEADS:
-            found = compare(Subject(net, graph, target(head, task)), windows, networks_methods(quick=quick))
-            print(f"\n{factor.name}, {head}, {len(windows.one_hot)} windows")
-            print(table(leads(found)), flush=True)
-            rows += [{"factor": factor.name, "target": head, **row} for row in found.rows()]
+            subject = Subject(net, graph, target(head, task))
+            found = compared(f"{factor.name}, {head}", subject, windows, networks_methods(quick=quick))
+            rows += [{"factor": factor.name, "target": head, **row} for row in found]
     return rows
 
 

@@ -64,6 +64,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         "targets": parser.examples(),
         "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
+        "select": None if rules.select is None else rules.select.describe(),
         **report.as_dict(),
     }
     _print_json(document) if as_json else _print_tables(
@@ -115,6 +116,8 @@ def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
         click.echo(f"graph against model: largest relative difference {document['difference']:.1e}")
     if document["conservation_error"] is not None:
         click.echo(f"conservation error, unpruned: {document['conservation_error']:.1e}")
+    if document["select"] is not None:
+        click.echo(f"neurons are selected by their relevance under {document['select']} in convolutions")
     click.echo("\ncomposites:")
     for name, summary in presets.items():
         click.echo(f"  {name:22} {summary}{' (in force)' if name == document['composite'] else ''}")

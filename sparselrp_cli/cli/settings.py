@@ -68,9 +68,12 @@ def setting_option(name: str, *, help: str | None = None) -> Callable[[Command],
 
 def _settings(values: dict[str, Any]) -> RunSettings:
     try:
-        return RunSettings(**values)
+        settings = RunSettings(**values)
     except WrongValueError as error:
         raise click.UsageError(str(error)) from error
+    if settings.select is not None and settings.is_plain:
+        raise click.UsageError("--select chooses what pruning keeps; with -p 0 everything is kept")
+    return settings
 
 
 def _option(

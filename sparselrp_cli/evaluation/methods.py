@@ -6,11 +6,10 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from sparselrp_cli.evaluation.deeplift import hypothetical_deeplift_shap
 from sparselrp_cli.evaluation.effects import observed_effects
-from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, OneHot, Reals
+from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, Reals
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -74,14 +73,6 @@ class Gradient(Scorer):
         seen = asked.windows.seen
         gradient = self.gradient(seen)
         return Maps((gradient * seen).sum(axis=1), gradient)
-
-    def gradient(self, one_hot: OneHot) -> Reals:
-        """Give the gradient at each of the four bases, shape (n, 4, L)."""
-        x = self._input(one_hot).requires_grad_()
-        score = torch.stack([part.sum() for part in self._terms(x).values()]).sum()
-        (gradient,) = torch.autograd.grad(score, x)
-        found: Reals = self.layout.from_model(gradient).detach().cpu().numpy()
-        return found
 
 
 class Mutagenesis:

@@ -10,8 +10,6 @@ from torch import Tensor
 from sparselrp_cli.evaluation.effects import observed_effects
 from sparselrp_cli.evaluation.faithfulness import Doubles, OneHot, Scores
 from sparselrp_cli.evaluation.local_changes import Changes, Plan, Planner
-from sparselrp_cli.graph.canonical import Node
-from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.shapes import Samples, Span, numbers
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.explainer import Explainer
@@ -121,17 +119,8 @@ class SingleChanges(Scorer):
 
     def _scores_of(self, values: dict[str, Tensor], n: int) -> Doubles:
         """Score what the needed tensors hold, as `Scorer.scores` does: shape (n,)."""
-
-        def at(node: Node) -> At:
-            return At(tuple(values[name] for name in node.inputs), values[node.name])
-
-        outputs = self.explainer.graph.outputs
-        weights = self.target.seeds(outputs, self.explainer.names, self.tail.outputs(values))
-        seeds = weights if self.tail.linear else self.tail.pull(weights, at)
-        parts = [
-            sums(values[name].double() * seed.double(), Samples.of(self.planner.shapes[name], n))
-            for name, seed in seeds.items()
-        ]
+        terms = self._terms_of(values).items()
+        parts = [sums(term, Samples.of(self.planner.shapes[name], n)) for name, term in terms]
         scores: Doubles = torch.stack(parts).sum(0).cpu().numpy()
         return scores
 

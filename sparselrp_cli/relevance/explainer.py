@@ -178,11 +178,11 @@ class Explainer:
         if selecting and active:
             other = Program(graph, {**layers, **selecting}, plan, active, neurons)
             return dataclasses.replace(program, selecting=other)
-        if self.select is not None:
+        if self.select is not None and not selecting:
             logger.warning(
-                "nothing is selected by rule '%s': %s", self.select.name,
-                "nothing is pruned" if selecting else "no convolution has a rule that it could replace",
-            )  # fmt: skip
+                "nothing is selected by rule '%s': no convolution has a rule that it could replace",
+                self.select.name,
+            )
         return program
 
     def _program_for(self, targets: tuple[Target, ...]) -> Program:

@@ -3,6 +3,8 @@
 Of ends that are held linear it is what the model itself gives, whose slope at a window the explanation takes.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -49,28 +51,36 @@ class Scorer:
                 parts.append(torch.stack(explained).sum(0).cpu().numpy())
         return np.concatenate(parts)
 
-    def gradient_times_input(self, one_hot: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
-        """Give gradient times input by automatic differentiation, summed over bases: shape (n, L)."""
+    def gradient(self, one_hot: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+        """Give the gradient by automatic differentiation, at each of the four bases: shape (n, 4, L)."""
         x = self._input(one_hot).requires_grad_()
         score = torch.stack([part.sum() for part in self._terms(x).values()]).sum()
         (gradient,) = torch.autograd.grad(score, x)
-        found: npt.NDArray[np.floating] = self.layout.from_model(gradient * x).sum(1).detach().cpu().numpy()
+        found: npt.NDArray[np.floating] = self.layout.from_model(gradient).detach().cpu().numpy()
         return found
 
-    def _input(self, one_hot: npt.NDArray[np.uint8]) -> Tensor:
+    def gradient_times_input(self, one_hot: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
+        """Give gradient times input, summed over bases: shape (n, L)."""
+        found: npt.NDArray[np.floating] = (self.gradient(one_hot) * one_hot).sum(axis=1)
+        return found
+
+    def _input(self, one_hot: npt.NDArray[Any]) -> Tensor:
         graph = self.explainer.graph
         x = torch.from_numpy(np.ascontiguousarray(one_hot)).to(graph.device, graph.dtype)
         return self.layout.to_model(x)
 
     def _terms(self, x: Tensor) -> dict[str, Tensor]:
         """Give the terms of the score, by node, shaped as what it makes."""
-        graph, tail = self.explainer.graph, self.tail
-        values = graph.evaluate(x)
+        return self._terms_of(self.explainer.graph.evaluate(x))
+
+    def _terms_of(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Give the terms of the score of the tensors of a graph, as far as the target reads them."""
+        tail, outputs = self.tail, self.explainer.graph.outputs
 
         def at(node: Node) -> At:
             return At(tuple(values[name] for name in node.inputs), values[node.name])
 
         with torch.no_grad():
-            weights = self.target.seeds(graph.outputs, self.explainer.names, tail.outputs(values))
+            weights = self.target.seeds(outputs, self.explainer.names, tail.outputs(values))
             seeds = weights if tail.linear else tail.pull(weights, at)
         return {node: values[node].double() * seed.double() for node, seed in seeds.items()}

@@ -42,11 +42,9 @@ def walk(forward: ForwardPass, seeds: Mapping[str, Tensor]) -> tuple[Tensor, Ten
     if selecting is None:
         return _Walk(forward, seeds).run()
     denominators = Denominators(keep=forward.denominators.keep)
-    first = _Walk(
-        replace(forward, program=selecting, denominators=denominators, once=False), seeds, select=True
-    )
+    first = _Walk(replace(forward, program=selecting, denominators=denominators, once=False), seeds, kept={})
     first.run()
-    return _Walk(forward, seeds, first.selected).run()
+    return _Walk(forward, seeds, selected=first.kept).run()
 
 
 class _Walk:
@@ -58,17 +56,16 @@ class _Walk:
     seeds : mapping of str to Tensor
     selected : mapping of str to Tensor, or None
         For each pruned tensor which neurons another walk kept, 1 or 0, as (N, neurons).
-    select : bool
-        Whether to note what is kept.
+    kept : dict or None
+        Where to note so what this walk keeps.
     """
 
     def __init__(
         self, forward: ForwardPass, seeds: Mapping[str, Tensor],
-        selected: dict[str, Tensor] | None = None, *, select: bool = False,
+        selected: Mapping[str, Tensor] | None = None, kept: dict[str, Tensor] | None = None,
     ) -> None:  # fmt: skip
         self.forward = forward
-        self.select = select
-        self.selected: dict[str, Tensor] = {} if selected is None else selected
+        self.selected, self.kept = selected, kept
         self.program = forward.program
         self.multipliers = dict(seeds)
         x = forward.values[self.program.graph.input]
@@ -120,11 +117,11 @@ class _Walk:
         a, c = order.rows(self.forward.values[name]), order.rows(c)
         pruned = (
             self.program.pruning[name].scale(a, c)
-            if self.select or not self.selected
+            if self.selected is None
             else _by_selection(a, c, self.selected[name])
         )
-        if self.select:
-            self.selected[name] = (pruned.multiplier != 0).to(c.dtype)
+        if self.kept is not None:
+            self.kept[name] = (pruned.multiplier != 0).to(c.dtype)
         self.ledger.lost += pruned.lost
         self.ledger.record(name, self.program.neurons[name], pruned)
         return order.shaped(pruned.multiplier)

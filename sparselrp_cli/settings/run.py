@@ -164,6 +164,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         if (self.prune == "auto") != (self.prune_negative == "auto") and self.prune_negative is not None:
             raise WrongValueError("--prune-negative goes with a number for --prune, not with auto")
+        if self.select is not None and self.redistribute == "m":
+            raise WrongValueError("--select goes with --redistribute lambda, not with m")
 
     @property
     def is_plain(self) -> bool:

@@ -139,3 +139,38 @@ def test_factories_have_their_weights_in_their_order():
     ]  # fmt: skip
     with pytest.raises(click.UsageError, match="--weights: 1 file for 2 factories among the models"):
         capture_models.main(words[:-2], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--select", "z-plus", "--redistribute", "m"],
+            "--select goes with --redistribute lambda, not with m",
+        ),
+        (
+            ["--select", "z-plus", "-p", "0"],
+            "--select chooses what pruning keeps; with -p 0 everything is kept",
+        ),
+    ],
+)
+def test_a_selection_that_can_do_nothing_is_refused(words, message):
+    for command in (capture, capture_variants):
+        with pytest.raises(click.UsageError) as raised:
+            parsed("--select", "z-plus", *words, command=command)
+        assert raised.value.exit_code == 2
+        assert raised.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--select", "flat"], "'flat' is not one of"),
+        (["--centre", "0.5,0.5"], "isn't uniform, none, or four shares"),
+        (["--centre", "0.4,0.4,0.4,0.4"], "add up to 1.6, not to 1"),
+    ],
+)
+def test_a_wrong_rule_or_composition_is_wrong_usage(words, message):
+    with pytest.raises(click.UsageError, match=message) as raised:
+        parsed(*words)
+    assert raised.value.exit_code == 2

@@ -105,18 +105,19 @@ def test_accounts_close_and_several_targets_are_explained_as_each_alone():
         assert float(found.conservation_error.max()) < 1e-9
 
 
-@pytest.mark.parametrize(
-    ("composite", "pruning", "reason"),
-    [
-        (SELECT, NONE, "nothing is pruned"),
-        ('select = "z-plus"\n[[rule]]\nkind = "dense"\nrule = "epsilon"', P, "no convolution has a rule"),
-    ],
-    ids=["nothing is pruned", "no convolution"],
-)
-def test_a_selection_without_effect_is_said(composite, pruning, reason, caplog):
+def test_a_selection_without_convolutions_is_said_to_have_no_effect(caplog):
     net = nn.Sequential(nn.Flatten(), nn.Linear(96, 6), nn.ReLU(), nn.Linear(6, 1)).double()
-    explain(net if "dense" in composite else TwoLayers(0), one_hot(0), selecting(composite), pruning)
+    explain(net, one_hot(0), selecting('select = "z-plus"\n[[rule]]\nkind = "dense"\nrule = "epsilon"'))
+    reason = "no convolution has a rule that it could replace"
     assert f"nothing is selected by rule 'z-plus': {reason}" in caplog.text
+
+
+def test_without_pruning_everything_is_selected_and_nothing_said(caplog):
+    net, x = TwoLayers(0), one_hot(0)
+    (plain,) = explain(net, x, PRESETS["epsilon-gamma"], NONE)
+    (same,) = explain(net, x, selecting(), NONE)
+    assert torch.equal(same.hypothetical, plain.hypothetical)
+    assert not caplog.text
 
 
 def test_a_selection_with_plrp_m_is_refused():

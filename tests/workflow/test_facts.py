@@ -19,7 +19,8 @@ yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / "workflow"
-TEXTS = [ROOT / "README.md", ROOT / "data" / "demo.sh", WORKFLOW / "README.md"]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+TEXTS = [ROOT / "README.md", *PAGES, ROOT / "data" / "demo.sh", WORKFLOW / "README.md"]
 
 
 def keys() -> dict[str, Any]:
@@ -109,14 +110,21 @@ def test_texts_name_the_default_proportion_and_composite():
         composites += re.findall(r"`([\w-]+)` \(default\)|\*\*`([\w-]+)`, the default", text)
 
     assert {float("".join(match)) for match in proportions} == {PROPORTION}
-    assert {"".join(match) for match in composites} <= {COMPOSITE}
+    assert {"".join(match) for match in composites} == {COMPOSITE}
 
 
 def test_texts_name_the_bounds_of_the_conservation_error():
-    text = " ".join((ROOT / "README.md").read_text().split())
+    text = " ".join((ROOT / "docs" / "method.md").read_text().split())
     bounds = re.findall(r"or to (0\.\d+) where the score is smaller\. Above (0\.\d+) a run warns", text)
 
-    assert [tuple(map(float, pair)) for pair in bounds] == [(SCORE_FLOOR, WARN_ABOVE)] * len(bounds)
+    assert [tuple(map(float, pair)) for pair in bounds] == [(SCORE_FLOOR, WARN_ABOVE)]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_the_example_of_the_configuration_is_one_of_the_default():
