@@ -388,19 +388,8 @@ def test_silent_bins_get_next_to_nothing_of_a_mean_and_the_run_says_what_was_don
     both_sites, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    arguments = (
-        both_sites,
-        "-m",
-        f"{__file__}:Tracks",
-        "-t",
-        "0",
-        "-p",
-        "0",
-        "--centre",
-        "none",
-        "--formats",
-        "h5,bedgraph",
-    )
+    plain = ("-p", "0", "--centre", "none")
+    arguments = (both_sites, "-m", f"{__file__}:Tracks", "-t", "0", *plain, "--formats", "h5,bedgraph")
     assert attribute(*arguments, "-o", "tracks") == 0
     (note,) = json.loads((tmp_path / "tracks.manifest.json").read_text())["model"]["ends"]
     said = capsys.readouterr().err
