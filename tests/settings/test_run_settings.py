@@ -74,6 +74,8 @@ def run_settings_drawn(draw: st.DrawFn) -> RunSettings:
     if draw(st.booleans()):
         drawn["prune"] = "auto"
         drawn["prune_negative"] = draw(st.sampled_from([None, "auto"]))
+    if drawn["redistribute"] == "m":
+        drawn["select"] = None
     return RunSettings(**drawn)
 
 
