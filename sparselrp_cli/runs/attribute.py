@@ -223,6 +223,7 @@ def _carry_out(
         totals = Totals(run.shape.target_names, ambiguous=state.ambiguous, agreement=state.agreement)
         sizes = run.source.chrom_sizes
         header = RunHeader(run.prefix, run.shape, run.manifest, sizes, totals, command, run.request.multiqc)
+        stop.check()
         summary = write_files(header, read_blocks(journal, run.shape))
         journal.remove()
     return summary
@@ -312,6 +313,7 @@ def _explain_rest(
         with in_background(recorder.add) as written:
             for launched in _ahead(run, progress(batches, left)):
                 written.put(_explained(run, *launched, recorder))
+                stop.check()
                 if stop.requested:
                     break
             written.finish()

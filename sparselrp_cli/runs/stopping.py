@@ -62,6 +62,19 @@ class StopRequest:
         self.came = KeyboardInterrupt()
         raise self.came
 
+    def check(self) -> None:
+        """Raise what a signal was to end the program with, if that was lost on the way.
+
+        A handler may find the program in a place whose exceptions are lost, such as a destructor. So a run
+        asks after each batch, and before its files become final.
+
+        Raises
+        ------
+        Stopped, KeyboardInterrupt
+        """
+        if self.came is not None and not self.requested:
+            raise self.came
+
 
 def end_with_parent() -> None:
     """Where a command of ours has started this one, end when that one ends, however it does.
@@ -90,8 +103,7 @@ def _wait_for_end(pipe: int) -> None:
 def stop_request() -> Iterator[StopRequest]:
     """Listen to the signals until the end of the block, on the main thread.
 
-    A handler may find the program in a place whose exceptions are lost, such as a destructor. So what a
-    signal was to end the program with is raised at the latest at the end of the block.
+    What a signal was to end the program with is raised at the latest at the end of the block.
 
     Raises
     ------

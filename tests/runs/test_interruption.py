@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 
 import h5py
 import numpy as np
@@ -104,6 +106,16 @@ def sending(*numbers: int):
     return happen
 
 
+def lost(happen):
+    """As where a signal finds the program in a destructor: what its handler raises goes nowhere."""
+
+    def happen_and_go_on() -> None:
+        with suppress(KeyboardInterrupt):
+            happen()
+
+    return happen_and_go_on
+
+
 @pytest.mark.parametrize("records", [True, False])
 @pytest.mark.parametrize(
     ("happen", "code", "said"),
@@ -112,6 +124,7 @@ def sending(*numbers: int):
         (sending(signal.SIGUSR1), 75, "error: stopped; "),
         (sending(signal.SIGTERM, signal.SIGTERM), 75, "error: stopped; "),
         (sending(signal.SIGINT), 130, "error: interrupted; "),
+        (lost(sending(signal.SIGINT)), 130, "error: interrupted; "),
         (raising(KeyboardInterrupt()), 130, "error: interrupted; "),
         (raising(ValueError("a fault")), 1, "error: internal error (ValueError: a fault)"),
     ],
@@ -137,6 +150,29 @@ def test_a_signal_before_the_first_batch_leaves_nothing(inputs, tmp_path, monkey
     assert attribute(inputs, tmp_path / "run") == 75
     assert error(capsys) == "sparselrp: error: stopped; nothing that isn't complete was left"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("place", "number", "code"),
+    [
+        ("attribute.prepare_all", signal.SIGTERM, 75),
+        ("recording.Recorder.finish", signal.SIGINT, 130),
+    ],
+)
+def test_a_signal_whose_exception_is_lost_still_leaves_nothing_final(
+    inputs, tmp_path, monkeypatch, capsys, place, number, code
+):
+    """Before the first batch, and after the last one."""
+    whole_name = f"sparselrp_cli.runs.{place}"
+    called = resolve_name(whole_name)
+
+    def calling(*arguments):
+        lost(sending(number))()
+        return called(*arguments)
+
+    monkeypatch.setattr(whole_name, calling)
+    assert attribute(inputs, tmp_path / "run") == code
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".partial"}, error(capsys)
 
 
 def test_the_process_ends_with_the_documented_code(inputs, tmp_path):
