@@ -29,10 +29,14 @@ for P in 0 0.05 0.25; do
   "$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m models/insulators-dm3 -t suhw -o "$DEMO/deep-$P" -p "$P" -q --restart
 done
 "$SPARSELRP" evaluate "$DEMO/deep-0.h5" "$DEMO/deep-0.05.h5" "$DEMO/deep-0.25.h5" --motif "$MOTIF" --min-score 0
+echo "Neurons that each of its layers keeps in one window with two sites, and the maps, one above the other:"
+"$SPARSELRP" plot "$DEMO/deep-0.h5" chr2R:18,880,721-18,880,820 --with "$DEMO/deep-0.05.h5" --with "$DEMO/deep-0.25.h5" \
+  -m models/insulators-dm3 -o "$DEMO/deep.png" -q
 cat <<END
 
 mass_in_sites is the share of positive relevance inside the sites. Where to look:
   $DEMO/plrp.report.html           open this first: quality, motifs, the best windows in letters
+  $DEMO/deep.png                   the deep network's map at three p, and the neurons that its layers keep
   $DEMO/plrp.seqlets.bed           stretches of more relevance than chance gives; plrp.hits.bed: hits of the motifs
   $DEMO/plrp.motifs.meme           the motifs; .tsv with their JASPAR names, p and q values
   $DEMO/plrp.bw                    per-base relevance, for a genome browser (dm3)

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from sparselrp_cli.errors import TargetError
+from sparselrp_cli.errors import InputError, TargetError
 from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, Reals
 from sparselrp_cli.evaluation.metrics import rank_correlation
+from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.runs.models import PreparedModel, prepare
@@ -20,6 +21,25 @@ from sparselrp_cli.settings.manifest import read_manifest
 
 MOST_STAGES = 8
 RANDOMISED, DRAWS = 20, 5
+
+
+def require_made_with(model: LoadedModel, reader: ArchiveReader) -> None:
+    """Stop where an archive is of another model than the one that is asked.
+
+    Raises
+    ------
+    InputError
+    """
+    made_with = read_manifest(reader).models
+    if len(made_with) > 1:
+        raise InputError(
+            f"{reader.path} is the mean of several models; one model is asked, so give archives of each alone"
+        )
+    if made_with[0].digests != [FileEntry.of(path).sha256 for path in model.files]:
+        raise InputError(
+            f"{reader.path} was made with the model '{made_with[0].name}' from other files than the given"
+            f" '{model.name}'; give the model it is of"
+        )
 
 
 def prepared_as(reader: ArchiveReader, model: LoadedModel, device: torch.device) -> PreparedModel:

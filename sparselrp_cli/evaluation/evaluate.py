@@ -12,7 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.evaluation.asking_again import RANDOMISED, prepared_as, randomised, strand_agreement
+from sparselrp_cli.evaluation.asking_again import (
+    RANDOMISED,
+    prepared_as,
+    randomised,
+    require_made_with,
+    strand_agreement,
+)
 from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, batches, choose_windows, evenly
 from sparselrp_cli.evaluation.faithfulness import SHARES, Curves, curves_of_maps, shuffled_backgrounds
 from sparselrp_cli.evaluation.methods import BASELINES, MUTAGENESIS, Archived, Asked, Maps, Method
@@ -20,13 +26,11 @@ from sparselrp_cli.evaluation.metrics import rank_correlation
 from sparselrp_cli.evaluation.mutagenesis import Advance, SingleChanges
 from sparselrp_cli.evaluation.sites import SiteSource
 from sparselrp_cli.evaluation.window_metrics import window_metrics
-from sparselrp_cli.files.digest import FileEntry
-from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
 from sparselrp_cli.runs.models import PreparedModel
-from sparselrp_cli.settings.manifest import read_manifest
 
 logger = logging.getLogger("sparselrp")
 
@@ -92,7 +96,7 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
             logger.info("device: %s", prepare_device(device))
             model = load_model(options.model)
             for reader in readers:
-                _require_made_with(model, reader)
+                require_made_with(model, reader)
             prepared = [prepared_as(reader, model, device) for reader in readers]
         parts = [_OfTarget(options, readers, prepared, t).tables() for t in range(readers[0].n_targets)]
     names = readers[0].target_names
@@ -232,20 +236,6 @@ def _require_equal_windows(readers: Sequence[ArchiveReader]) -> None:
                 f"{reader.path} has other windows or targets than {first.path}; evaluate archives of the same"
                 " regions together, and others by themselves"
             )
-
-
-def _require_made_with(model: LoadedModel, reader: ArchiveReader) -> None:
-    """Stop where an archive is of another model than the one that is asked."""
-    made_with = read_manifest(reader).models
-    if len(made_with) > 1:
-        raise InputError(
-            f"{reader.path} is the mean of several models; evaluate asks one, so give archives of each alone"
-        )
-    if made_with[0].digests != [FileEntry.of(path).sha256 for path in model.files]:
-        raise InputError(
-            f"{reader.path} was made with the model '{made_with[0].name}' from other files than the given"
-            f" '{model.name}'; give the model it is of"
-        )
 
 
 def _mean_curves(curves_of: Mapping[str, Sequence[Curves]]) -> pd.DataFrame:

@@ -64,14 +64,7 @@ def read_stretch(reader: ArchiveReader, chrom: str, start: int, end: int, target
     InputError
         If no window lies there.
     """
-    names = list(reader.chrom_sizes)
-    if chrom not in names:
-        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        raise InputError(f"{reader.path} has no chromosome '{chrom}'; it has {shown}")
-    at = reader.coordinates
-    rows = np.flatnonzero((at.chrom == names.index(chrom)) & (at.start < end) & (at.end > start))
-    if not len(rows):
-        raise InputError(f"{reader.path} has no window at {chrom}:{start + 1}-{end}")
+    at, rows = reader.coordinates, _rows_at(reader, chrom, start, end)
     values = np.full((end - start, 4), np.nan)
     distance = np.full(end - start, np.inf)
     for row in rows:
@@ -84,3 +77,29 @@ def read_stretch(reader: ArchiveReader, chrom: str, start: int, end: int, target
         distance[here][nearer] = away[nearer]
         values[here][nearer] = contributions[first - at.start[row] : last - at.start[row]][nearer]
     return Stretch(chrom, start, end, values)
+
+
+def nearest_window(reader: ArchiveReader, chrom: str, start: int, end: int) -> int:
+    """Find the window over a stretch whose centre is nearest to that of the stretch, the first of equals.
+
+    Raises
+    ------
+    InputError
+        If no window lies there.
+    """
+    at, rows = reader.coordinates, _rows_at(reader, chrom, start, end)
+    away = np.abs((at.start[rows].astype(np.int64) + at.end[rows]) - (start + end))
+    return int(rows[np.argmin(away)])
+
+
+def _rows_at(reader: ArchiveReader, chrom: str, start: int, end: int) -> npt.NDArray[np.intp]:
+    """Number the windows that lie over a stretch; there is one at least."""
+    names = list(reader.chrom_sizes)
+    if chrom not in names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise InputError(f"{reader.path} has no chromosome '{chrom}'; it has {shown}")
+    at = reader.coordinates
+    rows = np.flatnonzero((at.chrom == names.index(chrom)) & (at.start < end) & (at.end > start))
+    if not len(rows):
+        raise InputError(f"{reader.path} has no window at {chrom}:{start + 1}-{end}")
+    return rows

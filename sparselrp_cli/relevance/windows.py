@@ -40,6 +40,25 @@ class ExplainedWindows:
     spread: dict[str, npt.NDArray[np.floating]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptLayer:
+    """What pruning left of a layer, for one window.
+
+    Attributes
+    ----------
+    tensor : str
+        What is pruned: the layer's input.
+    neurons : int
+        Of the tensor.
+    kept : int
+        Of these.
+    """
+
+    tensor: str
+    neurons: int
+    kept: int
+
+
 class WindowExplainer:
     """Feeds windows to an `Explainer` in the orientation that was asked for.
 
@@ -75,10 +94,7 @@ class WindowExplainer:
         )
 
     def _launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "_OnTheWay":
-        graph = self.explainer.graph
-        forward = to_device(torch.from_numpy(np.ascontiguousarray(one_hot)), graph.device)
-        flip = to_device(torch.tensor(list(reverse)), graph.device)[:, None, None]
-        x = torch.where(flip, forward.flip(1, 2), forward).to(graph.dtype)
+        forward, flip, x = self._read(one_hot, reverse)
         explanations = self.explainer.explain(self.layout.to_model(x))
         maps = torch.stack([self.layout.from_model(e.hypothetical) for e in explanations])
         books = torch.stack([_books(e) for e in explanations], 1)
@@ -89,10 +105,35 @@ class WindowExplainer:
             maps = (maps + others.flip(2, 3)) / 2
             books = (books + torch.stack([_books(e) for e in opposite], 1)) / 2
             kept = (kept + torch.stack([_kept_share(e) for e in opposite])) / 2
-        known = forward.sum(1, keepdim=True, dtype=graph.dtype)
+        known = forward.sum(1, keepdim=True, dtype=x.dtype)
         maps = torch.where(flip, maps.flip(2, 3), maps) * known
         zero = ((maps * forward).sum(2) == 0).double().mean(2)
         return _OnTheWay.of(maps, books, zero, kept)
+
+    def _read(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> tuple[Tensor, Tensor, Tensor]:
+        """Give windows on the forward strand, which of them are turned (N, 1, 1), and as they are read."""
+        graph = self.explainer.graph
+        forward = to_device(torch.from_numpy(np.ascontiguousarray(one_hot)), graph.device)
+        flip = to_device(torch.tensor(list(reverse)), graph.device)[:, None, None]
+        return forward, flip, torch.where(flip, forward.flip(1, 2), forward).to(graph.dtype)
+
+    def kept_layers(
+        self, one_hot: npt.NDArray[np.uint8], *, reverse: bool, target: int = 0
+    ) -> list[KeptLayer]:
+        """Say what pruning leaves of each layer, from the input on; nothing without pruning.
+
+        Parameters
+        ----------
+        one_hot : ndarray of uint8, shape (1, 4, L)
+            One window, forward strand.
+        reverse : bool
+            Whether the model is to see it reverse-complemented.
+        target : int
+        """
+        *_, x = self._read(one_hot, [reverse])
+        explanation = self.explainer.explain(self.layout.to_model(x))[target]
+        layers = reversed(explanation.ledger.pruned_layers)
+        return [KeptLayer(layer.tensor, layer.neurons, int(layer.kept.sum())) for layer in layers]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

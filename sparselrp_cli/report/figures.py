@@ -79,10 +79,14 @@ class Track:
     ----------
     label : str
     contributions : ndarray of float64, shape (L, 4)
+    kept : sequence of float or None
+        Share of neurons that pruning kept in each layer, from the input on; empty without pruning, None
+        where it isn't to be drawn.
     """
 
     label: str
     contributions: Doubles
+    kept: Sequence[float] | None = None
 
 
 @_styled
@@ -105,7 +109,7 @@ def draw_motif(counts: Doubles, contributions: Doubles) -> Figure:
 def draw_tracks(
     tracks: Sequence[Track], start: int, *, spans: Sequence[Span] = (), axis: str = "", wide: float = 9.0
 ) -> Figure:
-    """Draw contributions of one stretch, a row each, all to one scale.
+    """Draw contributions of one stretch, a row each, all to one scale; beside them what pruning kept.
 
     Parameters
     ----------
@@ -122,7 +126,13 @@ def draw_tracks(
     """
     length = len(tracks[0].contributions)
     figure = Figure(figsize=(wide, 1.15 * len(tracks) + 0.55 + (0.2 if spans else 0)), layout="constrained")
-    rows = np.atleast_1d(figure.subplots(len(tracks), 1, sharex=True, sharey=True))
+    beside = any(track.kept is not None for track in tracks)
+    grid = figure.subplots(
+        len(tracks), 1 + beside, sharex="col", sharey="col", squeeze=False, width_ratios=[5, 1][: 1 + beside]
+    )
+    rows = grid[:, 0]
+    if beside:
+        _kept([*grid[:, 1]], [track.kept or () for track in tracks])
     known = [np.nan_to_num(track.contributions) for track in tracks]
     top = max(max(np.maximum(k, 0).sum(axis=1).max() for k in known), 1e-12)
     low = min(min(np.minimum(k, 0).sum(axis=1).min() for k in known), 0.0)
@@ -213,6 +223,22 @@ def save(figure: Figure, path: Path) -> None:
 def _letters(axes: Axes, values: Doubles, *, first: int = 0) -> None:
     table = pd.DataFrame(values, columns=list("ACGT"), index=pd.RangeIndex(first, first + len(values)))
     Logo(table, ax=axes, color_scheme=COLOURS, show_spines=False, flip_below=False)
+
+
+def _kept(rows: Sequence[Axes], shares: Sequence[Sequence[float]]) -> None:
+    """Draw which share of its neurons each layer kept, on a logarithmic scale."""
+    lowest = min((share for kept in shares for share in kept if share > 0), default=0.1)
+    for axes, kept in zip(rows, shares, strict=True):
+        if len(kept):
+            axes.bar(np.arange(1, len(kept) + 1), np.maximum(kept, lowest / 4), color="#56606b", width=0.8)
+        else:
+            axes.text(0.5, 0.5, "not pruned", transform=axes.transAxes, ha="center", va="center")
+    rows[0].set_yscale("log")
+    rows[0].set_ylim(lowest / 2, 1)
+    rows[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+    rows[0].set_title("neurons kept", fontsize=8)
+    rows[-1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+    rows[-1].set_xlabel("layer, from the input")
 
 
 def _mark(axes: Axes, spans: Sequence[Span], top: float) -> None:
