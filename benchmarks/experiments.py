@@ -19,6 +19,7 @@ MATRIX, JASPAR = "data/suhw-MA0533.1.jaspar", "data/jaspar2026-insects.meme"
 COMPARED_PEAKS = (
     *COMPARISON, INSULATORS, BINDING, PUBLIC, SUHW, "data/make_data.py", JASPAR
 )  # fmt: skip
+FAITHFUL = (*COMPARED_PEAKS, ATTENTION_SCRIPT, INSULATORS_SCRIPT, SPLICE_SCRIPT, JUNCTIONS)
 ENGINE = ("sequences", "model", "graph", "relevance")
 COMMAND = ("cli", "settings", "runs", *ENGINE, "outputs")
 GROUPS = {
@@ -79,9 +80,16 @@ class Experiment:
 
 EXPERIMENTS = (
     Experiment(
-        "faithful", "what the defaults are decided by: su(Hw), BEAF-32, splice sites", "evidence.faithful",
-        "two hours", (*ENGINE, "motifs", "evaluation"),
-        (*COMPARED_PEAKS, ATTENTION_SCRIPT, INSULATORS_SCRIPT, SPLICE_SCRIPT, JUNCTIONS),
+        "faithful-suhw", "su(Hw), real peaks, the shipped model", "evidence.faithful", "3 min",
+        (*ENGINE, "motifs", "evaluation"), FAITHFUL, ("suhw",),
+    ),
+    Experiment(
+        "faithful-insulators", "BEAF-32 and CTCF, real peaks, residual networks", "evidence.faithful",
+        "15 min", (*ENGINE, "motifs", "evaluation"), FAITHFUL, ("insulators",),
+    ),
+    Experiment(
+        "faithful-splice", "splice sites, CI-SpliceAI at 10 kb and MMSplice", "evidence.faithful",
+        "an hour and a half", (*ENGINE, "motifs", "evaluation"), FAITHFUL, ("splice",),
     ),
     Experiment(
         "synthetic", "planted motifs, CNNs of two sizes", "evidence.synthetic", "half an hour",

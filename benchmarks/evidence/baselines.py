@@ -26,6 +26,8 @@ NOISE, NOISY = 0.15, 20
 """Standard deviation of SmoothGrad's noise, as a share of the range of the input, and how many draws."""
 STEPS, REFERENCES = 20, 5
 """Of integrated gradients."""
+LONG, FEW_STEPS, FEW_REFERENCES = 2000, 5, 4
+"""Windows longer than this, in bp, get integrated gradients at the cost of SmoothGrad."""
 
 
 class ModuleGradient(Gradient):
@@ -102,17 +104,19 @@ class IntegratedGradients:
     """
 
     gradient: Gradient
+    steps: int = STEPS
+    references: int = REFERENCES
 
     def __call__(self, one_hot: np.ndarray) -> Maps:
-        references = shuffled_backgrounds(one_hot, REFERENCES)
+        references = shuffled_backgrounds(one_hot, self.references)
         total = np.zeros(one_hot.shape)
         for reference in references.swapaxes(0, 1).astype(np.float64):
             mean = np.zeros(one_hot.shape)
-            for step in range(STEPS):
-                mean += self.gradient.gradient(reference + (step + 0.5) / STEPS * (one_hot - reference))
-            mean /= STEPS
+            for step in range(self.steps):
+                mean += self.gradient.gradient(reference + (step + 0.5) / self.steps * (one_hot - reference))
+            mean /= self.steps
             total += mean - (mean * reference).sum(axis=1, keepdims=True)
-        return maps_of(one_hot, total / REFERENCES)
+        return maps_of(one_hot, total / self.references)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,9 @@ def baselines(module: nn.Module, gradient: Gradient, layout: InputLayout, window
     yield Baseline("gradient x input", 1, GradientTimesInput(gradient, centre=False))
     yield Baseline("gradient x input, centred", 1, GradientTimesInput(gradient, centre=True))
     yield Baseline("SmoothGrad", NOISY, SmoothGrad(gradient))
-    yield Baseline("integrated gradients", STEPS * REFERENCES, IntegratedGradients(gradient))
+    steps, references = (FEW_STEPS, FEW_REFERENCES) if window > LONG else (STEPS, REFERENCES)
+    integrated = IntegratedGradients(gradient, steps, references)
+    yield Baseline("integrated gradients", steps * references, integrated)
     target = gradient.target
     by_position = any(term.profile or term.positions is not None for term in target.terms)
     if find_spec("tangermeme") and not by_position:

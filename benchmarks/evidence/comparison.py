@@ -33,8 +33,8 @@ from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.sequences.one_hot import reverse_complement
 
-AT_ONCE = 8
-"""Windows explained together, and timed together."""
+AT_ONCE, POSITIONS = 8, 8000
+"""Windows explained together, and timed together, and positions of these; one window at least."""
 ROUNDS = 5
 DRAWS = 2
 RANDOM, CEILING = "random order", "mutagenesis"
@@ -46,6 +46,8 @@ DIGITS = 5
 """Kept of each figure of a window, of those that count."""
 
 PLAIN = Method("zero", "LRP", Pruning(0.0))
+
+EVERYWHERE = slice(None)
 
 Run = Callable[[np.ndarray], Maps]
 
@@ -104,17 +106,22 @@ class Windows:
         The positions that mutagenesis changes; `ism_r` and `var_r` are over these.
     shares : tuple of float
         Of positions that are replaced along the curves.
+    draws : int
+        Shuffles of each window, where they aren't given.
     """
 
     one_hot: OneHot
     sites: Sequence[Sites] | None = None
     backgrounds: OneHot | None = None
-    within: slice = field(default_factory=lambda: slice(None))
+    within: slice = field(default_factory=lambda: EVERYWHERE)
     shares: tuple[float, ...] = SHARES
+    draws: int = DRAWS
 
     def replacements(self) -> OneHot:
         """Give the backgrounds, or shuffles."""
-        return shuffled_backgrounds(self.one_hot, DRAWS) if self.backgrounds is None else self.backgrounds
+        if self.backgrounds is None:
+            return shuffled_backgrounds(self.one_hot, self.draws)
+        return self.backgrounds
 
 
 @dataclass(frozen=True)
@@ -219,7 +226,7 @@ def compare(
     every = list(ways(subject, methods, windows.one_hot.shape[2]))
     costs = measured_costs(every, windows.one_hot, rounds)
     truth, cost = mutated(subject, windows.one_hot, windows.within)
-    scores, backgrounds = subject.gradient().scores, windows.replacements()
+    scores, backgrounds = subject.changes().scores, windows.replacements()
 
     def measured(contributions: np.ndarray, hypothetical: np.ndarray | None) -> pd.DataFrame:
         near, some = windows.within, windows.one_hot[:, :, windows.within]
@@ -254,9 +261,15 @@ def compared(
     return found.rows()
 
 
+def at_once(one_hot: np.ndarray) -> int:
+    """Say how many windows (n, 4, L) are explained together."""
+    return min(AT_ONCE, max(1, POSITIONS // one_hot.shape[2]))
+
+
 def in_parts(run: Run, one_hot: np.ndarray) -> Maps:
     """Explain a few windows at a time."""
-    parts = [run(one_hot[first : first + AT_ONCE]) for first in range(0, len(one_hot), AT_ONCE)]
+    size = at_once(one_hot)
+    parts = [run(one_hot[first : first + size]) for first in range(0, len(one_hot), size)]
     return Maps(
         np.concatenate([part.contributions for part in parts]),
         np.concatenate([part.hypothetical for part in parts]),
@@ -265,7 +278,7 @@ def in_parts(run: Run, one_hot: np.ndarray) -> Maps:
 
 def measured_costs(compared: Sequence[Way], one_hot: np.ndarray, rounds: int) -> list[float]:
     """Time each method on the same windows, in turns: medians of ratios to the first, the gradient."""
-    few = one_hot[:AT_ONCE]
+    few = one_hot[: at_once(one_hot)]
     runs = {str(number): lambda way=way: way.run(few) for number, way in enumerate(compared)}
     found = ratios(interleaved(runs, rounds, torch.device("cpu")), "0") | {"0": 1.0}
     return [found[str(number)] for number in range(len(compared))]
@@ -275,7 +288,7 @@ def mutated(subject: Subject, one_hot: np.ndarray, within: slice) -> tuple[Maps,
     """Score every single change; the cost is the median over windows, a gradient timed beside each."""
     gradient = subject.gradient()
     run, parts, costs = Mutagenesis(subject.changes(), within), [], []
-    few = one_hot[:AT_ONCE]
+    few = one_hot[: at_once(one_hot)]
     for number in range(len(one_hot)):
         began = time.perf_counter()
         gradient.gradient(few)

@@ -113,3 +113,18 @@ def networks_methods(*, quick: bool = False) -> Iterator[Method]:
         yield Method(composite, "PLRP-M", Pruning(0.05, redistribute="m"), centred=centred)
         yield Method(composite, "PLRP-lambda, then LRP", p, refined=True, centred=centred)
         yield Method(composite, "PLRP-lambda", p, centred=centred, strands=True)
+
+
+def fully_convolutional_methods() -> Iterator[Method]:
+    """Give fewer methods, for networks whose windows are long and that have nothing but convolutions.
+
+    There `epsilon` is the gradient, `z-plus` is `epsilon-plus`, and both are left out.
+    """
+    spared = {"PLRP-lambda, then LRP"}
+    for method in networks_methods():
+        both, only = method.select is not None, method.p in (0.0, 0.05)
+        if method.composite in ("epsilon", "z-plus") or method.name in spared or (both and not only):
+            continue
+        if method.composite == "epsilon-plus" and (method.strands or method.name == "PLRP-M"):
+            continue
+        yield method

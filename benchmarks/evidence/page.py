@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.evidence.ages import SHORT, Age, age_rows, all_ages
 from benchmarks.evidence.plot import draw
-from benchmarks.evidence.tables import TABLES, markdown
+from benchmarks.evidence.tables import FAITHFUL, TABLES, markdown
 from benchmarks.experiments import BY_NAME, EXPERIMENTS
 from benchmarks.history import ROOT, current_commit
 
 PAGE = ROOT / "benchmarks" / "RESULTS.md"
 AGES = {
-    "age-faithful": ("faithful",),
+    "age-faithful": (*FAITHFUL,),
     "age-summary": ("synthetic", "real", "insulators", "splice_sites", "images"),
     "age-synthetic": ("synthetic",),
     "age-real": ("real",),

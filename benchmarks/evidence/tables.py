@@ -395,11 +395,20 @@ SHOWN_METHODS = (
 )  # fmt: skip
 
 
+FAITHFUL: dict[str, Callable[[Row], str]] = {
+    "faithful-suhw": lambda row: str(row["data"]),
+    "faithful-insulators": lambda row: str(row["data"]),
+    "attention": lambda row: f"{row['factor']}, attention",
+}
+"""Experiments that the defaults are decided by, and what the data set of a row is called."""
+
+
 def _faithful_data() -> dict[str, list[Row]]:
     """The rows of each data set that the defaults are decided on."""
     data: dict[str, list[Row]] = {}
-    for row in kept("faithful"):
-        data.setdefault(str(row["data"]), []).append(row)
+    for experiment, named in FAITHFUL.items():
+        for row in kept(experiment):
+            data.setdefault(named(row), []).append(row)
     return data
 
 

@@ -138,7 +138,10 @@ def curves(
             )
             for windows, step in zip(asked, steps, strict=True):
                 windows.append(step)
-    found = scores(np.stack([window for windows in asked for window in windows]))
+    # The ends of the curves are the window itself and its background, again and again.
+    stacked = np.stack([window for windows in asked for window in windows])
+    different, numbers = np.unique(np.packbits(stacked, axis=-1), axis=0, return_inverse=True)
+    found = scores(np.unpackbits(different, axis=-1, count=length))[numbers]
     deletion, insertion, least_first = found.reshape(3, len(backgrounds), len(counts)).mean(axis=1)
     return Curves(deletion, insertion, least_first, shares)
 
