@@ -10,7 +10,7 @@ INSULATORS, BINDING = "benchmarks/evidence/insulator_peaks.py", "benchmarks/evid
 SEQLETS, JUNCTIONS = "benchmarks/evidence/seqlets.py", "benchmarks/junctions.py"
 ATTENTION_SCRIPT = "benchmarks/evidence/attention.py"
 INSULATORS_SCRIPT = "benchmarks/evidence/insulators.py"
-SPLICE_SCRIPT = "benchmarks/evidence/splice_sites.py"
+PLANTED_SCRIPT, SPLICE_SCRIPT = "benchmarks/evidence/planted.py", "benchmarks/evidence/splice.py"
 TIMING, SUHW = "benchmarks/timing.py", "models/suhw-dm3"
 COMPARISON = ("benchmarks/evidence/comparison.py", "benchmarks/evidence/baselines.py", METHODS, TIMING)
 ENGINES = (TIMING, "benchmarks/engines.py", "benchmarks/networks.py", JUNCTIONS, SUHW)
@@ -19,7 +19,9 @@ MATRIX, JASPAR = "data/suhw-MA0533.1.jaspar", "data/jaspar2026-insects.meme"
 COMPARED_PEAKS = (
     *COMPARISON, INSULATORS, BINDING, PUBLIC, SUHW, "data/make_data.py", JASPAR
 )  # fmt: skip
-FAITHFUL = (*COMPARED_PEAKS, ATTENTION_SCRIPT, INSULATORS_SCRIPT, SPLICE_SCRIPT, JUNCTIONS)
+FAITHFUL = (
+    *COMPARED_PEAKS, ATTENTION_SCRIPT, INSULATORS_SCRIPT, PLANTED_SCRIPT, SPLICE_SCRIPT, JUNCTIONS, GENOME
+)  # fmt: skip
 ENGINE = ("sequences", "model", "graph", "relevance")
 COMMAND = ("cli", "settings", "runs", *ENGINE, "outputs")
 GROUPS = {
@@ -80,6 +82,10 @@ class Experiment:
 
 EXPERIMENTS = (
     Experiment(
+        "faithful-planted", "planted motifs, CNNs of two sizes", "evidence.faithful", "15 min",
+        (*ENGINE, "motifs", "evaluation"), FAITHFUL, ("planted",),
+    ),
+    Experiment(
         "faithful-suhw", "su(Hw), real peaks, the shipped model", "evidence.faithful", "3 min",
         (*ENGINE, "motifs", "evaluation"), FAITHFUL, ("suhw",),
     ),
@@ -92,36 +98,23 @@ EXPERIMENTS = (
         "an hour and a half", (*ENGINE, "motifs", "evaluation"), FAITHFUL, ("splice",),
     ),
     Experiment(
-        "synthetic", "planted motifs, CNNs of two sizes", "evidence.synthetic", "half an hour",
-        (*ENGINE, "motifs", "evaluation"), (METHODS, JASPAR, GENOME),
+        "attention", "su(Hw) and BEAF-32, real peaks, a network with attention", "evidence.attention",
+        "15 min", (*ENGINE, "motifs", "evaluation"), COMPARED_PEAKS,
     ),
     Experiment(
-        "real", "su(Hw), real peaks, the shipped model", "evidence.real", "8 min",
-        (*COMMAND, "evaluation"), (METHODS, SUHW, GENOME, PEAKS, MATRIX),
-    ),
-    Experiment(
-        "variants", "variants in su(Hw) sites", "evidence.variants", "12 s",
-        (*COMMAND, "evaluation"), (SUHW, GENOME, PEAKS, MATRIX),
-    ),
-    Experiment(
-        "insulators", "BEAF-32 and CTCF, real peaks, residual networks", "evidence.insulators", "20 min",
-        (*ENGINE, "motifs", "evaluation"),
-        (INSULATORS, BINDING, METHODS, PUBLIC, SUHW, "data/make_data.py", JASPAR),
-    ),
-    Experiment(
-        "attention", "su(Hw) and BEAF-32, real peaks, a network with attention", "evidence.attention", "",
-        (*ENGINE, "motifs", "evaluation"), COMPARED_PEAKS,
-    ),
-    Experiment(
-        "profiles", "su(Hw) and BEAF-32, real peaks, a profile network", "evidence.profiles", "",
+        "profiles", "su(Hw) and BEAF-32, real peaks, a profile network", "evidence.profiles", "20 min",
         (*ENGINE, "motifs", "evaluation"), ("benchmarks/evidence/peak_profiles.py", *COMPARED_PEAKS),
     ),
     Experiment(
-        "splice_sites", "splice sites, CI-SpliceAI and MMSplice", "evidence.splice_sites", "half an hour",
-        (*ENGINE, "evaluation"), (METHODS, PUBLIC, JUNCTIONS),
+        "weak_sites", "weak su(Hw) sites; shuffled weights", "evidence.weak_sites", "2 min",
+        (*COMMAND, "evaluation"), (METHODS, SUHW, GENOME, PEAKS, MATRIX),
     ),
     Experiment(
-        "images", "images, a VGG-like and a ResNet-like network", "evidence.images", "half an hour",
+        "variants", "variants in su(Hw) sites", "evidence.variants", "20 s",
+        (*COMMAND, "evaluation"), (METHODS, SUHW, GENOME, PEAKS, MATRIX),
+    ),
+    Experiment(
+        "images", "images, a VGG-like and a ResNet-like network", "evidence.images", "20 min",
         (*ENGINE, "evaluation"), (METHODS,),
     ),
     Experiment(

@@ -29,7 +29,7 @@ from torch.nn import functional as F  # noqa: N812
 from benchmarks.evidence.binding import Recipe, fit, logits, tested
 from benchmarks.evidence.comparison import Subject, Windows, compared
 from benchmarks.evidence.insulator_peaks import FACTORS, SUHW, TEST, WINDOW, Factor, Peaks, log_odds
-from benchmarks.evidence.methods import networks_methods
+from benchmarks.evidence.methods import every_method
 from benchmarks.options import parser
 from benchmarks.record import Keeper
 from sparselrp_cli.evaluation.evaluated_windows import evenly
@@ -128,7 +128,7 @@ def explained(net: nn.Module, data: Peaks, count: int, *, quick: bool) -> list[d
             continue
         graph = capture(net, torch.from_numpy(windows.one_hot[:1]).float())
         subject = Subject(net, graph, Target(factor.name, (Term(0, task, None),)))
-        found = compared(factor.name, subject, windows, networks_methods(quick=quick))
+        found = compared(factor.name, subject, windows, every_method(quick=quick))
         rows += [{"factor": factor.name, **row} for row in found]
     return rows
 

@@ -41,7 +41,7 @@ RANDOM, CEILING = "random order", "mutagenesis"
 DECIDING = ("ism_r", "var_r", "insertion_share", "deletion_share")
 """What defaults are decided by; see the rule on the page of results."""
 SHOWN = (*DECIDING, "abpc", "site_ap", "auprc_informative", "mass_in_sites", "gini", "zero_share")
-ABOUT = ("method", "composite", "p", "centred", "select", "strands")
+ABOUT = ("method", "composite", "gamma", "p", "centred", "select", "strands")
 DIGITS = 5
 """Kept of each figure of a window, of those that count."""
 
@@ -205,6 +205,7 @@ def ways(subject: Subject, methods: Iterable[Method], window: int) -> Iterator[W
         walk = Walk(subject, method)
         about = {"method": method.name, "composite": method.composite, "p": method.p}
         about |= {"centred": method.centred, "select": method.select, "strands": method.strands}
+        about["gamma"] = method.gamma
         yield Way(about, method.walks, walk)
 
 

@@ -1,12 +1,12 @@
-"""What TF-MoDISco and Fi-NeMo make of our files, for every proportion pruned.
+"""What TF-MoDISco and Fi-NeMo make of our files, by how the peaks are explained.
 
     python -m benchmarks.evidence.handover --save               needs `modisco` and `finemo`; 30 minutes
     python -m benchmarks.evidence.handover --remedies --save    what to do about exact zeros; 15 minutes
 
-The 221 held-out su(Hw) peaks are explained at each p. `modisco motifs` reads the arrays (npz), the same in
-one file (h5), and the archive, whose zeros are exact; Fi-NeMo reads the archive and its windows, and calls
-hits of what TF-MoDISco found. A pattern is su(Hw)'s if Tomtom finds MA0533.1 first among JASPAR's insects
-with q < 0.01.
+The 221 held-out su(Hw) peaks are explained in several ways. `modisco motifs` reads the arrays (npz); of the
+default the same in one file (h5), too, and the archive, whose zeros are exact. Fi-NeMo reads the archive and
+its windows, and calls hits of what TF-MoDISco found. A pattern is su(Hw)'s if Tomtom finds MA0533.1 first
+among JASPAR's insects with q < 0.01.
 
 With --remedies the maps are planted: sites of three motifs on noise (`evidence/seqlets.py`), of which the
 smallest 95 or 97 % are zero. They reach TF-MoDISco as they are, with noise on the zeros, or as before the
@@ -26,6 +26,7 @@ import h5py
 import numpy as np
 import torch
 
+from benchmarks.evidence.methods import COMMANDS
 from benchmarks.evidence.seqlets import PLANTED, planted
 from benchmarks.history import ROOT
 from benchmarks.options import parser
@@ -35,16 +36,15 @@ from sparselrp_cli.motifs.database import match, read_database
 from sparselrp_cli.outputs.archive import ArchiveReader
 
 SUHW = "MA0533.1"
-PROPORTIONS = (0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
 MODISCO = ("-n", "2000", "-w", "400")
 
 
-def explain(prefix: Path, p: float) -> float:
+def explain(prefix: Path, options_of_way: Sequence[str]) -> float:
     """Explain the peaks; give the share of zeros."""
     genome, model = ROOT / "data" / "chr2R-15-21Mb.fa.gz", ROOT / "models" / "suhw-dm3"
     given = ["attribute", str(genome), "-r", str(ROOT / "data" / "suhw-peaks.bed"), "-m", str(model)]
     formats = ("--formats", "h5,modisco,modisco-h5,finemo")
-    assert run([*given, "-p", str(p), "-o", str(prefix), "-q", *formats]) == 0
+    assert run([*given, *options_of_way, "-o", str(prefix), "-q", *formats]) == 0
     with ArchiveReader(f"{prefix}.h5") as reader:
         return float(reader.column("zero_share").mean())
 
@@ -104,20 +104,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for p in PROPORTIONS:
-            prefix = Path(folder) / f"p{p:g}"
-            zeros = explain(prefix, p)
+        for number, (way, options_of_way) in enumerate(COMMANDS.items()):
+            prefix = Path(folder) / f"way{number}"
+            zeros = explain(prefix, options_of_way)
             inputs = {
                 "arrays": ("-s", f"{prefix}.ohe.npz", "-a", f"{prefix}.attr.npz"),
                 "one file": ("-i", f"{prefix}.modisco.h5"),
                 "archive": ("-i", f"{prefix}.h5"),
             }
             for name, files in inputs.items():
+                if number and name != "arrays":
+                    continue
                 if given.input not in ("all", name):
                     continue
                 motifs = Path(f"{prefix}.{name}.h5")
                 failed = tool("modisco", "motifs", *files, *MODISCO, "-o", motifs)
-                row: dict[str, Any] = {"p": p, "zero share": zeros, "input": name, "failed": failed}
+                row: dict[str, Any] = {"way": way, "zero share": zeros, "input": name, "failed": failed}
                 if failed is None:
                     row |= patterns(motifs, database)
                     row["finemo"], row["hits"] = hits(prefix, motifs)

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from benchmarks.evidence.methods import Method, methods, refined
+from benchmarks.evidence.methods import Method, image_methods, refined
 from benchmarks.options import parser
 from benchmarks.record import Keeper
 from sparselrp_cli.evaluation.agreement import map_metrics
@@ -33,6 +33,7 @@ from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.relevance.choices import COMPOSITE
 from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruned, Pruning
@@ -155,22 +156,22 @@ def explain(net: nn.Module, test: Images, quick: bool) -> tuple[list[dict[str, A
     graph = capture(net, test.x[:2])
     rows: list[dict[str, Any]] = []
     pictures = {"image": test.x[chosen[:SHOWN], 0].numpy()}
-    plain = np.empty(0)
-    for method in methods(quick=quick):
+    plain: dict[str, np.ndarray] = {}
+    for method in image_methods(quick=quick):
         maps = relevance(graph, test, chosen, method)
-        plain = plain if plain.size else maps
+        unpruned = plain.setdefault(method.composite, maps)
         if method.refined:
-            maps = np.stack([refined(a, b) for a, b in zip(maps, plain, strict=True)])
+            maps = np.stack([refined(a, b) for a, b in zip(maps, unpruned, strict=True)])
         metrics = [map_metrics(a.ravel(), test.masks[i].ravel()) for i, a in zip(chosen, maps, strict=True)]
         rows.append(
             {
-                "composite": method.composite, "method": method.name, "p": method.p,
+                "composite": method.composite, "method": method.name, "p": method.p, "select": method.select,
                 **pd.DataFrame(metrics).mean().to_dict(), "flipping_drop": flipping(net, test, chosen, maps),
             }
         )  # fmt: skip
-        if method.composite == "epsilon-plus" and (method.name, method.p) in PICTURED:
+        if method.composite == "epsilon-gamma" and not method.select and (method.name, method.p) in PICTURED:
             pictures[f"{method.name}, p = {method.p}" if method.p else method.name] = maps[:SHOWN]
-    random = flipping(net, test, chosen, np.zeros_like(plain))
+    random = flipping(net, test, chosen, np.zeros((len(chosen), SIZE, SIZE)))
     rows.append({"composite": "-", "method": "random order", "p": 0.0, "flipping_drop": random})
     return rows, pictures
 
@@ -218,7 +219,7 @@ def neurons(net: nn.Module, test: Images, n_each: int) -> list[dict[str, Any]]:
             here = torch.nonzero(right & (test.y == digit))[:n_each, 0]
             if not len(here):
                 continue
-            made = explainer(graph, digit, PRESETS["epsilon-plus"], Recording(p))
+            made = explainer(graph, digit, PRESETS[COMPOSITE], Recording(p))
             Recording.masks.clear()
             made.explain(test.x[here])
             kept += [[mask[i] for mask in Recording.masks] for i in range(len(here))]

@@ -7,12 +7,16 @@ import numpy as np
 
 from sparselrp_cli.relevance.composites import PRESETS, Composite, Entry
 from sparselrp_cli.relevance.pruning import Pruning
-from sparselrp_cli.relevance.rules import RULES
+from sparselrp_cli.relevance.rules import RULES, Gamma
 
-PROPORTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 COMPOSITES = ("epsilon", "epsilon-plus", "z-plus", "epsilon-gamma", "epsilon-alpha2-beta1")
-# At these, everything is compared and not only PLRP-lambda with epsilon-plus.
-COMPARED = (0.05, 0.25, 0.9)
+OTHER_GAMMA = 0.1
+BEFORE = ("--composite", "epsilon-plus", "-p", "0.02", "--centre", "none")
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "the default": (), "p = 0": ("-p", "0"), "p = 0.25": ("-p", "0.25"), "p = 0.9": ("-p", "0.9"),
+    "before 0.2.0": BEFORE,
+}  # fmt: skip
+"""Options of the command that its experiments compare; the default of before is epsilon-plus, p = 0.02."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Method:
         The rule by whose relevance neurons are selected, where it isn't the composite's.
     strands : bool
         Whether the maps of both strands are averaged.
+    gamma : float or None
+        Where it isn't the composite's.
     """
 
     composite: str
@@ -43,6 +49,7 @@ class Method:
     centred: bool = False
     select: str | None = None
     strands: bool = False
+    gamma: float | None = None
 
     @property
     def p(self) -> float | str:
@@ -62,30 +69,6 @@ class Method:
         return Composite(preset.name, preset.summary, (*self.entries, *preset.entries), select)
 
 
-def methods(*, quick: bool = False) -> Iterator[Method]:
-    """Give the methods, plain LRP with epsilon-plus first."""
-    yield Method("epsilon-plus", "LRP", Pruning(0.0))
-    for composite in ("zero",) if quick else ("zero", *(c for c in COMPOSITES if c != "epsilon-plus")):
-        yield Method(composite, "LRP", Pruning(0.0))
-    for p in (0.05, 0.25, 0.9) if quick else PROPORTIONS:
-        yield Method("epsilon-plus", "PLRP-lambda", Pruning(p))
-        yield Method("epsilon-plus", "PLRP-M", Pruning(p, redistribute="m"))
-        if p in COMPARED and not quick:
-            yield from _compared(p)
-    yield Method("epsilon-plus", "PLRP-auto", Pruning(0.0, automatic=True))
-
-
-def _compared(p: float) -> Iterator[Method]:
-    """Give the compromises, and the other composites, at one proportion."""
-    yield Method("epsilon-plus", "PLRP-lambda, then LRP", Pruning(p), refined=True)
-    for kind, other in (("dense", "convolution"), ("convolution", "dense")):
-        spared = (Entry(kind=other, prune=0.0, prune_negative=0.0),)
-        yield Method("epsilon-plus", f"PLRP-lambda, {kind} only", Pruning(p), spared)
-    for composite in COMPOSITES:
-        if composite != "epsilon-plus":
-            yield Method(composite, "PLRP-lambda", Pruning(p))
-
-
 def refined(pruned: np.ndarray, lrp: np.ndarray) -> np.ndarray:
     """Rank what pruning left at zero by its relevance before, below everything that is left.
 
@@ -99,20 +82,31 @@ def refined(pruned: np.ndarray, lrp: np.ndarray) -> np.ndarray:
     return np.where(zeros, lrp * (smallest / largest / 2), pruned)
 
 
-def networks_methods(*, quick: bool = False) -> Iterator[Method]:
-    """Give what is compared on networks of other kinds than the first: composites, proportions, strands."""
+def every_method(*, quick: bool = False) -> Iterator[Method]:
+    """Give what is compared: composites, gammas, proportions, redistributions, selection, strands."""
     for composite in ("epsilon-gamma",) if quick else COMPOSITES:
         for centred in (False, True):
             yield Method(composite, "LRP", Pruning(0.0), centred=centred)
+    yield of_gamma(OTHER_GAMMA, 0.0)
     for p in (0.05, 0.25) if quick else (0.02, 0.05, 0.1, 0.25):
         yield Method("epsilon-gamma", "PLRP-lambda", Pruning(p), centred=True)
+        yield of_gamma(OTHER_GAMMA, p)
+    for p in () if quick else (0.02, 0.05, 0.25):
         yield Method("epsilon-plus", "PLRP-lambda", Pruning(p))
+    for p in (0.05,) if quick else (0.05, 0.25):
         yield Method("epsilon-gamma", "PLRP-lambda", Pruning(p), centred=True, select="z-plus")
-    for composite, centred in () if quick else (("epsilon-gamma", True), ("epsilon-plus", False)):
+    if not quick:
         p = Pruning(0.05)
-        yield Method(composite, "PLRP-M", Pruning(0.05, redistribute="m"), centred=centred)
-        yield Method(composite, "PLRP-lambda, then LRP", p, refined=True, centred=centred)
-        yield Method(composite, "PLRP-lambda", p, centred=centred, strands=True)
+        yield Method("epsilon-gamma", "PLRP-M", Pruning(0.05, redistribute="m"), centred=True)
+        yield Method("epsilon-gamma", "PLRP-lambda, then LRP", p, refined=True, centred=True)
+        yield Method("epsilon-gamma", "PLRP-lambda", p, centred=True, strands=True)
+
+
+def of_gamma(gamma: float, p: float) -> Method:
+    """Give epsilon-gamma with another gamma, centred."""
+    entries = (Entry(kind="convolution", rule=Gamma(gamma=gamma)),)
+    name = "PLRP-lambda" if p else "LRP"
+    return Method("epsilon-gamma", name, Pruning(p), entries, centred=True, gamma=gamma)
 
 
 def fully_convolutional_methods() -> Iterator[Method]:
@@ -120,11 +114,26 @@ def fully_convolutional_methods() -> Iterator[Method]:
 
     There `epsilon` is the gradient, `z-plus` is `epsilon-plus`, and both are left out.
     """
-    spared = {"PLRP-lambda, then LRP"}
-    for method in networks_methods():
-        both, only = method.select is not None, method.p in (0.0, 0.05)
-        if method.composite in ("epsilon", "z-plus") or method.name in spared or (both and not only):
+    for method in every_method():
+        if method.composite in ("epsilon", "z-plus") or method.refined or method.strands:
             continue
-        if method.composite == "epsilon-plus" and (method.strands or method.name == "PLRP-M"):
+        if (method.select and method.p != 0.05) or (method.composite == "epsilon-plus" and method.p == 0.05):
+            continue
+        if method.composite == "epsilon-alpha2-beta1" and not method.centred:
             continue
         yield method
+
+
+def image_methods(*, quick: bool = False) -> Iterator[Method]:
+    """Give what is compared on images, which have no bases to centre."""
+    composites = ("epsilon-gamma", "epsilon-plus")
+    for composite in composites if quick else ("zero", "z-plus", "epsilon-alpha2-beta1", *composites):
+        yield Method(composite, "LRP", Pruning(0.0))
+    for composite in composites:
+        for p in (0.05, 0.25) if quick else (0.02, 0.05, 0.1, 0.25, 0.5, 0.9):
+            yield Method(composite, "PLRP-lambda", Pruning(p))
+        for p in () if quick else (0.05, 0.25):
+            yield Method(composite, "PLRP-M", Pruning(p, redistribute="m"))
+            yield Method(composite, "PLRP-lambda, then LRP", Pruning(p), refined=True)
+    if not quick:
+        yield Method("epsilon-gamma", "PLRP-lambda", Pruning(0.05), select="z-plus")

@@ -19,12 +19,8 @@ from benchmarks.history import ROOT, current_commit
 PAGE = ROOT / "benchmarks" / "RESULTS.md"
 AGES = {
     "age-faithful": (*FAITHFUL,),
-    "age-summary": ("synthetic", "real", "insulators", "splice_sites", "images"),
-    "age-synthetic": ("synthetic",),
-    "age-real": ("real",),
+    "age-weak-sites": ("weak_sites",),
     "age-variants": ("variants",),
-    "age-insulators": ("insulators",),
-    "age-splice-sites": ("splice_sites",),
     "age-images": ("images",),
     "age-handover": ("handover",),
     "age-remedies": ("remedies",),

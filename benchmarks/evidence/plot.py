@@ -12,13 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.evidence.ages import threads
-from benchmarks.evidence.tables import by_p, kept
+from benchmarks.evidence.ruling import DECIDING, TITLES, verdicts
+from benchmarks.evidence.tables import faithful_data, kept
 from benchmarks.record import RESULTS, Row, load
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#D55E00", "#999999", "#CC79A7")
 MARKERS = "osD^vPX"
-PANELS = {"mass_in_sites": "mass in mask", "auprc": "AUPRC", "zero_share": "zeros"}
+PANELS = (*DECIDING, "zero_share")
+WAYS = {"epsilon-gamma": " centred", "epsilon-plus": ""}
+"""What is drawn against p, and how it is centred."""
 BATCH = 8
 
 
@@ -84,31 +87,30 @@ def growth(axes: Axes) -> None:
 
 
 def draw_proportions() -> None:
-    """Metrics against p: synthetic, su(Hw), images."""
-    figure = Figure(figsize=(11, 8.2), layout="constrained")
-    axes = figure.subplots(3, 4)
-    for row, (label, data, last) in enumerate(by_p()):
-        columns = {**PANELS, last: last.replace("_", " ")}
-        for axis, (column, title) in zip(axes[row], columns.items(), strict=True):
-            panel(axis, data, column)
-            axis.set_title(f"{label}: {title}", fontsize=9)
-    axes[0][0].legend(fontsize=8, frameon=False)
-    for axis in axes[2]:
+    """Metrics against p, a line for each data set: the composite of today above that of before."""
+    found = verdicts(faithful_data())
+    figure = Figure(figsize=(13, 6.4), layout="constrained")
+    axes = figure.subplots(len(WAYS), len(PANELS), sharex=True, sharey="col")
+    for row, (composite, how) in zip(axes, WAYS.items(), strict=True):
+        for axis, metric in zip(row, PANELS, strict=True):
+            panel(axis, found, composite, how, metric)
+            axis.set_title(f"{composite}: {TITLES[metric]}", fontsize=9)
+    for axis in axes[-1]:
         axis.set_xlabel("p")
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(), fontsize=7, frameon=False, ncol=5, loc="outside lower center"
+    )
     figure.savefig(RESULTS / "proportions.png", dpi=100)
 
 
-def panel(axis: Axes, data: pd.DataFrame, column: str) -> None:
-    """One metric of one data set: the mean of each method, and a standard deviation around it."""
-    for place, method in enumerate(("PLRP-lambda", "PLRP-M", "PLRP-lambda, then LRP")):
-        part = data[data["method"].isin([method, "LRP"])]
-        part = part.assign(p=pd.to_numeric(part["p"], errors="coerce")).dropna(subset=["p"])
-        if method not in set(part["method"]):
-            continue
-        grouped = part.groupby("p")[column]
-        mean, sd = grouped.mean(), grouped.std(ddof=0)
-        axis.plot(mean.index, mean, marker=MARKERS[place], ms=4, lw=1.2, color=f"C{place}", label=method)
-        axis.fill_between(mean.index, mean - sd, mean + sd, color=f"C{place}", alpha=0.15, lw=0)
+def panel(axis: Axes, found: pd.DataFrame, composite: str, how: str, metric: str) -> None:
+    """One metric of each data set."""
+    names = {0.0: f"LRP {composite}{how}"}
+    names |= {p: f"PLRP-lambda {composite} p={p:g}{how}" for p in (0.02, 0.05, 0.1, 0.25)}
+    for number, (label, table) in enumerate(found.groupby("data", sort=False)):
+        of_way = table.set_index("name")[metric].reindex(names.values())
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        axis.plot([*names], of_way, marker=marker, ms=4, lw=1.2, color=colour, label=label)
     axis.grid(lw=0.4, color="0.9")
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8)

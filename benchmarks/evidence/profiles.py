@@ -30,7 +30,7 @@ from torch import nn
 
 from benchmarks.evidence.comparison import Subject, Windows, compared
 from benchmarks.evidence.insulator_peaks import TEST, log_odds
-from benchmarks.evidence.methods import networks_methods
+from benchmarks.evidence.methods import every_method
 from benchmarks.evidence.peak_profiles import (
     LENGTH,
     MOVED,
@@ -86,7 +86,7 @@ def explained(net: nn.Module, data: Profiles, count: int, *, quick: bool) -> lis
         graph = capture(net, torch.from_numpy(windows.one_hot[:1]).float())
         for head in HEADS:
             subject = Subject(net, graph, target(head, task))
-            found = compared(f"{factor.name}, {head}", subject, windows, networks_methods(quick=quick))
+            found = compared(f"{factor.name}, {head}", subject, windows, every_method(quick=quick))
             rows += [{"factor": factor.name, "target": head, **row} for row in found]
     return rows
 

@@ -17,7 +17,7 @@ DECIDING = ("ism_r", "var_r", "insertion_share", "deletion_share")
 TITLES = {
     "ism_r": "ISM r", "var_r": "var r", "insertion_share": "insertion", "deletion_share": "deletion",
     "abpc": "abpc", "site_ap": "site AP", "auprc_informative": "AUPRC inf.", "mass_in_sites": "mass",
-    "zero_share": "zeros",
+    "gini": "Gini", "zero_share": "zeros",
 }  # fmt: skip
 WITHIN = 0.03
 Row = Mapping[str, Any]
@@ -30,6 +30,8 @@ def name_of(row: Row) -> str:
     if not row.get("composite"):
         return str(row["method"])
     words = [str(row["method"]), str(row["composite"])]
+    if row.get("gamma"):
+        words.append(f"gamma={row['gamma']:g}")
     if row["p"] not in (0, 0.0):
         words.append(f"p={row['p'] if isinstance(row['p'], str) else format(row['p'], 'g')}")
     if row.get("select"):

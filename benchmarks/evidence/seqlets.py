@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.evidence.methods import COMMANDS
 from benchmarks.history import ROOT
 from benchmarks.options import parser
 from benchmarks.record import Keeper
@@ -61,25 +62,24 @@ class Case:
 
 def real_cases(folder: Path) -> Iterator[Case]:
     from sparselrp_cli.model.request import ModelRequest
-    from sparselrp_cli.runs.attribute import RunRequest
-    from sparselrp_cli.runs.follow_ups import explain_shuffled
+    from sparselrp_cli.runs.background import completed, explain_background
     from sparselrp_cli.runs.stopping import StopRequest
-    from sparselrp_cli.settings.run import RunSettings
 
     matrix = read_matrix(ROOT / "data" / "suhw-MA0533.1.jaspar")
-    for p in (0.0, 0.25, 0.9):
-        prefix = folder / f"suhw-{p}"
+    for number, (way, options_of_way) in enumerate(COMMANDS.items()):
+        prefix = folder / f"suhw-{number}"
         genome, model = ROOT / "data" / "chr2R-15-21Mb.fa.gz", ROOT / "models" / "suhw-dm3"
         regions = ROOT / "data" / "suhw-peaks.bed"
         given = ["attribute", str(genome), "-r", str(regions), "-m", str(model), "-o", str(prefix), "-q"]
-        assert run([*given, "-p", str(p), "--formats", "h5"]) == 0
-        models = (ModelRequest(str(model)),)
-        request = RunRequest(str(genome), prefix, models, RunSettings(prune=p), str(regions))
-        background = explain_shuffled(request, [], lambda batches, _: batches, StopRequest())
+        assert run([*given, *options_of_way, "--formats", "h5"]) == 0
         archive = prefix.with_name(f"{prefix.name}.h5")
         with ArchiveReader(archive) as reader:
             one_hot, _ = reader.read(slice(0, reader.n_windows))
-        yield Case(f"su(Hw), p={p:g}", archive, background, matrix_hits(one_hot, matrix, 10.0))
+        models = completed((ModelRequest(str(model)),), archive)
+        background = explain_background(
+            archive, prefix, models, [], lambda batches, _: batches, StopRequest()
+        )
+        yield Case(f"su(Hw), {way}", archive, background, matrix_hits(one_hot, matrix, 10.0))
 
 
 def planted_cases(folder: Path) -> Iterator[Case]:

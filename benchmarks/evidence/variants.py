@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.evidence.methods import COMMANDS
 from benchmarks.history import ROOT
 from benchmarks.options import parser
 from benchmarks.record import Keeper
@@ -41,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         vcf = Path(folder) / "sites.vcf"
         vcf.write_text(variants())
         rows = []
-        for p in (0, 0.02, 0.25):
-            prefix = Path(folder) / f"p{p}"
-            asked = [str(vcf), str(GENOME), "-m", str(ROOT / "models" / "suhw-dm3"), "-p", str(p)]
+        for number, (way, options_of_way) in enumerate(COMMANDS.items()):
+            prefix = Path(folder) / f"way{number}"
+            asked = [str(vcf), str(GENOME), "-m", str(ROOT / "models" / "suhw-dm3"), *options_of_way]
             assert run(["variants", *asked, "-o", str(prefix), "-q"]) == 0
             table = pd.read_csv(f"{prefix}.variants.tsv", sep="\t")
             table["kind"] = table["id"].str.split("_").str[0]
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 distance = (part["largest_pos"] - part["pos"]).abs()
                 rows.append(
                     {
-                        "p": p,
+                        "way": way,
                         "variant": kind,
                         "n": len(part),
                         "median score difference": round(float(part["score_difference"].median()), 3),

@@ -17,7 +17,7 @@ from benchmarks.record import Origin, Record
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git isn't installed")
 
 EXPERIMENT = Experiment(
-    "real", "an example", "speed.example", "1 s", ("relevance", "graph"), ("data/peaks.bed",)
+    "variants", "an example", "speed.example", "1 s", ("relevance", "graph"), ("data/peaks.bed",)
 )
 FILES = {
     "sparselrp_cli/relevance/rules.py": "relevance",
@@ -28,7 +28,7 @@ FILES = {
 OTHERS = (
     "sparselrp_cli/report/page.py",
     "sparselrp_cli/relevance/README.md",
-    "benchmarks/results/real_cpu.json",
+    "benchmarks/results/variants_cpu.json",
 )
 
 
@@ -59,7 +59,7 @@ def commit(tmp_path: Path) -> Callable[..., str]:
 
 def age(root: Path, commit: str | None, *, dirty: bool | None = False, noted: str = "by the run") -> Age:
     origin = Origin(commit, dirty, noted, "cpu", "Example", 1, None, {})
-    return age_of(Record("real", origin, {}), EXPERIMENT, root)
+    return age_of(Record("variants", origin, {}), EXPERIMENT, root)
 
 
 def test_figures_of_this_very_code_are_as_new_as_it(commit, tmp_path):
@@ -122,13 +122,13 @@ def test_the_check_names_what_is_older(commit, tmp_path, capsys):
     measured = commit("sparselrp_cli/graph/walk.py")
     new = age(tmp_path, measured)
     assert not page.check([new])
-    assert "real_cpu.json: as new as the code" in capsys.readouterr().out
+    assert "variants_cpu.json: as new as the code" in capsys.readouterr().out
     commit("sparselrp_cli/graph/walk.py")
     assert page.check([new, age(tmp_path, measured)])
     said = capsys.readouterr().out
-    assert "real_cpu.json: older" in said
+    assert "variants_cpu.json: older" in said
     assert "1 commit has changed graph since" in said
-    assert "python -m benchmarks.evidence.real --save" in said
+    assert "python -m benchmarks.evidence.variants --save" in said
     assert "1 of 2 files of figures are older" in said
 
 
@@ -153,13 +153,13 @@ def test_the_page_warns_in_bold_and_in_words(commit, tmp_path):
     assert "**1 commit has changed graph since**" in page.ages_table([old])
     assert "**" not in page.ages_table([new])
     other = replace(old, record=replace(old.record, experiment="images"))
-    line = f"*real: measured at `{measured[:7]}`; 1 commit has changed graph since.*"
-    assert page.age_lines([old, other], ["real"]) == line
+    line = f"*variants: measured at `{measured[:7]}`; 1 commit has changed graph since.*"
+    assert page.age_lines([old, other], ["variants"]) == line
 
 
 def test_figures_and_prose_dont_make_the_code_dirty(commit, tmp_path):
     measured = commit("README.md")
-    for name in ("benchmarks/results/real_cpu.json", "README.md"):
+    for name in ("benchmarks/results/variants_cpu.json", "README.md"):
         (tmp_path / name).write_text("new\n")
     assert current_commit(tmp_path) == (measured, False)
     (tmp_path / "sparselrp_cli/report/page.py").write_text("at work\n")

@@ -141,10 +141,10 @@ def test_an_experiment_that_fails_leaves_the_page_as_it_is(monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda command, **_: SimpleNamespace(returncode=3))
     monkeypatch.setattr(by_name.page, "main", lambda arguments: pytest.fail("the page was made"))
     with pytest.raises(SystemExit) as ended:
-        by_name.main(["real"])
+        by_name.main(["variants"])
     assert ended.value.code == 3
 
 
 def test_an_unknown_name_is_refused_with_what_is_near():
-    with pytest.raises(SystemExit, match=r"no experiment is named 'synthetc'; did you mean synthetic\?"):
-        by_name.main(["synthetc"])
+    with pytest.raises(SystemExit, match=r"no experiment is named 'profils'; did you mean profiles\?"):
+        by_name.main(["profils"])
