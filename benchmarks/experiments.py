@@ -110,6 +110,10 @@ EXPERIMENTS = (
         (*COMMAND, "evaluation"), (METHODS, SUHW, GENOME, PEAKS, MATRIX),
     ),
     Experiment(
+        "gauge", "the same function by other weights of the stem", "evidence.gauge", "5 min",
+        (*ENGINE, "motifs", "evaluation"), (*FAITHFUL, "models/insulators-dm3"),
+    ),
+    Experiment(
         "variants", "variants in su(Hw) sites", "evidence.variants", "20 s",
         (*COMMAND, "evaluation"), (METHODS, SUHW, GENOME, PEAKS, MATRIX),
     ),

@@ -7,6 +7,7 @@ any two methods can be compared in pairs. `leads` does that against the best met
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -227,28 +228,36 @@ def compare(
     every = list(ways(subject, methods, windows.one_hot.shape[2]))
     costs = measured_costs(every, windows.one_hot, rounds)
     truth, cost = mutated(subject, windows.one_hot, windows.within)
-    scores, backgrounds = subject.changes().scores, windows.replacements()
-
-    def measured(contributions: np.ndarray, hypothetical: np.ndarray | None) -> pd.DataFrame:
-        near, some = windows.within, windows.one_hot[:, :, windows.within]
-        curves = curves_of_maps(windows.one_hot, contributions, scores, backgrounds, shares=windows.shares)
-        table = window_metrics(windows.one_hot, contributions, curves=curves, sites=windows.sites)
-        effects = truth.hypothetical[:, :, near]
-        table["ism_r"] = [*map(ism_r, contributions[:, near], effects, some)]
-        table["var_r"] = (
-            np.nan if hypothetical is None else [*map(var_r, hypothetical[:, :, near], effects, some)]
-        )
-        return table
-
+    metrics = partial(measured, subject, windows, truth)
     found, tables = [], []
     for way, measured_cost in zip(every, costs, strict=True):
         maps = in_parts(way.run, windows.one_hot)
         found.append(way.about | {"gradients": way.gradients, "cost": measured_cost})
-        tables.append(measured(maps.contributions, maps.hypothetical))
+        tables.append(metrics(maps.contributions, maps.hypothetical))
     found += [{"method": RANDOM, "gradients": 0.0, "cost": 0.0}, cost]
-    tables += [measured(np.zeros_like(truth.contributions), None)]
-    tables += [measured(truth.contributions, truth.hypothetical)]
+    tables += [metrics(np.zeros_like(truth.contributions), None)]
+    tables += [metrics(truth.contributions, truth.hypothetical)]
     return Comparison(found, tables)
+
+
+def measured(
+    subject: Subject,
+    windows: Windows,
+    truth: Maps,
+    contributions: np.ndarray,
+    hypothetical: np.ndarray | None,
+) -> pd.DataFrame:
+    """Measure maps of the windows, a row for each; `truth` is mutagenesis."""
+    scores, backgrounds = subject.changes().scores, windows.replacements()
+    near, some = windows.within, windows.one_hot[:, :, windows.within]
+    curves = curves_of_maps(windows.one_hot, contributions, scores, backgrounds, shares=windows.shares)
+    table = window_metrics(windows.one_hot, contributions, curves=curves, sites=windows.sites)
+    effects = truth.hypothetical[:, :, near]
+    table["ism_r"] = [*map(ism_r, contributions[:, near], effects, some)]
+    table["var_r"] = (
+        np.nan if hypothetical is None else [*map(var_r, hypothetical[:, :, near], effects, some)]
+    )
+    return table
 
 
 def compared(

@@ -20,6 +20,7 @@ PAGE = ROOT / "benchmarks" / "RESULTS.md"
 AGES = {
     "age-faithful": (*FAITHFUL,),
     "age-weak-sites": ("weak_sites",),
+    "age-gauge": ("gauge",),
     "age-variants": ("variants",),
     "age-images": ("images",),
     "age-handover": ("handover",),

@@ -73,6 +73,18 @@ def randomisation() -> str:
     return markdown(header, [[row[column] for column in columns] for row in rows])
 
 
+def gauge() -> str:
+    """How far each way to write the stem moves the map, and what that does to the metrics."""
+    rows = kept("gauge")
+    names = [TITLES[metric] for metric in DECIDING]
+    lines = [
+        [row["model"], row["stem"], row["method"], f"{row['map changed by']:.1e}"]
+        + [float(row[metric]) for metric in DECIDING]
+        for row in rows
+    ]
+    return markdown(["model", "stem", "method", "map changed by", *names], lines)
+
+
 def variants() -> str:
     rows = kept("variants")
     return markdown(list(rows[0]), [list(row.values()) for row in rows])
@@ -246,6 +258,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ruling": ruling,
     "weak-sites": weak_sites,
     "randomisation": randomisation,
+    "gauge": gauge,
     "variants": variants,
     "images": images,
     "neurons": neurons,
