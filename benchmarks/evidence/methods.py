@@ -13,7 +13,7 @@ COMPOSITES = ("epsilon", "epsilon-plus", "z-plus", "epsilon-gamma", "epsilon-alp
 OTHER_GAMMA = 0.1
 BEFORE = ("--composite", "epsilon-plus", "-p", "0.02", "--centre", "none")
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "the default": (), "p = 0": ("-p", "0"), "p = 0.25": ("-p", "0.25"), "p = 0.9": ("-p", "0.9"),
+    "the default": (), "p = 0": ("-p", "0"), "p = 0.05": ("-p", "0.05"), "p = 0.25": ("-p", "0.25"), "p = 0.9": ("-p", "0.9"),
     "before 0.2.0": BEFORE,
 }  # fmt: skip
 """Options of the command that its experiments compare; the default of before is epsilon-plus, p = 0.02."""
