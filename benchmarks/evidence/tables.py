@@ -94,7 +94,8 @@ IMAGES = {**METRICS, "flipping_drop": "flipping drop"}
 
 
 def images() -> str:
-    table = _with_p(kept("images")).fillna({"select": "-"})
+    table = _with_p(kept("images"))
+    table["select"] = table["select"].fillna("-") if "select" in table else "-"
     return _by_method(table, ["network", "method", "composite", "p", "select"], IMAGES)
 
 
