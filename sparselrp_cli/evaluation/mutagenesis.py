@@ -88,7 +88,7 @@ class SingleChanges(Scorer):
         graph = explainer.graph
         self.planner = Planner(graph)
         self._plans: dict[tuple[int, int], Plan] = {}
-        read = {graph.outputs[term.output].node for term in self.target.terms}
+        read = {graph.outputs[term.output].node for term in self.target.every_term}
         of_tail = {name for node in self.tail.nodes for name in (node.name, *node.inputs)}
         self._needed = read | of_tail
         largest = max(numbers(node.shape) for node in graph.nodes)
@@ -121,7 +121,7 @@ class SingleChanges(Scorer):
         """Score what the needed tensors hold, as `Scorer.scores` does: shape (n,)."""
         terms = self._terms_of(values).items()
         parts = [sums(term, Samples.of(self.planner.shapes[name], n)) for name, term in terms]
-        scores: Doubles = torch.stack(parts).sum(0).cpu().numpy()
+        scores: Doubles = (torch.stack(parts).sum(0) + self._beyond(values)).cpu().numpy()
         return scores
 
 

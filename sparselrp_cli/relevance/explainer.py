@@ -120,7 +120,7 @@ class Explainer:
         ends: Ends = "auto",
         centre: Sequence[float] | None = None,
     ) -> None:
-        explained = tuple(sorted({term.output for target in targets for term in target.terms}))
+        explained = tuple(sorted({term.output for target in targets for term in target.every_term}))
         for output in explained:
             graph.require_path(output)
         graph = graph.restricted(explained)
@@ -258,8 +258,9 @@ class Explainer:
 
     def _explain_target(self, forward: ForwardPass, target: Target) -> Explanation:
         graph, tail = forward.program.graph, self._tail(forward.program, target)
-        weights = target.seeds(graph.outputs, self.names, tail.outputs(forward.values))
-        prediction = _weighted(forward, weights)
+        values = tail.outputs(forward.values)
+        weights = target.seeds(graph.outputs, self.names, values)
+        prediction = _weighted(forward, weights) + target.beyond(graph.outputs, self.names, values)
         seeds = tail.pull(weights, forward.at)
         score = _weighted(forward, seeds)
         x, samples = forward.values[graph.input], forward.samples[graph.input]

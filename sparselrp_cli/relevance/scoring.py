@@ -45,16 +45,20 @@ class Scorer:
         with torch.inference_mode():
             for first in range(0, len(one_hot), AT_ONCE):
                 x = self._input(one_hot[first : first + AT_ONCE])
+                values = graph.evaluate(x)
                 explained = [
-                    sums(part, Samples.of(shapes[node], len(x))) for node, part in self._terms(x).items()
+                    sums(part, Samples.of(shapes[node], len(x)))
+                    for node, part in self._terms_of(values).items()
                 ]
-                parts.append(torch.stack(explained).sum(0).cpu().numpy())
+                score = torch.stack(explained).sum(0) + self._beyond(values)
+                parts.append(score.cpu().numpy())
         return np.concatenate(parts)
 
     def gradient(self, one_hot: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
         """Give the gradient by automatic differentiation, at each of the four bases: shape (n, 4, L)."""
         x = self._input(one_hot).requires_grad_()
-        score = torch.stack([part.sum() for part in self._terms(x).values()]).sum()
+        terms = self._terms_of(self.explainer.graph.evaluate(x))
+        score = torch.stack([part.sum() for part in terms.values()]).sum()
         (gradient,) = torch.autograd.grad(score, x)
         found: npt.NDArray[np.floating] = self.layout.from_model(gradient).detach().cpu().numpy()
         return found
@@ -69,12 +73,13 @@ class Scorer:
         x = torch.from_numpy(np.ascontiguousarray(one_hot)).to(graph.device, graph.dtype)
         return self.layout.to_model(x)
 
-    def _terms(self, x: Tensor) -> dict[str, Tensor]:
-        """Give the terms of the score, by node, shaped as what it makes."""
-        return self._terms_of(self.explainer.graph.evaluate(x))
+    def _beyond(self, values: dict[str, Tensor]) -> Tensor | float:
+        """Give what the score is beside its terms, shape (N,)."""
+        graph = self.explainer.graph
+        return self.target.beyond(graph.outputs, self.explainer.names, self.tail.outputs(values))
 
     def _terms_of(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Give the terms of the score of the tensors of a graph, as far as the target reads them."""
+        """Give the terms of the score of the tensors of a graph, by node, as far as the target reads them."""
         tail, outputs = self.tail, self.explainer.graph.outputs
 
         def at(node: Node) -> At:

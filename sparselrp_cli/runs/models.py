@@ -114,7 +114,7 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
             explainer.check_cropping(x, mirrored=True)
         return WindowExplainer(explainer, model.layout, average_strands=settings.reverse_complement)
 
-    read = tuple({term.output for target in targets for term in target.terms})
+    read = tuple({term.output for target in targets for term in target.every_term})
     for note in steps_beside(graph.restricted(read)):
         logger.warning("%s: %s", label or model.name, note)
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
@@ -163,10 +163,20 @@ def _require_same_targets(first: PreparedModel, other: PreparedModel) -> None:
 
 def _tasks(model: PreparedModel, target: Target) -> str:
     """Name what a target adds up, the same for the same tasks; nothing where the model doesn't name them."""
+    logarithms = [(f"log({_sum(model, each.terms)})", each.weight) for each in target.logarithms]
+    named = [share for term in target.terms for share in _named(model, term)]
+    return _weighed([*named, *((name, w) for name, w in logarithms if name != "log()")])
+
+
+def _sum(model: PreparedModel, terms: Sequence[Term]) -> str:
+    return _weighed([share for term in terms for share in _named(model, term)])
+
+
+def _weighed(shares: Sequence[tuple[str, float]]) -> str:
+    """Write a sum of names, each with its weight, in one order; nothing where there is none."""
     weights: dict[str, float] = {}
-    for term in target.terms:
-        for name, share in _named(model, term):
-            weights[name] = weights.get(name, 0.0) + share
+    for name, share in shares:
+        weights[name] = weights.get(name, 0.0) + share
     plus, minus = (
         [
             f"{'' if abs(w) == 1 else f'{abs(w):.6g}*'}{name}"

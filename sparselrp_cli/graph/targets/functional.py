@@ -1,6 +1,6 @@
-"""A target as a linear functional: a sum of weighed means over entries of outputs."""
+"""A target as a functional: a sum of weighed means over entries of outputs, and of their logarithms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,15 +48,50 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Logarithm:
+    """A share of a target: the natural logarithm of a sum of terms, times `weight`."""
+
+    terms: tuple[Term, ...]
+    weight: float = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """A named sum of terms."""
+    """A named sum of terms, and of logarithms of such sums."""
 
     name: str
     terms: tuple[Term, ...]
+    logarithms: tuple[Logarithm, ...] = ()
+
+    @property
+    def every_term(self) -> tuple[Term, ...]:
+        """All terms, those of logarithms with the weights they have inside."""
+        return (*self.terms, *(term for each in self.logarithms for term in each.terms))
+
+    def of_output(self, output: int) -> "Target":
+        """Leave of the target the terms that read one output."""
+        inside = [tuple(t for t in each.terms if t.output == output) for each in self.logarithms]
+        kept = zip(inside, self.logarithms, strict=True)
+        return Target(
+            self.name,
+            tuple(t for t in self.terms if t.output == output),
+            tuple(Logarithm(terms, each.weight) for terms, each in kept if terms),
+        )
+
+    def read(self) -> "Target":
+        """Give a sum that reads every entry which the target reads, whatever the outputs hold."""
+        if not self.logarithms:
+            return self
+        return Target(self.name, tuple(replace(t, weight=abs(t.weight)) for t in self.every_term))
 
     def mirrored(self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames]) -> "Target":
         """Give the target for the reverse complement of a window: its positions counted from the end."""
-        return Target(self.name, tuple(_mirrored(t, t.axes(outputs, names)) for t in self.terms))
+
+        def turned(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+            return tuple(_mirrored(t, t.axes(outputs, names)) for t in terms)
+
+        inside = tuple(replace(each, terms=turned(each.terms)) for each in self.logarithms)
+        return Target(self.name, turned(self.terms), inside)
 
     def extents(
         self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames]
@@ -70,7 +105,7 @@ class Target:
             it is the axis of the first.
         """
         found: list[tuple[int, int | None, int, int]] = []
-        for term in self.terms:
+        for term in self.every_term:
             letters = term.axes(outputs, names).letters
             if term.positions is None or term.profile or "P" not in letters:
                 found.append((term.output, None, 0, 0))
@@ -79,19 +114,80 @@ class Target:
         return found
 
     def seeds(
-        self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames], values: dict[str, Tensor]
+        self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames], values: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Make the functional's weights for a batch, by output node, shaped as the outputs."""
-        seeds: dict[str, Tensor] = {}
-        for term in self.terms:
-            output = outputs[term.output]
-            y = values[output.node]
-            seed = seeds.setdefault(output.node, torch.zeros_like(y))
-            index = _index(term.axes(outputs, names).letters, term)
-            n_samples = y.shape[sample_axis(output.shape)] // sample_dim(output.shape).multiple
-            samples = Samples.of(output.shape, n_samples)
-            seed[index] = seed[index] + term.weight * _weights(y, index, term, samples)
+        """Make the functional's weights for a batch, by output node, shaped as the outputs.
+
+        Those of a logarithm are its slope at the very values, which is infinite or NaN where what it is of
+        isn't positive.
+        """
+        seeds = _summed(self.terms, outputs, names, values)
+        for each in self.logarithms:
+            inside = _summed(each.terms, outputs, names, values)
+            slope = each.weight / _positive(_value(inside, outputs, values))
+            for node, part in inside.items():
+                part = part * _per_sample(slope, part, node, outputs)
+                seeds[node] = seeds[node] + part if node in seeds else part
         return seeds
+
+    def beyond(
+        self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames], values: Mapping[str, Tensor]
+    ) -> Tensor | float:
+        """Give what the target is beside the sum of all entries times their `seeds`, shape (N,).
+
+        A sum of terms is that alone. The logarithm of ``f`` is ``log f``, and its entries times its slopes
+        add up to 1.
+        """
+        more: Tensor | float = 0.0
+        for each in self.logarithms:
+            value = _value(_summed(each.terms, outputs, names, values), outputs, values)
+            more = more + each.weight * (_positive(value).log() - 1)
+        return more
+
+
+def _summed(
+    terms: Sequence[Term], outputs: Sequence[GraphOutput], names: Sequence[OutputNames],
+    values: Mapping[str, Tensor],
+) -> dict[str, Tensor]:  # fmt: skip
+    """Give the weights of a sum of terms, by output node."""
+    seeds: dict[str, Tensor] = {}
+    for term in terms:
+        output = outputs[term.output]
+        y = values[output.node]
+        seed = seeds.setdefault(output.node, torch.zeros_like(y))
+        index = _index(term.axes(outputs, names).letters, term)
+        seed[index] = seed[index] + term.weight * _weights(y, index, term, _samples(y, output))
+    return seeds
+
+
+def _value(
+    weights: Mapping[str, Tensor], outputs: Sequence[GraphOutput], values: Mapping[str, Tensor]
+) -> Tensor:
+    """Sum the entries times their weights, in float64: shape (N,)."""
+    of_node = {output.node: output for output in outputs}
+    return torch.stack(
+        [
+            _samples(values[node], of_node[node]).sums(values[node].double() * part.double())
+            for node, part in weights.items()
+        ]
+    ).sum(0)
+
+
+def _positive(value: Tensor) -> Tensor:
+    """Put NaN where a value isn't positive, so that nothing is taken for the logarithm of it."""
+    return torch.where(value > 0, value, torch.nan)
+
+
+def _per_sample(numbers: Tensor, like: Tensor, node: str, outputs: Sequence[GraphOutput]) -> Tensor:
+    """Spread a number a sample over a tensor's shape."""
+    samples = _samples(like, next(output for output in outputs if output.node == node))
+    rows = numbers[:, None].expand(samples.n, like.numel() // max(samples.n, 1))
+    return samples.shaped(rows, like).to(like.dtype)
+
+
+def _samples(y: Tensor, output: GraphOutput) -> Samples:
+    n_samples = y.shape[sample_axis(output.shape)] // sample_dim(output.shape).multiple
+    return Samples.of(output.shape, n_samples)
 
 
 def _mirrored(term: Term, axes: OutputAxes) -> Term:

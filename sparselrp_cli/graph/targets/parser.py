@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
 from sparselrp_cli.graph.targets.choices import Choices
-from sparselrp_cli.graph.targets.functional import Target, Term
-from sparselrp_cli.graph.targets.reading import Reading, terms_of
+from sparselrp_cli.graph.targets.functional import Logarithm, Target, Term
+from sparselrp_cli.graph.targets.reading import Reading, settled
 from sparselrp_cli.graph.targets.text import TargetText
 from sparselrp_cli.graph.targets.words import UnknownError, is_index, quoted, quoted_if_needed
 from sparselrp_cli.model.output_names import OutputNames
+
+Settled = tuple[tuple[Term, ...], tuple[Logarithm, ...]]
+"""Terms and logarithms that a target adds up."""
 
 
 class TargetParser:
@@ -67,7 +70,7 @@ class TargetParser:
             If it names nothing in the model, or could be read in several ways; the message gives them.
         """
         reader = TargetText(text, self.choices)
-        found: dict[tuple[Term, ...], Reading] = {}
+        found: dict[Settled, Reading] = {}
         try:
             for reading in reader.readings():
                 if reading.doubt is not None:
@@ -80,7 +83,7 @@ class TargetParser:
         if len(found) > 1:
             ways = " or ".join(reading.spelled for reading in list(found.values())[:3])
             raise TargetError(f"target '{text}' can be read in several ways; write {ways}")
-        return Target(text, next(iter(found)))
+        return Target(text, *next(iter(found)))
 
     def _failure(self, text: str, why: TargetError) -> TargetError:
         """Say why a text can't be read, and what its unknown word, or all of it, was perhaps meant to be."""
@@ -88,9 +91,9 @@ class TargetParser:
             return _about(text, TargetError(f"{why}; did you mean {quoted(near)}?"))
         return _about(text, why)
 
-    def _settle(self, reader: TargetText, reading: Reading, found: dict[tuple[Term, ...], Reading]) -> None:
+    def _settle(self, reader: TargetText, reading: Reading, found: dict[Settled, Reading]) -> None:
         try:
-            found.setdefault(terms_of(reading, self.choices), reading)
+            found.setdefault(settled(reading, self.choices), reading)
         except TargetError as error:
             reader.fail(len(reader.text) + 1, error)  # it could be read, up to the end
 
