@@ -35,6 +35,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
     from sparselrp_cli.relevance.pruning import NONE
+    from sparselrp_cli.relevance.signs import positive_outputs
     from sparselrp_cli.runs.composite_file import find_composite
 
     rules = find_composite(composite)
@@ -61,7 +62,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
             {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape), "obstacle": obstacle(o)}
             for n, o in zip(names, graph.outputs, strict=True)
         ],
-        "targets": parser.examples(),
+        "targets": parser.examples(positive_outputs(graph)),
         "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
         "select": None if rules.select is None else rules.select.describe(),

@@ -27,6 +27,7 @@ from sparselrp_cli.runs.composite_file import find_composite
 from sparselrp_cli.sequences.source import Batch
 from sparselrp_cli.settings.manifest import Manifest, ModelEntry
 from sparselrp_cli.settings.run import RunSettings
+from sparselrp_cli.settings.targets import AskedTarget
 
 logger = logging.getLogger("sparselrp")
 
@@ -199,11 +200,21 @@ def _named(model: PreparedModel, term: Term) -> list[tuple[str, float]]:
     return [(names[task], term.weight / len(tasks)) for task in tasks]
 
 
-def _targets(texts: Sequence[str], parser: TargetParser) -> list[Target]:
+def _targets(asked: Sequence[AskedTarget], parser: TargetParser) -> list[Target]:
     """Read the targets, each once."""
-    if not texts:
+    if not asked:
         return [parser.default()]
-    return [parser.parse(text) for text in dict.fromkeys(texts)]
+    return [_target(each, parser) for each in dict.fromkeys(asked)]
+
+
+def _target(asked: AskedTarget, parser: TargetParser) -> Target:
+    if isinstance(asked, str):
+        return parser.parse(asked)
+    try:
+        return replace(parser.parse(asked.expression), name=asked.name)
+    except TargetError as error:
+        where = f"{asked.where}: " if asked.where else ""
+        raise TargetError(f"{where}'{asked.name}': {error}") from error
 
 
 def averaged(explainers: Sequence[WindowExplainer]) -> WindowExplainer | EnsembleExplainer:
@@ -252,7 +263,7 @@ def manifest_of(
     first, pruning = models[0], pruning_of(asked)
     settled = replace(
         asked,
-        targets=tuple(target.name for target in first.explainer.targets),
+        targets=tuple(dict.fromkeys(asked.targets)) or (first.explainer.targets[0].name,),
         window=first.model.window,
         select=None if first.explainer.select is None else first.explainer.select.name,
         prune_negative="auto" if pruning.automatic else pruning.proportion_negative,

@@ -121,7 +121,7 @@ def _between(low: float, high: float | None) -> str:
 
 
 class Texts(Kind):
-    """A list of texts, such as targets; typed one by one."""
+    """A list of texts."""
 
     def read(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):

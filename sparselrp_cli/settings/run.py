@@ -32,11 +32,11 @@ from sparselrp_cli.settings.kinds import (
     Real,
     Shard,
     ShardKind,
-    Texts,
     Whole,
 )
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.setting import Setting, setting, settings_of
+from sparselrp_cli.settings.targets import AskedTarget, Targets
 
 WARN_ABOVE = 0.01
 """A conservation error that is worth a warning, and that --strict refuses where the user set no bound."""
@@ -56,8 +56,8 @@ class RunSettings:
     they written to the manifest.
     """
 
-    targets: tuple[str, ...] = setting(
-        (), Texts(), "-t", "--target", metavar="TARGET", section="settings", explains=False,
+    targets: tuple[AskedTarget, ...] = setting(
+        (), Targets(), "-t", "--target", metavar="TARGET", section="settings", explains=False,
         help="What to explain: a task's NAME or INDEX, or OUTPUT/TASK; several, A,B or I:J or * for all, are"
         " their mean. On outputs with positions @POS, @START:END, @centre[:WIDTH] (the mean over them) or"
         " @profile; on maps by pairs of bins @IxJ. Sums: A-B, 0.5*A+B, (A-B)@POS. Names with such signs stand"

@@ -1,6 +1,6 @@
 """Targets of one model: read, defaulted and shown by example."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
@@ -97,9 +97,15 @@ class TargetParser:
         except TargetError as error:
             reader.fail(len(reader.text) + 1, error)  # it could be read, up to the end
 
-    def examples(self) -> list[str]:
-        """Give a few targets that can be typed for this very model."""
-        return [text for text in dict.fromkeys(self._candidates()) if self._is_read(text)]
+    def examples(self, positive: Collection[int] = ()) -> list[str]:
+        """Give a few targets that can be typed for this very model.
+
+        Parameters
+        ----------
+        positive : collection of int
+            Outputs whose values are always above 0, so that they have logarithms.
+        """
+        return [text for text in dict.fromkeys(self._candidates(positive)) if self._is_read(text)]
 
     def _is_read(self, text: str) -> bool:
         try:
@@ -108,7 +114,7 @@ class TargetParser:
             return False
         return True
 
-    def _candidates(self) -> Iterator[str]:
+    def _candidates(self, positive: Collection[int]) -> Iterator[str]:
         for output in self.choices.open:
             axes = self.choices.axes(output)
             prefix = "" if self.choices.only is not None else f"{self._called(output)}/"
@@ -118,6 +124,8 @@ class TargetParser:
             if axes.n_tasks > 1:
                 yield f"{last}{where}-{first}{where}"
                 yield f"{prefix}*{where}"
+            if axes.n_tasks > 1 and output in positive:
+                yield f"log({last}{where})-log({first}{where})"
             if axes.n_tasks > 2:
                 yield f"{prefix}0:2{where}"
             if len(axes.position_lengths) == 2:
