@@ -88,6 +88,6 @@ def test_a_file_that_isnt_there_is_named(tmp_path):
 @pytest.mark.parametrize("value", ["a", [1], [{"name": "a"}], [{"name": "a", "expression": 1}], None])
 def test_what_isnt_a_list_of_targets_in_a_manifest_is_refused(value):
     with pytest.raises(
-        WrongValueError, match="isn't a list of targets|is neither a text nor a name with its"
+        WrongValueError, match=r"isn.t a list of targets|is neither a text nor a name with its"
     ):
         Targets().read(value)
