@@ -21,6 +21,7 @@ from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_d
 from sparselrp_cli.relevance.choices import REDUCED
 from sparselrp_cli.relevance.ensemble import LaunchedEnsemble
 from sparselrp_cli.relevance.windows import Launched
+from sparselrp_cli.runs.blocks import KeptBlocks, wanted_blocks
 from sparselrp_cli.runs.checks import check_explained
 from sparselrp_cli.runs.file_set import wrong_files
 from sparselrp_cli.runs.journal import Journal
@@ -76,6 +77,8 @@ class RunRequest:
         Go on with what an interrupted run left, throw it away, or, if None, stop if there is any.
     multiqc : bool
         Whether the run has a row in MultiQC's reports; one that accompanies another has none.
+    kept_blocks : KeptBlocks or None
+        Of a run that accompanies another: where the blocks of its windows are.
     """
 
     sequences: str
@@ -85,6 +88,7 @@ class RunRequest:
     regions: str | None = None
     resume: bool | None = None
     multiqc: bool = True
+    kept_blocks: KeptBlocks | None = None
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -160,10 +164,13 @@ def attribute(
         models = prepare_all(request.models, asked, device)
         logger.info("device: %s, %s", prepare_device(device), asked.dtype)
         allow_tf32(asked.dtype == "tf32")
-        with open_source(
-            request.sequences, request.regions, models[0].model.window,
-            overlap=asked.tile_overlap, max_unknown=asked.max_unknown, allele=asked.allele,
-        ) as source:  # fmt: skip
+        with (
+            wanted_blocks(models, request.kept_blocks, both_strands=asked.reverse_complement) as blocks,
+            open_source(
+                request.sequences, request.regions, models[0].model.window,
+                overlap=asked.tile_overlap, max_unknown=asked.max_unknown, allele=asked.allele, blocks=blocks,
+            ) as source,
+        ):  # fmt: skip
             run = _set_up(request, models, source)
             if request.resume and _nothing_to_do(run):
                 return None
@@ -179,6 +186,7 @@ def _set_up(request: RunRequest, models: Sequence[PreparedModel], source: Window
         tuple(t.name for t in models[0].explainer.targets),
         asked.archive_dtype or ("float64" if asked.dtype == "float64" else "float32"),
         spread=len(models) > 1,
+        blocks=any(model.explainer.bins for model in models),
     )
     return _Run(request, models, source, shape, manifest_of(models, request.inputs, asked, size), size)
 
@@ -338,7 +346,7 @@ def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
     if not batch.windows or (batch.skipped and run.settings.strict):
         return None
     explainer = averaged([m.windows for m in run.models])
-    return explainer.launch(batch.one_hot, [w.strand == "-" for w in batch.windows])
+    return explainer.launch(batch.one_hot, [w.strand == "-" for w in batch.windows], batch.marked)
 
 
 def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: Recorder) -> Done:
@@ -357,6 +365,6 @@ def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: 
         recorder.agreement = measure_agreement(run.models, batch, explained, settings.dtype)
     rows = ArchiveRows(
         batch.windows, batch.one_hot, explained.hypothetical, explained.accounting, batch.n_unknown,
-        explained.spread,
+        explained.spread, batch.marked,
     )  # fmt: skip
     return Done(batch.number, rows, skipped, batch.ambiguous)

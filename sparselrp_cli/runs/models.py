@@ -11,6 +11,7 @@ import torch
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.located import bins_of
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
 from sparselrp_cli.model.loading import LoadedModel, load_model
@@ -24,6 +25,7 @@ from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.rules import RULES
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
 from sparselrp_cli.runs.composite_file import find_composite
+from sparselrp_cli.sequences.blocks import Under
 from sparselrp_cli.sequences.source import Batch
 from sparselrp_cli.settings.manifest import Manifest, ModelEntry
 from sparselrp_cli.settings.run import RunSettings
@@ -52,6 +54,14 @@ class PreparedModel:
     explainer: Explainer
     windows: WindowExplainer
     exact: WindowExplainer | None = None
+
+    @property
+    def under(self) -> tuple[Under, ...]:
+        """The parts of a window that blocks must touch."""
+        return tuple(
+            Under(self.explainer.names[output].name, *bins.within(self.model.window))
+            for output, bins in self.explainer.bins.items()
+        )
 
 
 def pruning_of(settings: RunSettings) -> Pruning:
@@ -102,12 +112,14 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     graph = capture_model(model)
     names = output_names(model, graph)
     targets = _targets(settings.targets, TargetParser(graph.outputs, names))
+    bins = bins_of(graph, targets, names, 3 - model.layout.base_axis, settings.bins)
 
     def explaining(dtype: torch.dtype) -> WindowExplainer:
         explainer = Explainer(
             graph.to(device, dtype), targets, names, composite, pruning_of(settings),
             base_axis=model.layout.base_axis, ends=settings.ends,
             centre=model.layout.in_order(settings.centre) if settings.centre else None,
+            bins=bins,
         )  # fmt: skip
         x = model.example(1).to(device, dtype)
         explainer.check_cropping(x)
@@ -121,6 +133,8 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
     for note in windows.explainer.notes:
         logger.info("%s: %s", model.name, note)
+    if settings.bins is not None and not bins:
+        logger.warning("--bins changes nothing: no target has @blocks")
     exact = explaining(torch.float32) if settings.dtype in REDUCED else None
     return PreparedModel(label, model, windows.explainer, windows, exact)
 
@@ -228,7 +242,8 @@ def batch_size(model: PreparedModel) -> int:
     def trial(count: int) -> None:
         bases = np.arange(count * model.model.window).reshape(count, 1, -1) % 4
         one_hot = (bases == np.arange(4)[:, None]).astype(np.uint8)
-        model.windows.explain(one_hot, [False] * count)
+        marked = np.ones((count, model.model.window), np.uint8) if model.explainer.bins else None
+        model.windows.explain(one_hot, [False] * count, marked)
 
     return automatic_batch_size(model.explainer.graph, trial)
 
@@ -240,7 +255,7 @@ def measure_agreement(
     reverse = [w.strand == "-" for w in batch.windows]
     allow_tf32(False)
     exact = averaged([m.exact for m in models if m.exact is not None])
-    agreed = agreement(explained, exact.explain, batch.one_hot, reverse)
+    agreed = agreement(explained, exact.explain, batch.one_hot, reverse, batch.marked)
     allow_tf32(dtype == "tf32")
     logger.info("%s: %s", dtype, agreed.describe())
     return asdict(agreed)

@@ -22,6 +22,7 @@ from sparselrp_cli.relevance.choices import (
 from sparselrp_cli.sequences.windows import ALLELES, Allele
 from sparselrp_cli.settings.kinds import (
     BatchSize,
+    BinsKind,
     Choice,
     Composition,
     Device,
@@ -63,6 +64,12 @@ class RunSettings:
         " @profile; on maps by pairs of bins @IxJ. Sums: A-B, 0.5*A+B, (A-B)@POS. Names with such signs stand"
         " in quotes inside a sum. `sparselrp inspect` prints examples for a model. Repeatable; optional for"
         " one scalar.",
+    )  # fmt: skip
+    bins: tuple[int, ...] | None = setting(
+        None, BinsKind(), "--bins", commands=("attribute",), section="settings", explains=True,
+        only_where_set=True,
+        help="For @blocks: how many bp each position of the outputs stands for, and where in the window the"
+        " first begins.  [default: as the model's layers say; without START in the middle]",
     )  # fmt: skip
     window: int | None = setting(None, Whole(1), section="settings", explains=False)
     prune: float | Literal["auto"] = setting(

@@ -14,6 +14,7 @@ from sparselrp_cli.settings.targets import NamedTarget
 
 TYPED = {
     "targets": (["-t", "a", "--target", "1-0@5"], ("a", "1-0@5")),
+    "bins": (["--bins", "128:40960"], (128, 40960)),
     "prune": (["-p", "0.3"], 0.3),
     "prune_negative": (["--prune-negative", "0"], 0.0),
     "redistribute": (["--redistribute", "m"], "m"),

@@ -146,7 +146,7 @@ def test_each_position_lies_in_the_middle_of_what_it_depends_on(name):
     bins = find_bins(graph_of(net), 0, 2, 2)
     assert isinstance(bins, Bins), bins
     assert bins.count == count
-    inner = [p for p in range(count) if 0 < reached(net, p)[0] and reached(net, p)[1] < LENGTH - 1]
+    inner = [p for p in range(count) if reached(net, p)[0] > 0 and reached(net, p)[1] < LENGTH - 1]
     assert len(inner) > 2
     centres = torch.tensor([sum(reached(net, p)) / 2 for p in inner])
     ours = torch.tensor([bins.start + bins.width * p + (bins.width - 1) / 2 for p in inner])
@@ -165,7 +165,7 @@ def test_each_position_lies_in_the_middle_of_what_it_depends_on(name):
     ids=["Enformer", "Enformer, longer", "Borzoi", "Borzoi, longer"],
 )
 def test_attention_beside_a_residual_leaves_bins_where_they_are(net, length, axis, bins):
-    # Two pools of 2, then four bins cut off at each end; one pool of 2 is left of three, and four of its bins.
+    # Two pools of 2, or one of three that isn't undone, and four bins cut off at each end.
     graph = graph_of(net, length)
     for output in range(len(graph.outputs)):
         assert find_bins(graph, output, axis, 2) == bins
@@ -232,7 +232,7 @@ def test_bins_of_a_given_width_lie_in_the_middle_unless_said(width, start, bins)
     ("width", "start", "message"),
     [
         (256, None, "output 'human': 896 positions of 256 bp don't fit into a window of 196608 bp; correct"),
-        (128, 100_000, "output 'human': 896 positions of 128 bp from base 100000 on don't fit into a window of"),
+        (128, 100_000, "output 'human': 896 positions of 128 bp from base 100000 on don't fit"),
     ],
 )  # fmt: skip
 def test_bins_that_dont_fit_are_refused(width, start, message):

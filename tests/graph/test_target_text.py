@@ -96,6 +96,8 @@ def test_a_task_is_read_by_its_name_as_typed_and_in_quotes_whatever_signs_it_hol
         ("5e-1*0", "0.5*0"),
         ("0@profile", "output/0@profile"),
         ("(0-1)@profile", "0@profile-1@profile"),
+        ("(0-1) @ blocks", "0@blocks-1@blocks"),
+        ("log(0+1)@blocks", "log(0@blocks+1@blocks)"),
         ("log(0)@5", "log(0@5)"),
         ("log (0,1)@5:9", "log( 0,1 @ 5:9 )"),
         ("(log(1)-log(0))@centre", "log(1@50)-log(0@50)"),
@@ -236,8 +238,8 @@ def test_the_name_of_an_output_and_of_another_outputs_task_is_refused():
 
 
 HOW = (
-    "positions are written @POSITION, @START:END or @profile; also @START:, @:END, @centre, @centre:WIDTH,"
-    " several with commas, and @IxJ on a map by pairs of bins"
+    "positions are written @POSITION, @START:END, @profile or @blocks; also @START:, @:END, @centre,"
+    " @centre:WIDTH, several with commas, and @IxJ on a map by pairs of bins"
 )
 
 
@@ -280,7 +282,13 @@ HOW = (
         (TRACKS, "0@x", f"'x' isn't a position; {HOW}"),
         (TRACKS, "0@-0", f"'-0' isn't a position; {HOW}"),
         (TRACKS, "0@٣", f"'٣' isn't a position; {HOW}"),
-        (TRACKS, "0@blocks", f"'blocks' isn't a position; {HOW}"),
+        (TRACKS, "0@block", f"'block' isn't a position; {HOW}"),
+        (TRACKS, "0@5,blocks", "@blocks stands alone, without other positions"),
+        (TRACKS, "0@blocks,5", "unexpected ',5'; names with spaces or signs stand in quotes, '...'"),
+        (TRACKS, "1-0@blocks", "it isn't clear what @ belongs to; write (1-0)@blocks or 1@0:101-0@blocks"),
+        (TRACKS, "0@blocks-0@blocks", "its terms cancel: nothing is left to explain"),
+        (TWO, "counts/0@blocks", "output 'counts' has no positions"),
+        (MAP, "@blocks", "output 'map' is a map by pairs of bins, and blocks are of bins along the sequence"),
         (TRACKS, "0@5,profile", "@profile stands alone, without other positions"),
         (TRACKS, "0@3x4", f"output 'output' has single positions, no pairs of them; {HOW}"),
         (TRACKS, "log(0", "a parenthesis isn't closed"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sparselrp_cli.relevance.choices import UNIFORM
 from sparselrp_cli.settings.kinds import (
     BatchSize,
+    BinsKind,
     Choice,
     Composition,
     Device,
@@ -45,6 +46,8 @@ def values_of(kind: Kind) -> st.SearchStrategy[Any]:
             return st.integers(minimum, 10**12)
         case BatchSize():
             return st.integers(1, 10**6)
+        case BinsKind():
+            return st.tuples(st.integers(1, 999)) | st.tuples(st.integers(1, 999), st.integers(0, 10**6))
         case Real(maximum):
             return st.floats(0, maximum, allow_infinity=False)
         case Proportion():

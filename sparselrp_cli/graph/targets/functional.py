@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -13,6 +14,10 @@ from sparselrp_cli.model.output_names import OutputNames
 
 Stretch = tuple[int, int]
 """A range of positions, half-open."""
+Touched = Mapping[int, Tensor]
+"""By output, which positions of each window lie under a block: bool, shape (N, positions)."""
+NOTHING: Touched = MappingProxyType({})
+"""What is touched where no target reads blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Term:
         weighed by their softmax, held constant, less their mean; over all tasks jointly where `task` is None.
     across : (start, end) or None
         Of a map by pairs of positions, the positions of the second bin.
+    blocks : bool
+        Take the positions under the blocks of each window's region, of each window its own.
     """
 
     output: int
@@ -40,6 +47,7 @@ class Term:
     weight: float = 1
     profile: bool = False
     across: Stretch | None = None
+    blocks: bool = False
 
     def axes(self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames]) -> OutputAxes:
         """Give the axes of the term's output, as the term reads them."""
@@ -78,11 +86,17 @@ class Target:
             tuple(Logarithm(terms, each.weight) for terms, each in kept if terms),
         )
 
+    @property
+    def with_blocks(self) -> tuple[int, ...]:
+        """Number the outputs that are read under blocks."""
+        return tuple(dict.fromkeys(term.output for term in self.every_term if term.blocks))
+
     def read(self) -> "Target":
-        """Give a sum that reads every entry which the target reads, whatever the outputs hold."""
-        if not self.logarithms:
-            return self
-        return Target(self.name, tuple(replace(t, weight=abs(t.weight)) for t in self.every_term))
+        """Give a sum that reads every entry which the target may read, whatever the outputs hold."""
+        terms = tuple(replace(term, blocks=False) for term in self.every_term)
+        if self.logarithms:
+            terms = tuple(replace(term, weight=abs(term.weight)) for term in terms)
+        return Target(self.name, terms)
 
     def mirrored(self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames]) -> "Target":
         """Give the target for the reverse complement of a window: its positions counted from the end."""
@@ -114,16 +128,29 @@ class Target:
         return found
 
     def seeds(
-        self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames], values: Mapping[str, Tensor]
+        self,
+        outputs: Sequence[GraphOutput],
+        names: Sequence[OutputNames],
+        values: Mapping[str, Tensor],
+        touched: Touched = NOTHING,
     ) -> dict[str, Tensor]:
         """Make the functional's weights for a batch, by output node, shaped as the outputs.
 
-        Those of a logarithm are its slope at the very values, which is infinite or NaN where what it is of
-        isn't positive.
+        Those of a logarithm are its slope at the very values, which is NaN where what it is of isn't
+        positive. Those of blocks are NaN where no position lies under one.
+
+        Parameters
+        ----------
+        outputs : sequence of GraphOutput
+        names : sequence of OutputNames, one for each output
+        values : mapping of str to Tensor
+            By node.
+        touched : mapping of int to Tensor of bool, shape (N, positions)
+            Of the outputs that are read under blocks, which positions lie under one.
         """
-        seeds = _summed(self.terms, outputs, names, values)
+        seeds = _summed(self.terms, outputs, names, values, touched)
         for each in self.logarithms:
-            inside = _summed(each.terms, outputs, names, values)
+            inside = _summed(each.terms, outputs, names, values, touched)
             slope = each.weight / _positive(_value(inside, outputs, values))
             for node, part in inside.items():
                 part = part * _per_sample(slope, part, node, outputs)
@@ -131,7 +158,11 @@ class Target:
         return seeds
 
     def beyond(
-        self, outputs: Sequence[GraphOutput], names: Sequence[OutputNames], values: Mapping[str, Tensor]
+        self,
+        outputs: Sequence[GraphOutput],
+        names: Sequence[OutputNames],
+        values: Mapping[str, Tensor],
+        touched: Touched = NOTHING,
     ) -> Tensor | float:
         """Give what the target is beside the sum of all entries times their `seeds`, shape (N,).
 
@@ -140,14 +171,14 @@ class Target:
         """
         more: Tensor | float = 0.0
         for each in self.logarithms:
-            value = _value(_summed(each.terms, outputs, names, values), outputs, values)
+            value = _value(_summed(each.terms, outputs, names, values, touched), outputs, values)
             more = more + each.weight * (_positive(value).log() - 1)
         return more
 
 
 def _summed(
     terms: Sequence[Term], outputs: Sequence[GraphOutput], names: Sequence[OutputNames],
-    values: Mapping[str, Tensor],
+    values: Mapping[str, Tensor], touched: Touched,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Give the weights of a sum of terms, by output node."""
     seeds: dict[str, Tensor] = {}
@@ -155,8 +186,13 @@ def _summed(
         output = outputs[term.output]
         y = values[output.node]
         seed = seeds.setdefault(output.node, torch.zeros_like(y))
-        index = _index(term.axes(outputs, names).letters, term)
-        seed[index] = seed[index] + term.weight * _weights(y, index, term, _samples(y, output))
+        letters = term.axes(outputs, names).letters
+        index = _index(letters, term)
+        if term.blocks:
+            weights: Tensor | float = _under_blocks(y[index], letters, term, touched[term.output])
+        else:
+            weights = _weights(y, index, term, _samples(y, output))
+        seed[index] = seed[index] + term.weight * weights
     return seeds
 
 
@@ -224,3 +260,12 @@ def _weights(y: Tensor, index: tuple[slice | int, ...], term: Term, samples: Sam
         return 1 / count
     rows = samples.rows(chosen)
     return samples.shaped(rows.softmax(1) - 1 / count, chosen)
+
+
+def _under_blocks(chosen: Tensor, letters: str, term: Term, touched: Tensor) -> Tensor:
+    """Give equal weights to the positions that are touched, of all chosen tasks."""
+    left = letters if term.task is None or isinstance(term.task, range) else letters.replace("T", "")
+    shape = [chosen.shape[axis] if letter in "NP" else 1 for axis, letter in enumerate(left)]
+    n_tasks = chosen.shape[left.index("T")] if "T" in left else 1
+    share = touched.double() / (touched.sum(1, keepdim=True) * n_tasks)
+    return share.to(chosen.dtype).reshape(shape)

@@ -269,8 +269,12 @@ def _terms(part: Part, choices: Choices) -> list[Term]:
         axes = axes.as_square()
     if tasks is None and axes.n_tasks > 1 and not is_profile:
         raise TargetError(f"it leaves the task open; choose among {choices.listed()}")
-    if part.places is None:
-        return [Term(output, _one(run), None, part.weight * share) for run, share in _shares_of_tasks(tasks)]
+    is_blocks = part.places is not None and part.places.is_blocks
+    if part.places is not None:
+        part.places.require_axes(axes, choices.names[output].name)
+    if part.places is None or is_blocks:
+        runs = _shares_of_tasks(tasks)
+        return [Term(output, _one(run), None, part.weight * share, blocks=is_blocks) for run, share in runs]
     blocks = part.places.settled(axes, choices.names[output].name)
     if is_profile:
         each = [(i,) for run in tasks for i in run] if tasks else [(None,)]
