@@ -58,7 +58,8 @@ class Bins:
 
     def describe(self) -> str:
         """Say where they lie."""
-        return f"{self.count} bins of {self.width} bp over bases {self.start} to {self.end} of the window"
+        what = f"bins of {self.width} bp" if self.width > 1 else "positions of one base"
+        return f"{self.count} {what} over bases {self.start} to {self.end} of the window"
 
 
 @dataclass(frozen=True, slots=True)

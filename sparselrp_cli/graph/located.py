@@ -7,7 +7,7 @@ from sparselrp_cli.graph.bins import Bins, Unknown, find_bins, given_bins
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.shapes import sample_dim, size
 from sparselrp_cli.graph.targets import Target
-from sparselrp_cli.graph.targets.axes import OutputAxes
+from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
 from sparselrp_cli.model.output_names import OutputNames
 
 
@@ -37,6 +37,20 @@ def bins_of(
     """
     wanted = dict.fromkeys(output for target in targets for output in target.with_blocks)
     return {i: _bins(graph, i, names[i], sequence_axis, given) for i in wanted}
+
+
+def seen_bins(graph: CanonicalGraph, names: Sequence[OutputNames], sequence_axis: int) -> dict[int, Bins]:
+    """Find where the positions of all outputs lie, as far as the layers say it."""
+    found: dict[int, Bins] = {}
+    for i, (output, of_output) in enumerate(zip(graph.outputs, names, strict=True)):
+        if obstacle(output) or sample_dim(output.shape).multiple > 1:
+            continue
+        axes = OutputAxes.of(output, of_output)
+        if len(axes.position_lengths) == 1 and axes.n_positions > 1:
+            bins = find_bins(graph, i, axes.letters.index("P"), sequence_axis)
+            if isinstance(bins, Bins):
+                found[i] = bins
+    return found
 
 
 def _bins(

@@ -88,7 +88,7 @@ class Scorer:
         """Say which positions of outputs lie under blocks."""
         if marked is None:
             return self.explainer.touched(None)
-        blocks = torch.from_numpy(np.ascontiguousarray(marked)).to(self.explainer.graph.device)
+        blocks = torch.from_numpy(np.array(marked)).to(self.explainer.graph.device)
         return self.explainer.touched(blocks.bool())
 
     def _beyond(self, values: dict[str, Tensor], touched: Touched = NOTHING) -> Tensor | float:

@@ -60,10 +60,10 @@ class RunSettings:
     targets: tuple[AskedTarget, ...] = setting(
         (), Targets(), "-t", "--target", metavar="TARGET", section="settings", explains=False,
         help="What to explain: a task's NAME or INDEX, or OUTPUT/TASK; several, A,B or I:J or * for all, are"
-        " their mean. On outputs with positions @POS, @START:END, @centre[:WIDTH] (the mean over them) or"
-        " @profile; on maps by pairs of bins @IxJ. Sums: A-B, 0.5*A+B, (A-B)@POS. Names with such signs stand"
-        " in quotes inside a sum. `sparselrp inspect` prints examples for a model. Repeatable; optional for"
-        " one scalar.",
+        " their mean. On outputs with positions @POS, @START:END, @centre[:WIDTH] (the mean over them),"
+        " @profile, or @blocks (the bins under the blocks of each BED12 line); on maps by pairs of bins @IxJ."
+        " Sums: A-B, 0.5*A+B, (A-B)@POS, log(A,B)-log(C). Names with such signs stand in quotes inside a sum."
+        " `sparselrp inspect` prints examples for a model. Repeatable; optional for one scalar.",
     )  # fmt: skip
     bins: tuple[int, ...] | None = setting(
         None, BinsKind(), "--bins", commands=("attribute",), section="settings", explains=True,

@@ -253,7 +253,7 @@ def test_both_strands_of_a_pair_of_bins_are_explained(genome, peaks, tmp_path):
 def test_inspect_lists_what_cant_be_explained_with_why_and_targets_that_can_be_typed(capsys):
     assert command("inspect", f"{__file__}:WithLoss") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "output tracks (N, 3, 40)" in lines
+    assert "output tracks (N, 3, 40), 40 positions of one base over bases 0 to 40 of the window" in lines
     assert "output loss can't be explained: it has no axis of samples in front" in lines
     assert "output nothing can't be explained: it is None" in lines
     assert (
@@ -263,7 +263,8 @@ def test_inspect_lists_what_cant_be_explained_with_why_and_targets_that_can_be_t
     document = json.loads(capsys.readouterr().out)
     assert document["targets"] == ["0@3x6", "0@3x:"]
     assert document["rows"]
-    assert document["outputs"] == [{"name": "output", "tasks": [], "shape": "(N, 1, 10, 10)", "obstacle": ""}]
+    (output,) = document["outputs"]
+    assert output == {"name": "output", "tasks": [], "shape": "(N, 1, 10, 10)", "bins": "", "obstacle": ""}
 
 
 def test_inspect_quotes_its_examples_for_a_shell(folder, capsys):

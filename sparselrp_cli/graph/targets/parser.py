@@ -97,15 +97,19 @@ class TargetParser:
         except TargetError as error:
             reader.fail(len(reader.text) + 1, error)  # it could be read, up to the end
 
-    def examples(self, positive: Collection[int] = ()) -> list[str]:
+    def examples(self, positive: Collection[int] = (), binned: Collection[int] = ()) -> list[str]:
         """Give a few targets that can be typed for this very model.
 
         Parameters
         ----------
         positive : collection of int
             Outputs whose values are always above 0, so that they have logarithms.
+        binned : collection of int
+            Outputs whose positions are bins of several bp, which is known, so that they can be read under
+            blocks.
         """
-        return [text for text in dict.fromkeys(self._candidates(positive)) if self._is_read(text)]
+        candidates = self._candidates(positive, binned)
+        return [text for text in dict.fromkeys(candidates) if self._is_read(text)]
 
     def _is_read(self, text: str) -> bool:
         try:
@@ -114,7 +118,7 @@ class TargetParser:
             return False
         return True
 
-    def _candidates(self, positive: Collection[int]) -> Iterator[str]:
+    def _candidates(self, positive: Collection[int], binned: Collection[int]) -> Iterator[str]:
         for output in self.choices.open:
             axes = self.choices.axes(output)
             prefix = "" if self.choices.only is not None else f"{self._called(output)}/"
@@ -135,6 +139,8 @@ class TargetParser:
             if len(axes.position_lengths) == 1:
                 yield f"{first}@centre"
                 yield f"{first}@profile"
+            if output in binned:
+                yield f"{first}@blocks"
 
     def _called(self, output: int) -> str:
         """Write an output by its name, or by its number where others have its name."""
