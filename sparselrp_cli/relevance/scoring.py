@@ -55,20 +55,21 @@ class Scorer:
         with torch.inference_mode():
             for first in range(0, len(one_hot), AT_ONCE):
                 x = self._input(one_hot[first : first + AT_ONCE])
-                values = graph.evaluate(x)
                 touched = self._touched(None if marked is None else marked[first : first + AT_ONCE])
                 explained = [
                     sums(part, Samples.of(shapes[node], len(x)))
-                    for node, part in self._terms_of(values, touched).items()
+                    for node, part in self._terms(x, touched).items()
                 ]
-                score = torch.stack(explained).sum(0) + self._beyond(values, touched)
+                score = torch.stack(explained).sum(0)
+                if self.target.logarithms:
+                    score = score + self._beyond(graph.evaluate(x), touched)
                 parts.append(score.cpu().numpy())
         return np.concatenate(parts)
 
     def gradient(self, one_hot: npt.NDArray[Any], marked: Marked | None = None) -> npt.NDArray[np.floating]:
         """Give the gradient by automatic differentiation, at each of the four bases: shape (n, 4, L)."""
         x = self._input(one_hot).requires_grad_()
-        terms = self._terms_of(self.explainer.graph.evaluate(x), self._touched(marked))
+        terms = self._terms(x, self._touched(marked))
         score = torch.stack([part.sum() for part in terms.values()]).sum()
         (gradient,) = torch.autograd.grad(score, x)
         found: npt.NDArray[np.floating] = self.layout.from_model(gradient).detach().cpu().numpy()
@@ -90,6 +91,10 @@ class Scorer:
             return self.explainer.touched(None)
         blocks = torch.from_numpy(np.array(marked)).to(self.explainer.graph.device)
         return self.explainer.touched(blocks.bool())
+
+    def _terms(self, x: Tensor, touched: Touched = NOTHING) -> dict[str, Tensor]:
+        """Give the terms of the score, by node, shaped as what it makes."""
+        return self._terms_of(self.explainer.graph.evaluate(x), touched)
 
     def _beyond(self, values: dict[str, Tensor], touched: Touched = NOTHING) -> Tensor | float:
         """Give what the score is beside its terms, shape (N,)."""
