@@ -27,6 +27,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     start_log(context, quiet=quiet)
     from sparselrp_cli.errors import ModelError
     from sparselrp_cli.graph.loaded import capture_model, output_names
+    from sparselrp_cli.graph.located import seen_bins
     from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
     from sparselrp_cli.graph.targets.axes import obstacle
@@ -35,6 +36,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
     from sparselrp_cli.relevance.pruning import NONE
+    from sparselrp_cli.relevance.signs import positive_outputs
     from sparselrp_cli.runs.composite_file import find_composite
 
     rules = find_composite(composite)
@@ -51,6 +53,8 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
             notes = explainer.notes
         except ModelError as error:
             stuck = error  # said below the tables, which show where
+    bins = seen_bins(graph, names, 3 - loaded.layout.base_axis)
+    binned = [i for i, of_output in bins.items() if of_output.width > 1]
     report = audit(graph, loaded.module, rules, explainer, loaded.example(4))
     document = {
         "model": loaded.name,
@@ -58,10 +62,16 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         "alphabet": loaded.layout.alphabet,
         "layout": loaded.layout.layout,
         "outputs": [
-            {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape), "obstacle": obstacle(o)}
-            for n, o in zip(names, graph.outputs, strict=True)
+            {
+                "name": n.name,
+                "tasks": list(n.tasks),
+                "shape": shape_text(o.shape),
+                "bins": bins[i].describe() if i in bins else "",
+                "obstacle": obstacle(o),
+            }
+            for i, (n, o) in enumerate(zip(names, graph.outputs, strict=True))
         ],
-        "targets": parser.examples(),
+        "targets": parser.examples(positive_outputs(graph), binned),
         "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
         "select": None if rules.select is None else rules.select.describe(),
@@ -92,7 +102,8 @@ def _output_line(output: dict[str, Any]) -> str:
     if output["obstacle"]:
         return f"output {output['name']} can't be explained: {output['obstacle']}"
     tasks = f", tasks {', '.join(output['tasks'])}" if output["tasks"] else ""
-    return f"output {output['name']} {output['shape']}{tasks}"
+    bins = f", {output['bins']}" if output["bins"] else ""
+    return f"output {output['name']} {output['shape']}{tasks}{bins}"
 
 
 def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:

@@ -1,13 +1,14 @@
 """DeepLIFT/SHAP by tangermeme, for comparison."""
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.graph.targets import Target
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.prints import silently
 
@@ -27,13 +28,21 @@ class _Scalar(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         outputs = torch.utils._pytree.tree_leaves(self.model(self.layout.to_model(x)))
-        score = x.new_zeros(len(x))
-        for term in self.target.terms:
-            part = outputs[term.output]
-            if term.profile or part.dim() > 2 or term.positions is not None:
-                raise InputError("the baseline deeplift-shap takes outputs without positions; leave it out")
-            score = score + term.weight * _mean(part, term.task)
+        score = _sum(self.target.terms, outputs, x)
+        for each in self.target.logarithms:
+            score = score + each.weight * _sum(each.terms, outputs, x).log()
         return score[:, None]
+
+
+def _sum(terms: Sequence[Term], outputs: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Sum terms: shape (N,)."""
+    score = x.new_zeros(len(x))
+    for term in terms:
+        part = outputs[term.output]
+        if term.profile or part.dim() > 2 or term.positions is not None:
+            raise InputError("the baseline deeplift-shap takes outputs without positions; leave it out")
+        score = score + term.weight * _mean(part, term.task)
+    return score
 
 
 def _mean(output: torch.Tensor, task: int | range | None) -> torch.Tensor:

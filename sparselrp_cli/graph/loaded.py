@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.bins import Bins, find_bins
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
 from sparselrp_cli.graph.reduced import reduced_precision
+from sparselrp_cli.graph.shapes import size
 from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
@@ -82,14 +84,20 @@ def _why_it_differs(model: LoadedModel, example: Tensor, name: str, difference: 
 def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames, ...]:
     """Name the outputs of the captured graph.
 
+    Where the model doesn't say which axis of an output holds its positions, the layers may: it is the only
+    one that can be followed to the sequence. Otherwise it lies as that of the input does.
+
     Raises
     ------
     ModelError
         If the model's description names another number of outputs, or more tasks than there are.
     """
-    axes = "NPT" if model.layout.layout == "NLC" else "NTP"
     if not model.outputs:
-        return tuple(OutputNames(o.name, (), axes) for o in graph.outputs)
+        likely = "NPT" if model.layout.layout == "NLC" else "NTP"
+        along = 3 - model.layout.base_axis
+        return tuple(
+            OutputNames(o.name, (), _axes(graph, i, along) or likely) for i, o in enumerate(graph.outputs)
+        )
     if len(model.outputs) != len(graph.outputs):
         raise ModelError(
             f"model '{model.name}' names {len(model.outputs)} outputs but returns {len(graph.outputs)}"
@@ -101,3 +109,17 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
                 f" {count}"
             )
     return model.outputs
+
+
+def _axes(graph: CanonicalGraph, output: int, sequence_axis: int) -> str:
+    """Say which axis of an output is that of positions, by the layers; nothing where these don't tell."""
+    shape = graph.outputs[output].shape
+    if obstacle(graph.outputs[output]) or len(shape) != len("NTP"):
+        return ""
+    followed = [
+        isinstance(shape[axis], int)
+        and size(shape, axis) > 1
+        and isinstance(find_bins(graph, output, axis, sequence_axis), Bins)
+        for axis in (1, 2)
+    ]
+    return {(True, False): "NPT", (False, True): "NTP"}.get((followed[0], followed[1]), "")
