@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.graph.packed.network import PackedNetwork
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.prints import silently
@@ -93,6 +94,11 @@ def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneH
 
 
 def _copy_of(model: LoadedModel) -> torch.nn.Module:
+    if isinstance(model.module, PackedNetwork):
+        raise InputError(
+            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
+            " have; give the model that was packed, or leave the baseline out"
+        )
     try:
         return copy.deepcopy(model.module)
     except RuntimeError as error:

@@ -8,23 +8,42 @@ from torch import Tensor
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
+from sparselrp_cli.graph.packed.network import PackedNetwork
+from sparselrp_cli.graph.packed.reading import read_graph
 from sparselrp_cli.graph.reduced import reduced_precision
 from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
+from sparselrp_cli.model import loading
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.packed import packed_graph, read_packed
+from sparselrp_cli.model.request import ModelRequest
 
 logger = logging.getLogger("sparselrp")
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.05, torch.float16: 0.02}
 
 
+def load_model(request: ModelRequest) -> LoadedModel:
+    """Load a model of any form, packed graphs included.
+
+    Raises
+    ------
+    ModelError
+        With one line on what is wrong and what to do.
+    """
+    path = packed_graph(request.reference)
+    return loading.load_model(request) if path is None else read_graph(read_packed(path, request), request)
+
+
 def capture_model(model: LoadedModel) -> CanonicalGraph:
-    """Trace a loaded model and check that the graph computes what the model computes.
+    """Trace a loaded model and check that the graph computes what the model computes; a packed one is there.
 
     Raises
     ------
     ModelError
         If the model can't be traced, or the graph's output differs from the model's.
     """
+    if isinstance(model.module, PackedNetwork):
+        return model.module.current()
     example = model.example()
     graph = capture(model.module, example)
     # What only a loss or a mask needs may be without a rule.

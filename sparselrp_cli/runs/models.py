@@ -10,10 +10,10 @@ import torch
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
-from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.loaded import capture_model, load_model, output_names
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
-from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
 from sparselrp_cli.relevance.choices import DTYPES, REDUCED

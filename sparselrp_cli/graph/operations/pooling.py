@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, chain, each
 from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.shapes import Dim
 from sparselrp_cli.graph.winners import first_winner, least_winner, winners_share
 
 aten = torch.ops.aten
@@ -110,6 +111,9 @@ class MaxPool(_WindowedPool):
         c = _as_2d(c, spatial) * winners_share(numbers, _as_2d(at.output, spatial))
         return (_from_2d(aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), at.memo), spatial),)
 
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        return math.prod(self.width)
+
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(_WindowedPool):
@@ -185,6 +189,9 @@ class AdaptivePool(Operation):
 
     def describe(self) -> str:
         return ("maximum" if self.maximum else "average") + " to " + "x".join(map(str, self.size))
+
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        return math.prod(self.size)
 
 
 def max_pool(spatial: int) -> Converter:
