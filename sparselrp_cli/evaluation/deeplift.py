@@ -67,8 +67,14 @@ def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneH
     Raises
     ------
     InputError
-        If tangermeme isn't installed, the model can't be copied, or the target has positions.
+        If tangermeme isn't installed, the model is a packed graph or can't be copied, or the target has
+        positions.
     """
+    if isinstance(model.module, PackedNetwork):
+        raise InputError(
+            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
+            " have; give the model that was packed, or leave the baseline out"
+        )
     try:
         from tangermeme.deep_lift_shap import deep_lift_shap
     except ImportError:
@@ -94,11 +100,6 @@ def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneH
 
 
 def _copy_of(model: LoadedModel) -> torch.nn.Module:
-    if isinstance(model.module, PackedNetwork):
-        raise InputError(
-            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
-            " have; give the model that was packed, or leave the baseline out"
-        )
     try:
         return copy.deepcopy(model.module)
     except RuntimeError as error:

@@ -1,7 +1,8 @@
 """What a graph of a stranger would take, found out without memory first, and whether it can be computed."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -66,7 +67,7 @@ def _require_bounded(graph: CanonicalGraph) -> None:
     turns = work = 0
     for node in graph.nodes:
         sources = [shapes[name] for name in node.inputs]
-        with _Faults(node):
+        with _at(node):
             turns += node.operation.turns(sources)
             work += node.operation.work(sources, node.shape)
             laid = node.operation.laid(node.shape, sources)
@@ -79,35 +80,31 @@ def _require_bounded(graph: CanonicalGraph) -> None:
         )
 
 
-class _Faults:
-    """Turns whatever torch says of an operation into the node that is at fault."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, PackedError):
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            what = lines[0] if lines else type(error).__name__
-            kind_of_node = self.node.operation.kind
-            raise PackedError(
-                f"node {shown(self.node.name)}: {kind_of_node} can't be computed ({what})"
-            ) from error
+@contextmanager
+def _at(node: Node) -> Iterator[None]:
+    """Turn whatever torch says of an operation into the node that is at fault."""
+    try:
+        yield
+    except PackedError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        what = lines[0] if lines else type(error).__name__
+        what = f"unknown {what}" if isinstance(error, KeyError) else what
+        which = f"node {shown(node.name)}: {node.operation.kind}"
+        raise PackedError(f"{which} can't be computed ({what})") from error
 
 
 def _each(graph: CanonicalGraph, x: Tensor, compute: Callable[[Node, tuple[Tensor, ...]], Tensor]) -> None:
     """Compute every node; what is read no more is forgotten."""
     left = graph.reads()
     values = {graph.input: x}
-    kept = {output.node: output.obstacle for output in graph.outputs}
+    obstacles = {output.node: output.obstacle for output in graph.outputs}
     for node in graph.nodes:
-        with _Faults(node):
+        with _at(node):
             y = compute(node, tuple(values[name] for name in node.inputs))
         _require_shape(node, y, len(x))
-        if not kept.get(node.name, "not an output") and not y.is_floating_point():
+        if obstacles.get(node.name) == "" and not y.is_floating_point():
             raise PackedError(f"node {shown(node.name)}: an output must hold floating-point numbers")
         values[node.name] = y
         for name in node.inputs:

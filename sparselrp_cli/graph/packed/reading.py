@@ -174,9 +174,7 @@ class _Reader:
         inputs = _texts(fields["inputs"], f"{where}: 'inputs'")
         for source in inputs:
             if source not in shapes:
-                raise PackedError(
-                    f"{where}: reads {shown(source)}, which is neither the input nor a node before it"
-                )
+                raise PackedError(f"{where}: reads {shown(source)}, neither the input nor a node before it")
         shape = _shape(fields["shape"], where)
         if sum(isinstance(dim, BatchDim) for dim in shape) != 1:
             raise PackedError(f"{where}: its shape must have one axis of samples")
