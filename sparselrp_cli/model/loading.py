@@ -44,6 +44,8 @@ class LoadedModel:
         What it was made from.
     notes : tuple of str
         What was decided while it was loaded, for the log.
+    kept : Path or None
+        Where its graph is to be kept for later runs, if anywhere.
     """
 
     name: str
@@ -53,6 +55,7 @@ class LoadedModel:
     outputs: tuple[OutputNames, ...]
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    kept: Path | None = None
 
     def example(self, n_samples: int = 2) -> torch.Tensor:
         """Make a random one-hot input, the same each time, as the model takes it."""

@@ -10,7 +10,7 @@ import torch
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
-from sparselrp_cli.graph.loaded import capture_model, load_model, output_names
+from sparselrp_cli.graph.loaded import capture_model, output_names, recall_model
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
 from sparselrp_cli.model.loading import LoadedModel
@@ -74,7 +74,7 @@ def prepare_all(
     loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
         with _naming(f"model {number}" if several else ""):
-            model = load_model(request)
+            model = recall_model(request)
         loaded.append((f"model {number} ('{model.name}')", model))
     _require_one_window(loaded)
     models: list[PreparedModel] = []

@@ -47,8 +47,16 @@ _OUTPUT: Types = {
 }  # fmt: skip
 
 
-def read_graph(packed: PackedFolder, request: ModelRequest) -> LoadedModel:
+def read_graph(packed: PackedFolder, request: ModelRequest, *, checked: bool = False) -> LoadedModel:
     """Make a model of a packed folder.
+
+    Parameters
+    ----------
+    packed : PackedFolder
+    request : ModelRequest
+        What was asked for beside it.
+    checked : bool
+        Whether this very folder was found to be computable before.
 
     Raises
     ------
@@ -59,7 +67,8 @@ def read_graph(packed: PackedFolder, request: ModelRequest) -> LoadedModel:
         model = _Reader(packed).model(request)
         network = model.module
         assert isinstance(network, PackedNetwork)
-        require_computable(network.graph, model.example(1))
+        if not checked:
+            require_computable(network.graph, model.example(1))
     except PackedError as error:
         raise ModelError(f"{packed.graph}: {error}") from error
     except RecursionError as error:
