@@ -1,6 +1,5 @@
 """Models and their canonical graphs, whatever form a model has; its outputs named."""
 
-import logging
 from dataclasses import replace
 
 from sparselrp_cli.errors import ModelError
@@ -16,8 +15,6 @@ from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.packed import packed_graph, read_packed
 from sparselrp_cli.model.request import ModelRequest
-
-logger = logging.getLogger("sparselrp")
 
 
 def load_model(request: ModelRequest) -> LoadedModel:

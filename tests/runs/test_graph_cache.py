@@ -102,14 +102,14 @@ def lost_weights(place: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, other_number, other_weight, lost_weights])
-def test_a_damaged_cache_is_made_again(cache, model, genome, tmp_path, done, capsys, damage):
+def test_an_entry_that_is_broken_is_made_again(cache, model, genome, tmp_path, done, capsys, damage):
     first = run(genome, model, tmp_path / "out" / "run")
     (place,) = kept(cache, "graph")
     right = {path.name: path.read_bytes() for path in place.iterdir()}
     damage(place)
     capsys.readouterr()
     assert run(genome, model, tmp_path / "out" / "run") == first
-    assert "cache" not in capsys.readouterr().err
+    assert "damaged" not in capsys.readouterr().err
     assert done == ["capture", "capture"]
     assert {path.name: path.read_bytes() for path in place.iterdir()} == right
 
