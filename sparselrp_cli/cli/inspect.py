@@ -21,17 +21,18 @@ from sparselrp_cli.model.request import ModelRequest
 def inspect(context: click.Context, model: ModelRequest, composite: str, as_json: bool, quiet: bool) -> None:
     """Trace MODEL and print its operations, the rule each gets, its targets, and the composites there are.
 
-    On a few random sequences the traced graph is compared with the model, and conservation measured.
+    On a few random sequences the traced graph is compared with the model, and conservation measured. A packed
+    graph (see `sparselrp pack`) was compared when it was packed, and isn't traced.
     An operation without a rule is named; `attribute` would stop at it (exit code 1 here, too).
     """
     start_log(context, quiet=quiet)
     from sparselrp_cli.errors import ModelError
-    from sparselrp_cli.graph.loaded import capture_model, output_names
+    from sparselrp_cli.graph.loaded import capture_model, load_model, output_names
     from sparselrp_cli.graph.located import seen_bins
+    from sparselrp_cli.graph.packed.network import PackedNetwork
     from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
     from sparselrp_cli.graph.targets.axes import obstacle
-    from sparselrp_cli.model.loading import load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
@@ -55,9 +56,11 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
             stuck = error  # said below the tables, which show where
     bins = seen_bins(graph, names, 3 - loaded.layout.base_axis)
     binned = [i for i, of_output in bins.items() if of_output.width > 1]
-    report = audit(graph, loaded.module, rules, explainer, loaded.example(4))
+    packed = isinstance(loaded.module, PackedNetwork)
+    report = audit(graph, None if packed else loaded.module, rules, explainer, loaded.example(4))
     document = {
         "model": loaded.name,
+        "packed": packed,
         "window": loaded.window,
         "alphabet": loaded.layout.alphabet,
         "layout": loaded.layout.layout,
@@ -109,7 +112,8 @@ def _output_line(output: dict[str, Any]) -> str:
 def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
     import pandas as pd
 
-    click.echo(f"model {document['model']}: windows of {document['window']} bp, {document['layout']},"
+    packed = "a packed graph, " if document["packed"] else ""
+    click.echo(f"model {document['model']}: {packed}windows of {document['window']} bp, {document['layout']},"
                f" {document['alphabet']}")  # fmt: skip
     for output in document["outputs"]:
         click.echo(_output_line(output))

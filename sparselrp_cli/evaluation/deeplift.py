@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.graph.packed.network import PackedNetwork
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.prints import silently
@@ -75,8 +76,14 @@ def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneH
     Raises
     ------
     InputError
-        If tangermeme isn't installed, the model can't be copied, or the target has positions.
+        If tangermeme isn't installed, the model is a packed graph or can't be copied, or the target has
+        positions.
     """
+    if isinstance(model.module, PackedNetwork):
+        raise InputError(
+            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
+            " have; give the model that was packed, or leave the baseline out"
+        )
     try:
         from tangermeme.deep_lift_shap import deep_lift_shap
     except ImportError:

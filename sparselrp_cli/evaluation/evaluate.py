@@ -34,7 +34,7 @@ from sparselrp_cli.evaluation.metrics import rank_correlation
 from sparselrp_cli.evaluation.mutagenesis import Advance, SingleChanges
 from sparselrp_cli.evaluation.sites import SiteSource
 from sparselrp_cli.evaluation.window_metrics import window_metrics
-from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.graph.loaded import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.relevance.batching import choose_device, prepare_device

@@ -215,6 +215,10 @@ class Operation(ABC):
         """Count multiply-adds per sample: one a number unless the kind knows better."""
         return numbers(output)
 
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        """Count how often its own loop, if it has one, goes round."""
+        return 1
+
 
 class Transport(Operation):
     """An operation that moves neurons without changing them: relevance is carried back exactly."""

@@ -10,11 +10,11 @@ import torch
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
-from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.loaded import capture_model, output_names, recall_model
 from sparselrp_cli.graph.located import bins_of
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
-from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
 from sparselrp_cli.relevance.choices import DTYPES, REDUCED
@@ -85,7 +85,7 @@ def prepare_all(
     loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
         with _naming(f"model {number}" if several else ""):
-            model = load_model(request)
+            model = recall_model(request)
         loaded.append((f"model {number} ('{model.name}')", model))
     _require_one_window(loaded)
     models: list[PreparedModel] = []

@@ -126,11 +126,12 @@ def gather(call: Call) -> Converted:
         if any(a != axis and d != o for a, (d, o) in enumerate(zip(shape, call.output, strict=True))):
             raise NoRule("its tensor is broadcast; expand it first")
     arguments = (("x", Place(0)), ("axis", axis), ("index", index), ("samples", samples))
-    operation = Homogeneous(_gathered, arguments, "gather", sign=True)
+    operation = Homogeneous(gathered, arguments, "gather", sign=True)
     return Chain((operation,), (call.activation("self"),))
 
 
-def _gathered(x: Tensor, axis: int, index: Tensor, samples: int) -> Tensor:
+def gathered(x: Tensor, axis: int, index: Tensor, samples: int) -> Tensor:
+    """Gather by an index that has one row along the axis of samples."""
     sizes = [x.shape[a] if a == samples else size for a, size in enumerate(index.shape)]
     return x.gather(axis, index.expand(sizes))
 

@@ -127,6 +127,9 @@ class MaxPool(_WindowedPool):
         c = _as_2d(c, spatial) * winners_share(numbers, _as_2d(at.output, spatial))
         return (_from_2d(aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), at.memo), spatial),)
 
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        return math.prod(self.width)
+
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(_WindowedPool):
@@ -208,6 +211,9 @@ class AdaptivePool(Operation):
 
     def describe(self) -> str:
         return ("maximum" if self.maximum else "average") + " to " + "x".join(map(str, self.size))
+
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        return math.prod(self.size)
 
 
 def max_pool(spatial: int) -> Converter:

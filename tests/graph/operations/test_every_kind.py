@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,8 @@ from sparselrp_cli.graph import operations
 from sparselrp_cli.graph.call import Converters, NoRule
 from sparselrp_cli.graph.operation import At, Cropped, Lies, Operation, map_tensors
 from sparselrp_cli.graph.overloads import CONVERTERS, convert_call, merged, operation_files
+from sparselrp_cli.graph.packed.kinds import kind_name, kinds
+from sparselrp_cli.graph.packed.values import fits, from_json, to_json
 from sparselrp_cli.graph.shapes import BatchDim, Dim, Span
 
 FILES = sorted(path.stem for path in Path(operations.__file__).parent.glob("[!_]*.py"))
@@ -100,6 +103,23 @@ def test_a_function_without_a_converter_is_refused_with_advice(function, advice)
     with pytest.raises(NoRule) as caught:
         convert_call(function, None)
     assert str(caught.value) == advice
+
+
+@every_case
+def test_a_kind_is_packed_and_read_as_it_was(operation, inputs):
+    tensors: dict[str, Tensor] = {}
+
+    def kept(tensor: Tensor, name: str) -> str:
+        tensors[name] = tensor
+        return name
+
+    kind = kinds()[kind_name(type(operation))]
+    values = {p: to_json(getattr(operation, p), kept, p) for p in kind.parameters}
+    again = {p: from_json(value, tensors.__getitem__) for p, value in json.loads(json.dumps(values)).items()}
+    assert all(fits(again[p], hint) for p, hint in kind.parameters.items())
+    read = kind.operation(**again)
+    assert read.describe() == operation.describe()
+    assert torch.equal(read.forward(*inputs)[0], operation.forward(*inputs)[0])
 
 
 def symbolic(two: torch.Size, four: torch.Size) -> tuple[Dim, ...]:
