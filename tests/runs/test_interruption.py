@@ -130,7 +130,7 @@ def lost(happen):
     ],
 )
 def test_a_run_that_ends_early_says_how_to_go_on_and_goes_on(
-    inputs, whole, tmp_path, at_batch, capsys, monkeypatch, records, happen, code, said
+    inputs, whole, tmp_path, at_batch, capsys, monkeypatch, interruptible, records, happen, code, said
 ):
     prefix = tmp_path / "run"
     at_batch(20, happen)
@@ -160,7 +160,7 @@ def test_a_signal_before_the_first_batch_leaves_nothing(inputs, tmp_path, monkey
     ],
 )
 def test_a_signal_whose_exception_is_lost_still_leaves_nothing_final(
-    inputs, tmp_path, monkeypatch, capsys, place, number, code
+    inputs, tmp_path, monkeypatch, capsys, interruptible, place, number, code
 ):
     """Before the first batch, and after the last one."""
     whole_name = f"sparselrp_cli.runs.{place}"
