@@ -1,6 +1,7 @@
 """What is timed against each other: one gradient x input, the reference, and the engines of LRP and PLRP."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -9,20 +10,40 @@ from benchmarks.networks import Subject
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.relevance.choices import COMPOSITE, PROPORTION, UNIFORM
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
 
 GRADIENT, CROPPED = "gradient", "gradient of the cropped input"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to explain that is timed.
+
+    Attributes
+    ----------
+    composite : str
+    pruning : Pruning
+    centre : tuple of float or None
+        Base composition.
+    """
+
+    composite: str
+    pruning: Pruning
+    centre: tuple[float, ...] | None = UNIFORM
+
+
+DEFAULT = f"PLRP-lambda {COMPOSITE}, p={PROPORTION:g}"
 ENGINES = {
-    "LRP epsilon": ("epsilon", Pruning(0.0)),
-    "PLRP-lambda epsilon, p=0.25": ("epsilon", Pruning(0.25)),
-    "LRP epsilon-plus": ("epsilon-plus", Pruning(0.0)),
-    "LRP epsilon-gamma": ("epsilon-gamma", Pruning(0.0)),
-    "PLRP-lambda epsilon-plus, p=0.02": ("epsilon-plus", Pruning(0.02)),
-    "PLRP-lambda epsilon-plus, p=0.25": ("epsilon-plus", Pruning(0.25)),
-    "PLRP-M epsilon-plus, p=0.02": ("epsilon-plus", Pruning(0.02, redistribute="m")),
-    "PLRP-M epsilon-plus, p=0.25": ("epsilon-plus", Pruning(0.25, redistribute="m")),
+    "LRP epsilon": Engine("epsilon", Pruning(0.0)),
+    "LRP epsilon-plus": Engine("epsilon-plus", Pruning(0.0), None),
+    "LRP epsilon-gamma": Engine("epsilon-gamma", Pruning(0.0)),
+    DEFAULT: Engine(COMPOSITE, Pruning(PROPORTION)),
+    "PLRP-lambda epsilon-gamma, p=0.25": Engine("epsilon-gamma", Pruning(0.25)),
+    "PLRP-lambda epsilon-plus, p=0.02": Engine("epsilon-plus", Pruning(0.02), None),
+    "PLRP-M epsilon-gamma, p=0.1": Engine("epsilon-gamma", Pruning(0.1, redistribute="m")),
 }
 
 
@@ -62,7 +83,9 @@ def score(y: Tensor, target: Target) -> Tensor:
 
 def explanation(subject: Subject, graph: CanonicalGraph, engine: str, x: Tensor) -> Callable[[], object]:
     """One explanation by an engine of `ENGINES`."""
-    composite, pruning = ENGINES[engine]
+    way = ENGINES[engine]
     names = [OutputNames(output.name) for output in graph.outputs]
-    explainer = Explainer(graph, [subject.target], names, PRESETS[composite], pruning)
+    explainer = Explainer(
+        graph, [subject.target], names, PRESETS[way.composite], way.pruning, centre=way.centre
+    )
     return lambda: explainer.explain(x)

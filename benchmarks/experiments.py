@@ -122,20 +122,20 @@ EXPERIMENTS = (
         (*ENGINE, "evaluation"), (METHODS,),
     ),
     Experiment(
-        "handover", "hand-over to TF-MoDISco and Fi-NeMo", "evidence.handover", "30 min",
-        (*COMMAND, "motifs", "evaluation"), (SEQLETS, SUHW, GENOME, PEAKS, JASPAR),
+        "handover", "hand-over to TF-MoDISco and Fi-NeMo", "evidence.handover", "15 min",
+        (*COMMAND, "motifs", "evaluation"), (METHODS, SEQLETS, SUHW, GENOME, PEAKS, JASPAR),
     ),
     Experiment(
         "remedies", "what to do about exact zeros", "evidence.handover", "15 min",
-        (*COMMAND, "motifs", "evaluation"), (SEQLETS, JASPAR), ("--remedies",),
+        (*COMMAND, "motifs", "evaluation"), (METHODS, SEQLETS, JASPAR), ("--remedies",),
     ),
     Experiment(
         "seqlets", "seqlets against known sites", "evidence.seqlets", "30 s",
-        (*COMMAND, "evaluation", "motifs"), (SUHW, GENOME, PEAKS, MATRIX, JASPAR),
+        (*COMMAND, "evaluation", "motifs"), (METHODS, SUHW, GENOME, PEAKS, MATRIX, JASPAR),
     ),
     Experiment(
         "null_calibration", "seqlets where there are none", "evidence.null_calibration", "5 min",
-        (*COMMAND, "motifs"), (SUHW, GENOME, PEAKS),
+        (*COMMAND, "motifs"), (METHODS, SUHW, GENOME, PEAKS),
     ),
     Experiment(
         "engine_speed", "engines against the gradient, time and memory", "speed.engine_speed", "",

@@ -9,7 +9,7 @@ MODEL=models/suhw-dm3
 MOTIF=data/suhw-MA0533.1.jaspar
 mkdir -p "$DEMO"
 
-echo "1. PLRP (p = 0.05, the default), with tracks, motif-ready files, motifs and the report"
+echo "1. PLRP (p = 0.1, the default), with tracks, motif-ready files, motifs and the report"
 "$SPARSELRP" attribute "$GENOME" -r "$PEAKS" -m "$MODEL" -o "$DEMO/plrp" --restart \
   --formats h5,bigwig,modisco,finemo --report --database data/jaspar2026-insects.meme
 

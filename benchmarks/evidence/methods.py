@@ -13,9 +13,10 @@ COMPOSITES = ("epsilon", "epsilon-plus", "z-plus", "epsilon-gamma", "epsilon-alp
 OTHER_GAMMA = 0.1
 BEFORE = ("--composite", "epsilon-plus", "-p", "0.02", "--centre", "none")
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "the default": (), "p = 0": ("-p", "0"), "p = 0.25": ("-p", "0.25"), "p = 0.9": ("-p", "0.9"),
+    "the default": (),
+    **{f"p = {p}": ("-p", p) for p in ("0", "0.05", "0.25", "0.9")},
     "before 0.2.0": BEFORE,
-}  # fmt: skip
+}
 """Options of the command that its experiments compare; the default of before is epsilon-plus, p = 0.02."""
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.evidence.methods import BEFORE
 from benchmarks.history import ROOT
 from benchmarks.options import parser
 from benchmarks.record import Keeper
@@ -32,9 +33,9 @@ from sparselrp_cli.outputs.archive.reader import Coordinates
 
 MODEL, GENOME = ROOT / "models" / "suhw-dm3", ROOT / "data" / "chr2R-15-21Mb.fa.gz"
 METHODS = {
-    "LRP epsilon-plus": ("-p", "0"),
-    "PLRP-lambda epsilon-plus, p=0.05": ("-p", "0.05"),
-    "gradient x input (zero)": ("-p", "0", "--composite", "zero"),
+    "the default": (),
+    "before 0.2.0": BEFORE,
+    "gradient x input": ("-p", "0", "--composite", "zero", "--centre", "none"),
 }
 SEEDS, FDR = 20, 0.05
 

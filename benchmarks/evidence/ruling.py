@@ -41,10 +41,12 @@ def name_of(row: Row) -> str:
 
 
 def is_candidate(row: Row) -> bool:
-    """Whether a method takes one gradient, or one walk of LRP or PLRP-lambda."""
-    return row["gradients"] == 1 and row["method"] in (
-        "gradient x input", "gradient x input, centred", "LRP", "PLRP-lambda"
-    )  # fmt: skip
+    """Whether a method takes one gradient, or one walk of LRP or PLRP-lambda under a preset.
+
+    Another gamma was tried after the rule was written, on the same data.
+    """
+    named = ("gradient x input", "gradient x input, centred", "LRP", "PLRP-lambda")
+    return row["gradients"] == 1 and row["method"] in named and not row.get("gamma")
 
 
 def pooled(rows: Sequence[Row]) -> tuple[Pooled, dict[str, Row]]:

@@ -146,13 +146,14 @@ def null_calibration() -> str:
     return markdown(header, rows)
 
 
-DEFAULT, BEFORE = "PLRP-lambda epsilon-gamma p=0.05 centred", "PLRP-lambda epsilon-plus p=0.02"
+DEFAULT, BEFORE = "PLRP-lambda epsilon-gamma p=0.1 centred", "PLRP-lambda epsilon-plus p=0.02"
 SHOWN_METHODS = {
-    DEFAULT: "**the default**: PLRP, epsilon-gamma, p = 0.05, centred",
+    DEFAULT: "**the default**: PLRP, epsilon-gamma, p = 0.1, centred",
     "LRP epsilon-gamma centred": "p = 0: LRP",
     "PLRP-lambda epsilon-gamma p=0.02 centred": "p = 0.02",
-    "PLRP-lambda epsilon-gamma p=0.1 centred": "p = 0.1",
+    "PLRP-lambda epsilon-gamma p=0.05 centred": "p = 0.05",
     "PLRP-lambda epsilon-gamma p=0.25 centred": "p = 0.25",
+    "PLRP-lambda epsilon-gamma gamma=0.1 p=0.05 centred": "gamma = 0.1, p = 0.05",
     "PLRP-lambda epsilon-gamma p=0.05 select z-plus centred": "p = 0.05, `--select z-plus`",
     "PLRP-M epsilon-gamma p=0.05 centred": "p = 0.05, `--redistribute m`",
     "PLRP-lambda, then LRP epsilon-gamma p=0.05 centred": "p = 0.05, zeros ranked by LRP",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.engines import explanation
+from benchmarks.engines import DEFAULT, explanation
 from benchmarks.networks import networks
 from benchmarks.options import add_cispliceai, timing_parser
 from benchmarks.timing import ready_device
@@ -19,7 +19,7 @@ def options() -> argparse.ArgumentParser:
     add_cispliceai(found)
     found.set_defaults(device="cuda")
     found.add_argument("--network", default="BPNet", metavar="TEXT", help="the first with this in its name")
-    found.add_argument("--engine", default="PLRP-lambda epsilon-plus, p=0.02")
+    found.add_argument("--engine", default=DEFAULT)
     found.add_argument("--batch", type=int, default=256)
     return found
 

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.engines import explanation, gradient
+from benchmarks.engines import DEFAULT, explanation, gradient
 from benchmarks.networks import SCALAR, OneOutput, Subject
 from benchmarks.options import timing_parser
 from benchmarks.record import Keeper
 from benchmarks.timing import interleaved, ready_device
 from sparselrp_cli.model.architectures import BPNet
 
-ENGINE = "PLRP-lambda epsilon-plus, p=0.25"
+ENGINE = DEFAULT
 LENGTHS, BATCHES, COUNTS = [1000, 2000, 4000, 8000], [1, 2, 4, 8, 16, 32, 64], [32, 64, 128, 256]
 
 

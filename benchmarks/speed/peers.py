@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from benchmarks.engines import explanation, gradient
+from benchmarks.engines import DEFAULT, explanation, gradient
 from benchmarks.networks import OneOutput, Subject, random_networks
 from benchmarks.options import timing_parser
 from benchmarks.record import Keeper
@@ -133,7 +133,7 @@ def shuffled(x: Tensor) -> Tensor:
 
 CONTENDERS = {
     "LRP epsilon-plus": ours("LRP epsilon-plus"),
-    "PLRP-lambda epsilon-plus, p=0.25": ours("PLRP-lambda epsilon-plus, p=0.25"),
+    DEFAULT: ours(DEFAULT),
     "zennit LRP epsilon-plus": zennit_epsilon_plus,
     "captum LRP epsilon": captum_lrp,
     f"tangermeme {SHAP}": tangermeme_deep_lift_shap,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-PROPORTION = 0.05
+PROPORTION = 0.1
 """The proportion of positive relevance mass that is pruned unless told: the largest that cost neither ranking
 nor faithfulness in our experiments (benchmarks/RESULTS.md) [ours]."""
 

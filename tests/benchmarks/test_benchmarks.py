@@ -146,5 +146,5 @@ def test_an_experiment_that_fails_leaves_the_page_as_it_is(monkeypatch):
 
 
 def test_an_unknown_name_is_refused_with_what_is_near():
-    with pytest.raises(SystemExit, match=r"no experiment is named 'profils'; did you mean profiles\?"):
-        by_name.main(["profils"])
+    with pytest.raises(SystemExit, match=r"no experiment is named 'varants'; did you mean variants\?"):
+        by_name.main(["varants"])

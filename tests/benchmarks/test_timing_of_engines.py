@@ -3,12 +3,24 @@
 import pytest
 import torch
 
-from benchmarks.engines import CROPPED, ENGINES, GRADIENT, explanation, gradient, references, score
+from benchmarks.engines import (
+    CROPPED,
+    DEFAULT,
+    ENGINES,
+    GRADIENT,
+    Engine,
+    explanation,
+    gradient,
+    references,
+    score,
+)
 from benchmarks.networks import CONTEXT, Subject, frozen, spliceai_like, suhw
 from benchmarks.record import load
 from benchmarks.speed import engine_speed
 from benchmarks.timing import interleaved, ratios
 from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.relevance.choices import COMPOSITE
+from sparselrp_cli.relevance.pruning import STANDARD
 
 CPU = torch.device("cpu")
 
@@ -85,6 +97,6 @@ def test_engine_speed_keeps_a_row_for_each_network_and_batch(tmp_path, capsys):
 
 
 def test_engine_speed_measures_the_default_and_both_redistributions():
-    for p in (0.02, 0.25):
-        for kind in ("lambda", "M"):
-            assert f"PLRP-{kind} epsilon-plus, p={p}" in ENGINES
+    assert ENGINES[DEFAULT] == Engine(COMPOSITE, STANDARD)
+    assert {way.pruning.redistribute for way in ENGINES.values()} == {"lambda", "m"}
+    assert set(engine_speed.TARGETS) <= set(ENGINES)
