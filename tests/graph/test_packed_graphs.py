@@ -233,7 +233,11 @@ def test_a_parameter_is_read_as_it_was_written(value):
     assert not isinstance(value, float) or math.copysign(1, again) == math.copysign(1, value)
 
 
-@pytest.mark.parametrize("value", [math.nan, object(), 1j, torch.device("cpu"), torch.rand, print], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, object(), 1j, torch.device("cpu"), torch.rand, print],
+    ids=["nan", "object", "complex", "device", "torch function", "function"],
+)
 def test_what_no_file_can_hold_is_refused(value):
     with pytest.raises(UnpackableError):
         to_json(value, lambda *_: "", "p")
