@@ -18,6 +18,7 @@ from sparselrp_cli.evaluation.faithfulness import shuffled_backgrounds
 from sparselrp_cli.evaluation.methods import Gradient, Maps
 from sparselrp_cli.evaluation.mutagenesis import SingleChanges
 from sparselrp_cli.graph.targets import Target
+from sparselrp_cli.graph.targets.functional import NOTHING, Touched
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.relevance.explainer import Explainer
@@ -49,13 +50,13 @@ class ModuleGradient(Gradient):
         super().__init__(explainer, layout)
         self.module = module
 
-    def _terms(self, x: Tensor) -> dict[str, Tensor]:
+    def _terms(self, x: Tensor, touched: Touched = NOTHING) -> dict[str, Tensor]:
         if self.tail.nodes:
-            return super()._terms(x)
+            return super()._terms(x, touched)
         outputs, leaves = self.explainer.graph.outputs, tree_leaves(self.module(x))
-        values = {outputs[t.output].node: leaves[t.output] for t in self.target.terms}
+        values = {outputs[t.output].node: leaves[t.output] for t in self.target.every_term}
         with torch.no_grad():
-            seeds = self.target.seeds(outputs, self.explainer.names, values)
+            seeds = self.target.seeds(outputs, self.explainer.names, values, touched)
         return {node: values[node].double() * seed.double() for node, seed in seeds.items()}
 
 

@@ -61,8 +61,9 @@ def import_model(
 
     from sparselrp_cli.files.atomic import reported
     from sparselrp_cli.model import importing
+    from sparselrp_cli.model.whole_folders import refuse_existing
 
-    importing.refuse_existing(folder, force=force)
+    refuse_existing(folder, force=force, maker="import")
     request = importing.ImportRequest(window, part, name)
     models = importing.import_model(checkpoint, kind, request)
     log = logging.getLogger("sparselrp")

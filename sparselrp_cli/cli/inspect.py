@@ -21,20 +21,23 @@ from sparselrp_cli.model.request import ModelRequest
 def inspect(context: click.Context, model: ModelRequest, composite: str, as_json: bool, quiet: bool) -> None:
     """Trace MODEL and print its operations, the rule each gets, its targets, and the composites there are.
 
-    On a few random sequences the traced graph is compared with the model, and conservation measured.
+    On a few random sequences the traced graph is compared with the model, and conservation measured. A packed
+    graph (see `sparselrp pack`) was compared when it was packed, and isn't traced.
     An operation without a rule is named; `attribute` would stop at it (exit code 1 here, too).
     """
     start_log(context, quiet=quiet)
     from sparselrp_cli.errors import ModelError
-    from sparselrp_cli.graph.loaded import capture_model, output_names
+    from sparselrp_cli.graph.loaded import capture_model, load_model, output_names
+    from sparselrp_cli.graph.located import seen_bins
+    from sparselrp_cli.graph.packed.network import PackedNetwork
     from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
     from sparselrp_cli.graph.targets.axes import obstacle
-    from sparselrp_cli.model.loading import load_model
     from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
     from sparselrp_cli.relevance.pruning import NONE
+    from sparselrp_cli.relevance.signs import positive_outputs
     from sparselrp_cli.runs.composite_file import find_composite
 
     rules = find_composite(composite)
@@ -51,17 +54,27 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
             notes = explainer.notes
         except ModelError as error:
             stuck = error  # said below the tables, which show where
-    report = audit(graph, loaded.module, rules, explainer, loaded.example(4))
+    bins = seen_bins(graph, names, 3 - loaded.layout.base_axis)
+    binned = [i for i, of_output in bins.items() if of_output.width > 1]
+    packed = isinstance(loaded.module, PackedNetwork)
+    report = audit(graph, None if packed else loaded.module, rules, explainer, loaded.example(4))
     document = {
         "model": loaded.name,
+        "packed": packed,
         "window": loaded.window,
         "alphabet": loaded.layout.alphabet,
         "layout": loaded.layout.layout,
         "outputs": [
-            {"name": n.name, "tasks": list(n.tasks), "shape": shape_text(o.shape), "obstacle": obstacle(o)}
-            for n, o in zip(names, graph.outputs, strict=True)
+            {
+                "name": n.name,
+                "tasks": list(n.tasks),
+                "shape": shape_text(o.shape),
+                "bins": bins[i].describe() if i in bins else "",
+                "obstacle": obstacle(o),
+            }
+            for i, (n, o) in enumerate(zip(names, graph.outputs, strict=True))
         ],
-        "targets": parser.examples(),
+        "targets": parser.examples(positive_outputs(graph), binned),
         "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
         "select": None if rules.select is None else rules.select.describe(),
@@ -92,13 +105,15 @@ def _output_line(output: dict[str, Any]) -> str:
     if output["obstacle"]:
         return f"output {output['name']} can't be explained: {output['obstacle']}"
     tasks = f", tasks {', '.join(output['tasks'])}" if output["tasks"] else ""
-    return f"output {output['name']} {output['shape']}{tasks}"
+    bins = f", {output['bins']}" if output["bins"] else ""
+    return f"output {output['name']} {output['shape']}{tasks}{bins}"
 
 
 def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
     import pandas as pd
 
-    click.echo(f"model {document['model']}: windows of {document['window']} bp, {document['layout']},"
+    packed = "a packed graph, " if document["packed"] else ""
+    click.echo(f"model {document['model']}: {packed}windows of {document['window']} bp, {document['layout']},"
                f" {document['alphabet']}")  # fmt: skip
     for output in document["outputs"]:
         click.echo(_output_line(output))

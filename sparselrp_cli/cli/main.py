@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "evaluate": "evaluate",
         "inspect": "inspect",
         "import": "import_model",
+        "pack": "pack",
     }
 )
 

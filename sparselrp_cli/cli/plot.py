@@ -54,7 +54,7 @@ def plot(
     import logging
 
     from sparselrp_cli.evaluation.kept_layers import kept_layers
-    from sparselrp_cli.model.loading import load_model
+    from sparselrp_cli.graph.loaded import load_model
     from sparselrp_cli.outputs.archive import ArchiveReader
     from sparselrp_cli.outputs.locus import parse_place, read_stretch
     from sparselrp_cli.report.figures import Track, draw_tracks, save

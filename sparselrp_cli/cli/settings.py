@@ -9,10 +9,19 @@ import click
 
 from sparselrp_cli.cli.options import Command
 from sparselrp_cli.cli.values import Finite
-from sparselrp_cli.settings.kinds import Choice, Flag, Kind, Real, Texts, TypedKind, Whole
+from sparselrp_cli.settings.kinds import Choice, Flag, Kind, Real, TypedKind, Whole
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.run import RunSettings, run_settings
 from sparselrp_cli.settings.setting import Setting
+from sparselrp_cli.settings.targets import Targets, read_targets
+
+_targets_file = click.option(
+    "--targets",
+    "targets_file",
+    metavar="FILE",
+    help="More targets, one a line: a name, a tab, and what would be typed behind -t. Files and tables call"
+    " the target by its name.",
+)
 
 
 class Typed(click.ParamType[Any]):
@@ -50,10 +59,14 @@ def settings_options(command_name: str, **defaults: object) -> Callable[[Command
         @wraps(command)
         def with_settings(*arguments: Any, **parsed: Any) -> Any:
             values = {each.name: parsed.pop(each.name) for each, _ in chosen}
+            if (path := parsed.pop("targets_file")) is not None:
+                values["targets"] = read_targets(path, values["targets"])
             return command(*arguments, settings=_settings(values), **parsed)
 
         decorated = with_settings
         for each, declared in reversed(chosen):
+            if isinstance(declared.kind, Targets):
+                decorated = _targets_file(decorated)
             decorated = _option(each, declared, default=defaults.get(each.name, each.default))(decorated)
         return decorated  # type: ignore[return-value]
 
@@ -81,7 +94,7 @@ def _option(
 ) -> Callable[[Command], Command]:
     kind = declared.kind
     shown = declared.shown_default if default == each.default and declared.shown_default else default
-    more: dict[str, Any] = {"multiple": True} if isinstance(kind, Texts) else {"default": shown}
+    more: dict[str, Any] = {"multiple": True} if isinstance(kind, Targets) else {"default": shown}
     if isinstance(kind, Flag):
         more["is_flag"] = True
     else:
@@ -99,6 +112,6 @@ def _type(kind: Kind) -> click.ParamType[Any]:
             return click.IntRange(minimum, maximum)
         case Real(maximum):
             return Finite(0, maximum)
-        case Texts():
+        case Targets():
             return click.STRING
     raise TypeError(f"{type(kind).__name__} has no type on the command line; add one here")

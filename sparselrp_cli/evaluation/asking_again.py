@@ -62,7 +62,7 @@ def explained(
 ) -> Reals:
     """Explain windows, or their opposite strand: contributions on the forward strand, shape (n, L)."""
     reverse = (windows.reverse ^ opposite).tolist()
-    hypothetical = model.windows.explain(windows.one_hot, reverse).hypothetical[target]
+    hypothetical = model.windows.explain(windows.one_hot, reverse, windows.marked).hypothetical[target]
     contributions: Reals = (hypothetical * windows.one_hot).sum(axis=1)
     return contributions
 

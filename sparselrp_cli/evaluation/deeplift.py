@@ -1,13 +1,15 @@
 """DeepLIFT/SHAP by tangermeme, for comparison."""
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.graph.targets import Target
+from sparselrp_cli.graph.packed.network import PackedNetwork
+from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.prints import silently
 
@@ -27,13 +29,21 @@ class _Scalar(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         outputs = torch.utils._pytree.tree_leaves(self.model(self.layout.to_model(x)))
-        score = x.new_zeros(len(x))
-        for term in self.target.terms:
-            part = outputs[term.output]
-            if term.profile or part.dim() > 2 or term.positions is not None:
-                raise InputError("the baseline deeplift-shap takes outputs without positions; leave it out")
-            score = score + term.weight * _mean(part, term.task)
+        score = _sum(self.target.terms, outputs, x)
+        for each in self.target.logarithms:
+            score = score + each.weight * _sum(each.terms, outputs, x).log()
         return score[:, None]
+
+
+def _sum(terms: Sequence[Term], outputs: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Sum terms: shape (N,)."""
+    score = x.new_zeros(len(x))
+    for term in terms:
+        part = outputs[term.output]
+        if term.profile or part.dim() > 2 or term.positions is not None:
+            raise InputError("the baseline deeplift-shap takes outputs without positions; leave it out")
+        score = score + term.weight * _mean(part, term.task)
+    return score
 
 
 def _mean(output: torch.Tensor, task: int | range | None) -> torch.Tensor:
@@ -66,8 +76,14 @@ def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneH
     Raises
     ------
     InputError
-        If tangermeme isn't installed, the model can't be copied, or the target has positions.
+        If tangermeme isn't installed, the model is a packed graph or can't be copied, or the target has
+        positions.
     """
+    if isinstance(model.module, PackedNetwork):
+        raise InputError(
+            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
+            " have; give the model that was packed, or leave the baseline out"
+        )
     try:
         from tangermeme.deep_lift_shap import deep_lift_shap
     except ImportError:

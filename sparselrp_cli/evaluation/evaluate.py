@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,21 @@ from sparselrp_cli.evaluation.asking_again import (
     require_made_with,
     strand_agreement,
 )
-from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, batches, choose_windows, evenly
+from sparselrp_cli.evaluation.evaluated_windows import (
+    EvaluatedWindows,
+    OneHot,
+    Reals,
+    batches,
+    choose_windows,
+    evenly,
+)
 from sparselrp_cli.evaluation.faithfulness import SHARES, Curves, curves_of_maps, shuffled_backgrounds
 from sparselrp_cli.evaluation.methods import BASELINES, MUTAGENESIS, Archived, Asked, Maps, Method
 from sparselrp_cli.evaluation.metrics import rank_correlation
 from sparselrp_cli.evaluation.mutagenesis import Advance, SingleChanges
 from sparselrp_cli.evaluation.sites import SiteSource
 from sparselrp_cli.evaluation.window_metrics import window_metrics
-from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.graph.loaded import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
@@ -162,20 +170,32 @@ class _OfTarget:
     def _effects(self, windows: EvaluatedWindows, advance: Advance) -> npt.NDArray[np.float64] | None:
         if self.scorer is None or MUTAGENESIS not in self.methods:
             return None
-        return np.stack([self.scorer.effects(window, advance) for window in windows.seen])
+        marks = windows.seen_marks
+        return np.stack(
+            [
+                self.scorer.effects(window, advance, marked=None if marks is None else marks[i])
+                for i, window in enumerate(windows.seen)
+            ]
+        )
 
     def _curves(self, windows: EvaluatedWindows, maps: Mapping[str, Maps]) -> dict[str, list[Curves]]:
         """Draw the curves of each method, and of a random order."""
         draws, seed = self.options.draws, self.options.seed
         if self.scorer is None or not draws:
             return {}
-        seen, scores = windows.seen, self.scorer.scores
+        seen, marks, scorer = windows.seen, windows.seen_marks, self.scorer
         backgrounds = shuffled_backgrounds(seen, draws, seed, windows.rows.tolist())
         seeds = [[seed, row * draws] for row in windows.rows.tolist()]
         rankings = {name: found.contributions for name, found in maps.items()}
         rankings[RANDOM] = np.zeros((len(seen), seen.shape[2]))
+
+        def of_window(i: int, ranking: Reals) -> list[Curves]:
+            only = slice(i, i + 1)
+            scores = partial(_scores_with, scorer, None if marks is None else marks[i])
+            return curves_of_maps(seen[only], ranking[only], scores, backgrounds[only], seeds=seeds[only])
+
         return {
-            name: curves_of_maps(seen, ranking, scores, backgrounds, seeds=seeds)
+            name: [curve for i in range(len(seen)) for curve in of_window(i, ranking)]
             for name, ranking in rankings.items()
         }
 
@@ -195,6 +215,12 @@ class _OfTarget:
             for name, reader, model in zip(self.archives, self.readers, self.prepared, strict=True):
                 for line in randomised(model, reader, some, self.target, self.options.seed):
                     yield {"method": name, **line}
+
+
+def _scores_with(scorer: SingleChanges, marked: OneHot | None, copies: OneHot) -> npt.NDArray[np.float64]:
+    """Score changed copies of a window, whose blocks, if it has some, stay where they are."""
+    same = None if marked is None else np.broadcast_to(marked, (len(copies), len(marked)))
+    return scorer.scores(copies, same)
 
 
 def _parts(

@@ -34,17 +34,30 @@ class EvaluatedWindows:
         Whether the model reads the reverse complement.
     forward_sites : list of Sites or None
         On the forward strand.
+    marked : ndarray of uint8, shape (n, L), or None
+        On the forward strand, 1 where a base lies in a block of its region, where the target reads these.
     """
 
     rows: npt.NDArray[np.intp]
     one_hot: OneHot
     reverse: npt.NDArray[np.bool_]
     forward_sites: list[Sites] | None
+    marked: npt.NDArray[np.uint8] | None = None
 
     @property
     def seen(self) -> OneHot:
         """The windows as the model reads them, shape (n, 4, L)."""
         return self.as_read(self.one_hot)
+
+    @property
+    def seen_marks(self) -> npt.NDArray[np.uint8] | None:
+        """The blocks as the model reads them, shape (n, L)."""
+        if self.marked is None:
+            return None
+        turned: npt.NDArray[np.uint8] = np.where(
+            self.reverse[:, np.newaxis], self.marked[:, ::-1], self.marked
+        )
+        return turned
 
     @property
     def sites(self) -> list[Sites] | None:
@@ -97,4 +110,6 @@ def batches(
         rows = chosen[first : first + AT_ONCE]
         one_hot, _ = reader.read(rows)
         reverse = np.array([window.strand == "-" for window in reader.windows(rows)])
-        yield EvaluatedWindows(rows, one_hot, reverse, None if sites is None else sites(reader, rows))
+        found = None if sites is None else sites(reader, rows)
+        marked = reader.blocks(rows) if reader.has_blocks else None
+        yield EvaluatedWindows(rows, one_hot, reverse, found, marked)

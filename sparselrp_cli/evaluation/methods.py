@@ -71,7 +71,7 @@ class Gradient(Scorer):
 
     def __call__(self, asked: Asked) -> Maps:
         seen = asked.windows.seen
-        gradient = self.gradient(seen)
+        gradient = self.gradient(seen, asked.windows.seen_marks)
         return Maps((gradient * seen).sum(axis=1), gradient)
 
 

@@ -88,19 +88,34 @@ class SingleChanges(Scorer):
         graph = explainer.graph
         self.planner = Planner(graph)
         self._plans: dict[tuple[int, int], Plan] = {}
-        read = {graph.outputs[term.output].node for term in self.target.terms}
+        read = {graph.outputs[term.output].node for term in self.target.every_term}
         of_tail = {name for node in self.tail.nodes for name in (node.name, *node.inputs)}
         self._needed = read | of_tail
         largest = max(numbers(node.shape) for node in graph.nodes)
         self.positions = max(1, min(POSITIONS, MOST_NUMBERS // (3 * largest)))
 
-    def effects(self, one_hot: OneHot, advance: Advance = int, within: slice = slice(None)) -> Doubles:
-        """Score every single change of a window, or of a stretch `within` it; see `effects`."""
+    def effects(
+        self,
+        one_hot: OneHot,
+        advance: Advance = int,
+        within: slice = slice(None),
+        marked: OneHot | None = None,
+    ) -> Doubles:
+        """Score every single change of a window, or of a stretch `within` it; see `effects`.
+
+        Parameters
+        ----------
+        one_hot : ndarray of uint8, shape (4, L)
+        advance : callable
+        within : slice
+        marked : ndarray of uint8, shape (L,), optional
+            For targets that read blocks: 1 where a base lies in one.
+        """
         found = np.zeros(one_hot.shape)
         begin, length, _ = within.indices(one_hot.shape[1])
         with torch.inference_mode():
             reference = self.explainer.graph.evaluate(self._input(one_hot[np.newaxis]))
-            (score,) = self._scores_of(reference, 1)
+            (score,) = self._scores_of(reference, 1, marked)
             changes = Changes(self.planner, reference)
             for first in range(begin, length, self.positions):
                 span = slice(first, min(first + self.positions, length))
@@ -108,7 +123,7 @@ class SingleChanges(Scorer):
                 if len(windows):
                     plan = self._plan(span.start, span.stop)
                     values = changes.evaluate(plan, self._input(windows), self._needed)
-                    found[bases, first + places] = self._scores_of(values, len(windows)) - score
+                    found[bases, first + places] = self._scores_of(values, len(windows), marked) - score
                 advance(3 * (span.stop - span.start))
         return found
 
@@ -117,11 +132,12 @@ class SingleChanges(Scorer):
             self._plans[start, stop] = self.planner.plan(Span(3 - self.layout.base_axis, start, stop))
         return self._plans[start, stop]
 
-    def _scores_of(self, values: dict[str, Tensor], n: int) -> Doubles:
+    def _scores_of(self, values: dict[str, Tensor], n: int, marked: OneHot | None) -> Doubles:
         """Score what the needed tensors hold, as `Scorer.scores` does: shape (n,)."""
-        terms = self._terms_of(values).items()
+        touched = self._touched(None if marked is None else np.broadcast_to(marked, (n, len(marked))))
+        terms = self._terms_of(values, touched).items()
         parts = [sums(term, Samples.of(self.planner.shapes[name], n)) for name, term in terms]
-        scores: Doubles = torch.stack(parts).sum(0).cpu().numpy()
+        scores: Doubles = (torch.stack(parts).sum(0) + self._beyond(values, touched)).cpu().numpy()
         return scores
 
 

@@ -3,6 +3,7 @@
 The module itself is not changed: the graph holds its own constants.
 """
 
+import dataclasses
 import logging
 import operator
 import re
@@ -23,6 +24,7 @@ from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.faults import require_explainable
 from sparselrp_cli.graph.input_advice import input_advice
+from sparselrp_cli.graph.operation import map_tensors
 from sparselrp_cli.graph.overloads import CONVERTERS
 from sparselrp_cli.graph.passes.cancelling import cancel_terms
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
@@ -59,7 +61,18 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     if graph is None:
         with apart(module) as copied:
             graph = _graph(copied, example.clone(), example.dtype)
-    return graph.to(example.device, example.dtype)
+    return _laid_out(graph).to(example.device, example.dtype)
+
+
+def _laid_out(graph: CanonicalGraph) -> CanonicalGraph:
+    """Lay every constant out as a file of it would: sums of products go by that, to the last digit."""
+
+    def alone(tensor: Tensor) -> Tensor:
+        in_place = tensor.is_contiguous() and not tensor.storage_offset()
+        return tensor if in_place else tensor.clone(memory_format=torch.contiguous_format)
+
+    nodes = (dataclasses.replace(node, operation=map_tensors(node.operation, alone)) for node in graph.nodes)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 def _in_double(module: nn.Module, example: Tensor) -> CanonicalGraph | None:

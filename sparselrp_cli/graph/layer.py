@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled
 from sparselrp_cli.graph.shapes import Dim, numbers
 
 
@@ -27,6 +27,12 @@ class Layer(Operation):
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return numbers(output) * (self.weight.numel() // self.weight.shape[0])
+
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        # An axis of the same length may hold other features.
+        return self._positions_of_crops(axis, inputs, output) or (None,)
 
     @abstractmethod
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -1,95 +1,95 @@
-"""The canonical graph of a loaded model: checked against the model, its outputs named."""
+"""Models and their canonical graphs, whatever form a model has; its outputs named."""
 
-import logging
-
-import torch
-from torch import Tensor
+from dataclasses import replace
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.bins import Bins, find_bins
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
-from sparselrp_cli.graph.reduced import reduced_precision
+from sparselrp_cli.graph.packed.keeping import keep, recalled
+from sparselrp_cli.graph.packed.network import PackedNetwork
+from sparselrp_cli.graph.packed.reading import read_graph
+from sparselrp_cli.graph.packed.writing import Packing
+from sparselrp_cli.graph.shapes import size
 from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
+from sparselrp_cli.model import loading
+from sparselrp_cli.model.graph_cache import mark_checked, place_of, was_checked
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.packed import packed_graph, read_packed
+from sparselrp_cli.model.request import ModelRequest
 
-logger = logging.getLogger("sparselrp")
-_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.05, torch.float16: 0.02}
+
+def load_model(request: ModelRequest) -> LoadedModel:
+    """Load a model of any form, packed graphs included.
+
+    Raises
+    ------
+    ModelError
+        With one line on what is wrong and what to do.
+    """
+    path = packed_graph(request.reference)
+    return loading.load_model(request) if path is None else read_graph(read_packed(path, request), request)
+
+
+def recall_model(request: ModelRequest) -> LoadedModel:
+    """Load a model for a run: what was traced or checked by a run before isn't traced or checked again.
+
+    Of a folder of a named architecture the module is then the graph itself; who needs the architecture's own
+    modules asks `load_model`.
+
+    Raises
+    ------
+    ModelError
+        With one line on what is wrong and what to do.
+    """
+    path = packed_graph(request.reference)
+    if path is not None:
+        packed = read_packed(path, request)
+        model = read_graph(packed, request, checked=was_checked(packed.graph))
+        mark_checked(packed.graph)
+        return model
+    place = place_of(request)
+    known = None if place is None else recalled(place, request)
+    return replace(loading.load_model(request), kept=place) if known is None else known
 
 
 def capture_model(model: LoadedModel) -> CanonicalGraph:
-    """Trace a loaded model and check that the graph computes what the model computes.
+    """Give the graph of a model: traced and checked against the model, unless it was packed.
 
     Raises
     ------
     ModelError
         If the model can't be traced, or the graph's output differs from the model's.
     """
-    example = model.example()
-    graph = capture(model.module, example)
-    # What only a loss or a mask needs may be without a rule.
-    if wanted := tuple(i for i, output in enumerate(graph.outputs) if not output.obstacle):
-        graph = graph.restricted(wanted)
-    if computable := graph.supported_outputs():
-        _require_equal(model, graph.restricted(computable), example)
-    for note in model.notes:
-        logger.info("%s", note)
+    if isinstance(model.module, PackedNetwork):
+        return model.module.current()
+    # Tracing brings parts of torch that take longer to import than a packed graph does to start.
+    from sparselrp_cli.graph.traced_model import trace_model
+
+    graph = trace_model(model)
+    if model.kept is not None and not graph.unsupported():
+        names = output_names(model, graph)
+        keep(model.kept, Packing(model.name, model.window, model.layout, names, graph))
     return graph
-
-
-def _require_equal(model: LoadedModel, graph: CanonicalGraph, example: Tensor) -> None:
-    """Compare the graph with the model, by the precision that the model computes in itself."""
-    differences = check_against_module(graph, model.module, example)
-    exact = _TOLERANCE.get(graph.dtype, 1e-4)
-    if all(difference <= exact for difference in differences.values()):
-        return
-    reduced = reduced_precision(model.module, example)
-    for name, difference in differences.items():
-        if not difference <= _TOLERANCE.get(reduced or graph.dtype, exact):
-            raise ModelError(_why_it_differs(model, example, name, difference))
-    logger.info(
-        "%s computes in %s itself (torch.autocast or a cast in its forward) and is explained in %s; its own"
-        " outputs differ by up to %.1e of the largest",
-        model.name, _named(reduced or graph.dtype), _named(graph.dtype), max(differences.values()),
-    )  # fmt: skip
-
-
-def _named(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _why_it_differs(model: LoadedModel, example: Tensor, name: str, difference: float) -> str:
-    """Find out whether the model itself is to blame."""
-    for one in model.outputs_of(example):
-        if not_finite := int(torch.count_nonzero(~one.isfinite())):
-            return (
-                f"the model's output '{name}' isn't finite for random sequences ({not_finite} of"
-                f" {one.numel()} values are NaN or infinite); look for a division by 0, a log of 0 or wrong"
-                " weights"
-            )
-    if differs_between_calls(model.module, example):
-        return (
-            f"the model's output '{name}' differs between two calls with the same sequences; its forward"
-            " draws random numbers, or remembers earlier calls: leave that out in evaluation mode"
-            " (if self.training)"
-        )
-    return (
-        f"the traced model's output '{name}' differs from the model's by {difference:.1e}; this is a fault of"
-        " sparselrp, please report it with the model's code"
-    )
 
 
 def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames, ...]:
     """Name the outputs of the captured graph.
+
+    Where the model doesn't say which axis of an output holds its positions, the layers may: it is the only
+    one that can be followed to the sequence. Otherwise it lies as that of the input does.
 
     Raises
     ------
     ModelError
         If the model's description names another number of outputs, or more tasks than there are.
     """
-    axes = "NPT" if model.layout.layout == "NLC" else "NTP"
     if not model.outputs:
-        return tuple(OutputNames(o.name, (), axes) for o in graph.outputs)
+        likely = "NPT" if model.layout.layout == "NLC" else "NTP"
+        along = 3 - model.layout.base_axis
+        return tuple(
+            OutputNames(o.name, (), _axes(graph, i, along) or likely) for i, o in enumerate(graph.outputs)
+        )
     if len(model.outputs) != len(graph.outputs):
         raise ModelError(
             f"model '{model.name}' names {len(model.outputs)} outputs but returns {len(graph.outputs)}"
@@ -101,3 +101,17 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
                 f" {count}"
             )
     return model.outputs
+
+
+def _axes(graph: CanonicalGraph, output: int, sequence_axis: int) -> str:
+    """Say which axis of an output is that of positions, by the layers; nothing where these don't tell."""
+    shape = graph.outputs[output].shape
+    if obstacle(graph.outputs[output]) or len(shape) != len("NTP"):
+        return ""
+    followed = [
+        isinstance(shape[axis], int)
+        and size(shape, axis) > 1
+        and isinstance(find_bins(graph, output, axis, sequence_axis), Bins)
+        for axis in (1, 2)
+    ]
+    return {(True, False): "NPT", (False, True): "NTP"}.get((followed[0], followed[1]), "")

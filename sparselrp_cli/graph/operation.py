@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparselrp_cli.graph.shapes import Dim, Span, carried, numbers, sample_dim
+from sparselrp_cli.graph.shapes import Dim, Span, carried, numbers, sample_dim, size
 
 Pulled = tuple[Tensor | None, ...]
 """A multiplier for each input, shaped as it; None for one that gets no relevance."""
@@ -55,6 +55,28 @@ class Cropped:
     operation: "Operation"
     inputs: tuple[Span, ...]
     zeros: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lies:
+    """Where the positions of an output lie on an input: number ``p`` is centred at ``step * p + offset``.
+
+    Attributes
+    ----------
+    axis : int
+        Of the input.
+    step, offset : float
+    """
+
+    axis: int
+    step: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def evenly(cls, axis: int, length: int, of: int) -> "Lies":
+        """Lay so many positions over an axis of length `of`, each over as much of it."""
+        step = of / length
+        return cls(axis, step, (step - 1) / 2)
 
 
 class Operation(ABC):
@@ -136,6 +158,45 @@ class Operation(ABC):
         """Make the whole output from less than the whole inputs, where that can be; see `cropped`."""
         return None
 
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        """Say where the positions of an output's axis lie on each input; None where that isn't known.
+
+        As `cropped` says. Without that an axis that is as long in an input is taken to be the same.
+
+        Parameters
+        ----------
+        axis : int
+            Never the samples'.
+        inputs, output : shapes
+            Of the whole tensors.
+        """
+        if found := self._positions_of_crops(axis, inputs, output):
+            return found
+        return tuple(
+            Lies(axis) if len(shape) == len(output) and shape[axis] == output[axis] else None
+            for shape in inputs
+        )
+
+    def _positions_of_crops(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        """Say the same by two neighbouring positions in the middle; empty where they can't be cropped."""
+        middle = size(output, axis) // 2 - 1
+        if middle < 0:
+            return ()
+        here, there = (
+            self.cropped(Span(axis, place, place + 1), inputs, output) for place in (middle, middle + 1)
+        )
+        if here is None or there is None:
+            return ()
+        found = []
+        for first, second in zip(_centres(here), _centres(there), strict=True):
+            step = second[1] - first[1]
+            found.append(Lies(first[0], step, first[1] - step * middle) if step else None)
+        return tuple(found)
+
     def laid(self, shape: tuple[Dim, ...], sources: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
         """Say how samples lie in the output, whose sizes are `shape`, given how they lie in the inputs.
 
@@ -154,6 +215,10 @@ class Operation(ABC):
         """Count multiply-adds per sample: one a number unless the kind knows better."""
         return numbers(output)
 
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        """Count how often its own loop, if it has one, goes round."""
+        return 1
+
 
 class Transport(Operation):
     """An operation that moves neurons without changing them: relevance is carried back exactly."""
@@ -167,6 +232,12 @@ class Transport(Operation):
 
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
+
+
+def _centres(cropped: Cropped) -> list[tuple[int, float]]:
+    """Give the axis and the middle of what is read of each input, with the zeros around it."""
+    left, right = cropped.zeros
+    return [(span.axis, (span.start - left + span.stop + right - 1) / 2) for span in cropped.inputs]
 
 
 def position_by_position(operation: Operation, span: Span, n_inputs: int = 1) -> Cropped:

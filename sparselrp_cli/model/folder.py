@@ -1,6 +1,5 @@
 """Model folders: `model.json` with the architecture and names, and weights as safetensors."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,14 @@ from torch import nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.files.digest import sha256
+from sparselrp_cli.model.json_files import read_json
 from sparselrp_cli.model.output_names import AXES, OutputNames
 from sparselrp_cli.model.request import ALPHABET, LAYOUTS, LONGEST_WINDOW
 from sparselrp_cli.model.sizes import outline, require_room
 from sparselrp_cli.model.weights import load_weights, put_weights, require_fit
 
 SCHEMA_VERSION = 1
-_MAX_BYTES = 1 << 20
+_MOST_MIB = 1
 _KEYS = {
     "schema_version": int, "name": str, "description": str, "architecture": dict, "weights": str,
     "weights_sha256": str, "window": int, "alphabet": str, "layout": str, "outputs": list,
@@ -66,20 +66,7 @@ def read_spec(path: Path) -> ModelSpec:
     ------
     ModelError
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path}: larger than 1 MiB, so not a model description")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path} line {error.lineno}: not JSON ({error.msg})") from error
-    # A number of more than 4300 digits is a ValueError too.
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: can't be read ({_reason(error)})") from error
-    return _checked(document, path)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return _checked(read_json(path, _MOST_MIB, "a model description"), path)
 
 
 def _checked(document: Any, path: Path) -> ModelSpec:

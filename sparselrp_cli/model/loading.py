@@ -21,6 +21,7 @@ from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seed
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
 from sparselrp_cli.model.weights import NOTHING, fill
+from sparselrp_cli.model.whole_folders import GRAPH, SPEC
 from sparselrp_cli.model.wrappers import unwrapped
 
 _ONLY_WEIGHTS = (".safetensors", ".ckpt", ".bin")
@@ -43,6 +44,8 @@ class LoadedModel:
         What it was made from.
     notes : tuple of str
         What was decided while it was loaded, for the log.
+    kept : Path or None
+        Where its graph is to be kept for later runs, if anywhere.
     """
 
     name: str
@@ -52,6 +55,7 @@ class LoadedModel:
     outputs: tuple[OutputNames, ...]
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    kept: Path | None = None
 
     def example(self, n_samples: int = 2) -> torch.Tensor:
         """Make a random one-hot input, the same each time, as the model takes it."""
@@ -76,7 +80,7 @@ def module_dtype(module: nn.Module) -> torch.dtype:
 
 
 def load_model(request: ModelRequest) -> LoadedModel:
-    """Load a model.
+    """Load a model of any form but a packed graph, which `graph.loaded` knows.
 
     Raises
     ------
@@ -100,8 +104,8 @@ def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
 
 def _load(request: ModelRequest) -> LoadedModel:
     path = Path(request.reference)
-    if path.is_dir() or path.name == "model.json":
-        return _load_folder(path if path.name == "model.json" else path / "model.json", request)
+    if path.is_dir() or path.name == SPEC:
+        return _load_folder(path if path.name == SPEC else path / SPEC, request)
     if path.suffix in TRUSTED_SUFFIXES and ":" not in path.name:
         return _load_file(path, request)
     if ":" in request.reference and not path.is_file():
@@ -116,7 +120,7 @@ def _what_it_is(path: Path) -> str:
     if (said := foreign_file(path)) is not None:
         return said
     if path.suffix in _ONLY_WEIGHTS:
-        if path.suffix == ".safetensors" and (path.parent / "model.json").is_file():
+        if path.suffix == ".safetensors" and any((path.parent / name).is_file() for name in (SPEC, GRAPH)):
             return f"weights of a model folder; give the folder: {path.parent}"
         return f"holds weights without a model; use FILE.py:FACTORY with -w {path}"
     if path.suffix == ".py":
@@ -126,7 +130,7 @@ def _what_it_is(path: Path) -> str:
 
 def _load_folder(path: Path, request: ModelRequest) -> LoadedModel:
     if not path.is_file():
-        raise ModelError(f"{path.parent}: no model.json in it, so not a model folder")
+        raise ModelError(f"{path.parent}: neither {SPEC} nor {GRAPH} in it, so not a model folder")
     if request.weights is not None:
         raise ModelError("--weights goes with a factory; a model folder brings its own")
     spec = read_spec(path)

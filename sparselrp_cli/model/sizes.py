@@ -33,6 +33,11 @@ def outline(factory: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> 
         return factory(**arguments)
 
 
+def memory() -> int:
+    """Give this machine's memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def require_room(module: nn.Module, window: int, place: str) -> None:
     """Refuse an outline that would compute a tensor larger than a quarter of this machine's memory.
 
@@ -86,7 +91,7 @@ class _Measured(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, place: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.place = place
-        self.limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _SHARE_OF_MEMORY
+        self.limit = memory() // _SHARE_OF_MEMORY
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))

@@ -53,7 +53,7 @@ def write_shuffled(archive: Path, sequences: Path, n_windows: int = MOST_SHUFFLE
     return len(rows)
 
 
-def chosen_rows(reader: ArchiveReader, n_windows: int) -> npt.NDArray[np.integer[Any]]:
+def chosen_rows(reader: ArchiveReader, n_windows: int = MOST_SHUFFLED) -> npt.NDArray[np.integer[Any]]:
     """Choose the windows that are shuffled: at most `n_windows`, and few of them several times each.
 
     Returns

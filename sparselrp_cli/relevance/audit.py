@@ -45,7 +45,7 @@ class Audit:
     unsupported : tuple of str
     difference : float or None
         Largest difference of the graph's outputs from the model's, relative to the largest value; None where
-        an operation has no rule.
+        an operation has no rule, or the model is the graph.
     conservation_error : float or None
         Largest, unpruned, of the first target.
     """
@@ -67,7 +67,7 @@ def shape_text(shape: tuple[Dim, ...]) -> str:
 
 def audit(
     graph: CanonicalGraph,
-    module: nn.Module,
+    module: nn.Module | None,
     composite: Composite,
     explainer: Explainer | None,
     example: Tensor,
@@ -78,6 +78,8 @@ def audit(
     ----------
     graph : CanonicalGraph
         As captured, with its ends.
+    module : nn.Module or None
+        What it was captured from; None where there is nothing to compare it with.
     explainer : Explainer or None
         For the conservation error; None where an operation has no rule or no target was chosen.
     example : Tensor
@@ -103,9 +105,9 @@ def audit(
         for node in assignment.applied(graph).nodes
     )
     unsupported = tuple(f"{n.operation.describe()} at {n.where}" for n in graph.unsupported())
-    difference = (
-        None if unsupported else max(check_against_module(graph, module, example).values(), default=None)
-    )
+    difference = None
+    if module is not None and not unsupported:
+        difference = max(check_against_module(graph, module, example).values(), default=None)
     error = None
     if explainer is not None:
         error = float(torch.stack([e.conservation_error for e in explainer.explain(example)]).max())

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.operation import At, Operation
 from sparselrp_cli.graph.operations.activation import Activation
@@ -92,14 +93,27 @@ def find_tail(
     """Find the ends that a target reads, and say what is done with them.
 
     By default they are undone where the target reads one entry, or the difference of two, through operations
-    that keep entries apart, and of a profile, which is defined on logits. Otherwise they are held linear.
+    that keep entries apart, and of a profile, which is defined on logits. Otherwise they are held linear, as
+    they always are below a logarithm that the target takes.
 
     Parameters
     ----------
     ends : {"auto", "undo", "linear"}
+
+    Raises
+    ------
+    TargetError
+        If ends are to be undone below a logarithm.
     """
     reads = _reads(graph, target, names)
     undone = _tail(graph, reads, _ENTRY_BY_ENTRY)
+    if target.logarithms:
+        if ends == "undo":
+            raise TargetError(
+                f"target '{target.name}': log(...) is explained by its slope, so that ends below it are held"
+                " linear; leave --ends undo out"
+            )
+        return Tail(_tail(graph, reads, _ENTRY_BY_ENTRY + _MIXING), linear=True)
     if ends == "undo" or any(term.profile for term in target.terms):
         return Tail(undone, linear=False)
     whole = _tail(graph, reads, _ENTRY_BY_ENTRY + _MIXING)
@@ -117,13 +131,15 @@ def notes(
     said: dict[str, None] = {}
     for target in targets:
         linear = find_tail(graph, target, names, ends).linear
-        for index in dict.fromkeys(term.output for term in target.terms):
-            part = Target(target.name, tuple(t for t in target.terms if t.output == index))
+        for index in dict.fromkeys(term.output for term in target.every_term):
+            part = target.of_output(index)
             tail = find_tail(graph, part, names, "linear" if linear else "undo")
             if tail.nodes:
                 name, end = names[index].name, tail.describe()
                 how = f"with its {end} held linear, {why[ends]}" if linear else f"before its {end}"
                 said[f"output '{name}' is explained {how}"] = None
+        if target.logarithms:
+            said[f"target '{target.name}' is explained with its log held linear, by its slope"] = None
     return tuple(said)
 
 
@@ -131,10 +147,10 @@ def _reads(graph: CanonicalGraph, target: Target, names: Sequence[OutputNames]) 
     """Give the weights of the entries of each output that a target reads, of one sample, by output node."""
     # Any numbers do but equal ones, of which a profile has weights 0.
     values = {}
-    for output in (graph.outputs[index] for index in {term.output for term in target.terms}):
+    for output in (graph.outputs[index] for index in {term.output for term in target.every_term}):
         size = resolve(output.shape, 1)
         values[output.node] = torch.linspace(0, 1, math.prod(size)).reshape(size)
-    return target.seeds(graph.outputs, names, values)
+    return target.read().seeds(graph.outputs, names, values)
 
 
 def _tail(

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.relevance.windows import BOOKS, ExplainedWindows, Launched, WindowExplainer, accounts
+from sparselrp_cli.relevance.windows import (
+    BOOKS,
+    ExplainedWindows,
+    Launched,
+    Marked,
+    WindowExplainer,
+    accounts,
+)
 
 Doubles = npt.NDArray[np.float64]
 
@@ -30,7 +37,9 @@ class EnsembleExplainer:
     def __init__(self, explainers: Sequence[WindowExplainer]) -> None:
         self.explainers = tuple(explainers)
 
-    def explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
+    def explain(
+        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+    ) -> ExplainedWindows:
         """Explain windows; parameters as for `WindowExplainer.explain`.
 
         Returns
@@ -40,13 +49,14 @@ class EnsembleExplainer:
             that of the mean map. With the spread: population standard deviations (divisor: the number of
             models) of the scores and of the contributions of the observed bases.
         """
-        return self.launch(one_hot, reverse).result()
+        return self.launch(one_hot, reverse, marked).result()
 
-    def launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "LaunchedEnsemble":
+    def launch(
+        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+    ) -> "LaunchedEnsemble":
         """Begin to explain windows by the first model; the others follow where the result is asked for."""
-        return LaunchedEnsemble(
-            self.explainers, one_hot, reverse, self.explainers[0].launch(one_hot, reverse)
-        )
+        first = self.explainers[0].launch(one_hot, reverse, marked)
+        return LaunchedEnsemble(self.explainers, one_hot, reverse, marked, first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +66,7 @@ class LaunchedEnsemble:
     explainers: Sequence[WindowExplainer]
     one_hot: npt.NDArray[np.uint8]
     reverse: Sequence[bool]
+    marked: Marked | None
     first: Launched
 
     def result(self) -> ExplainedWindows:
@@ -66,7 +77,7 @@ class LaunchedEnsemble:
         maps, books = _Running(explained.hypothetical), _Running(_books(explained))
         kept = _Running(explained.accounting["kept_share"])
         for explainer in self.explainers[1:]:
-            explained = explainer.explain(one_hot, reverse)
+            explained = explainer.explain(one_hot, reverse, self.marked)
             maps.add(explained.hypothetical)
             books.add(_books(explained))
             kept.add(explained.accounting["kept_share"])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import CompositeError
+from sparselrp_cli.graph.bins import Bins
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.convolution import Convolution
@@ -18,6 +19,7 @@ from sparselrp_cli.graph.passes.fusing import fuse_relu
 from sparselrp_cli.graph.shapes import Span, numbers, resolve
 from sparselrp_cli.graph.steps import require_smooth
 from sparselrp_cli.graph.targets import Target
+from sparselrp_cli.graph.targets.functional import NOTHING, Touched
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.centring import Centre
@@ -38,6 +40,8 @@ from sparselrp_cli.relevance.walk import walk
 
 logger = logging.getLogger("sparselrp")
 
+NO_BINS: Mapping[int, Bins] = MappingProxyType({})
+"""Where no target reads blocks."""
 _CROPPING_TOLERANCE = MappingProxyType(
     {torch.float64: 1e-9, torch.float32: 1e-2, torch.bfloat16: 0.2, torch.float16: 0.2}
 )
@@ -98,6 +102,8 @@ class Explainer:
     centre : sequence of float, or None
         A base composition, in the order of the input's bases, that contributions are given against; see
         `relevance.centring`. None leaves them as they are, which suits inputs that aren't one-hot.
+    bins : mapping of int to Bins
+        Where the positions of outputs lie, of those that targets read under blocks.
 
     Raises
     ------
@@ -119,8 +125,9 @@ class Explainer:
         base_axis: int = 1,
         ends: Ends = "auto",
         centre: Sequence[float] | None = None,
+        bins: Mapping[int, Bins] = NO_BINS,
     ) -> None:
-        explained = tuple(sorted({term.output for target in targets for term in target.terms}))
+        explained = tuple(sorted({term.output for target in targets for term in target.every_term}))
         for output in explained:
             graph.require_path(output)
         graph = graph.restricted(explained)
@@ -133,6 +140,7 @@ class Explainer:
         self.names = tuple(names) if names else tuple(OutputNames(o.name) for o in graph.outputs)
         self.base_axis = base_axis
         self.ends = ends
+        self.bins = {output: bins[output] for target in targets for output in target.with_blocks}
         self.assignment = composite.resolve(graph)
         self.graph = self.assignment.applied(graph)
         self.select = composite.select
@@ -231,10 +239,33 @@ class Explainer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each output that has an end, on how it is explained."""
-        return notes(self.graph, self.targets, self.names, self.ends)
+        """A sentence for each output that has an end, on how it is explained, and on where its bins lie."""
+        placed = (
+            f"output '{self.names[i].name}': {bins.describe()}, of which those under blocks are read"
+            for i, bins in self.bins.items()
+        )
+        return (*notes(self.graph, self.targets, self.names, self.ends), *placed)
 
-    def explain(self, x: Tensor, *, mirrored: bool = False) -> list[Explanation]:
+    def touched(self, marked: Tensor | None) -> Touched:
+        """Say which positions of outputs lie under blocks.
+
+        Parameters
+        ----------
+        marked : Tensor of bool, shape (N, L), or None
+            The bases of each window that lie in a block, as the model reads it.
+
+        Raises
+        ------
+        ValueError
+            If a target reads blocks and none are given.
+        """
+        if self.bins and marked is None:
+            raise ValueError("a target reads blocks, and no bases are marked")
+        return NOTHING if marked is None else {i: bins.touched(marked) for i, bins in self.bins.items()}
+
+    def explain(
+        self, x: Tensor, *, mirrored: bool = False, marked: Tensor | None = None
+    ) -> list[Explanation]:
         """Explain a batch.
 
         Parameters
@@ -243,6 +274,8 @@ class Explainer:
             As the model takes it, on the graph's device and of its dtype.
         mirrored : bool
             Whether `x` holds reverse complements: positions of targets are then counted from the other end.
+        marked : Tensor of bool, shape (N, L), optional
+            For targets that read blocks: the bases of `x` that lie in one.
 
         Returns
         -------
@@ -251,15 +284,17 @@ class Explainer:
         """
         targets = self._oriented(mirrored)
         kernels.use_threads()
-        program = self._program_for(targets)
+        program, touched = self._program_for(targets), self.touched(marked)
         with torch.inference_mode():
             forward = ForwardPass.run(program, x, once=len(targets) == 1)
-            return [self._explain_target(forward, target) for target in targets]
+            return [self._explain_target(forward, target, touched) for target in targets]
 
-    def _explain_target(self, forward: ForwardPass, target: Target) -> Explanation:
+    def _explain_target(self, forward: ForwardPass, target: Target, touched: Touched) -> Explanation:
         graph, tail = forward.program.graph, self._tail(forward.program, target)
-        weights = target.seeds(graph.outputs, self.names, tail.outputs(forward.values))
-        prediction = _weighted(forward, weights)
+        values = tail.outputs(forward.values)
+        weights = target.seeds(graph.outputs, self.names, values, touched)
+        beyond = target.beyond(graph.outputs, self.names, values, touched)
+        prediction = _weighted(forward, weights) + beyond
         seeds = tail.pull(weights, forward.at)
         score = _weighted(forward, seeds)
         x, samples = forward.values[graph.input], forward.samples[graph.input]

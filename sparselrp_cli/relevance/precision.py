@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.relevance.windows import ExplainedWindows
+from sparselrp_cli.relevance.windows import ExplainedWindows, Marked
 
 WINDOWS = 4
-Explain = Callable[[npt.NDArray[np.uint8], Sequence[bool]], ExplainedWindows]
+Explain = Callable[[npt.NDArray[np.uint8], Sequence[bool], Marked | None], ExplainedWindows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,9 @@ class Agreement:
 
 
 def agreement(
-    reduced: ExplainedWindows, exact: Explain, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]
-) -> Agreement:
+    reduced: ExplainedWindows, exact: Explain, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool],
+    marked: Marked | None = None,
+) -> Agreement:  # fmt: skip
     """Explain the first windows of a batch once more, in float32, and compare.
 
     Parameters
@@ -51,9 +52,10 @@ def agreement(
         Explains in float32, as `WindowExplainer.explain`.
     """
     n = min(WINDOWS, len(one_hot))
+    again = exact(one_hot[:n], reverse[:n], None if marked is None else marked[:n])
     ours, theirs = (
         np.einsum("tnbl,nbl->tnl", maps[:, :n].astype(np.float64), one_hot[:n])
-        for maps in (reduced.hypothetical, exact(one_hot[:n], reverse[:n]).hypothetical)
+        for maps in (reduced.hypothetical, again.hypothetical)
     )
     norms = np.linalg.norm(ours, axis=2) * np.linalg.norm(theirs, axis=2)
     both_zero = ~(ours.any(axis=2) | theirs.any(axis=2))

@@ -13,6 +13,8 @@ from sparselrp_cli.relevance.batching import halving, to_device, to_host
 from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
 
+Marked = npt.NDArray[np.uint8]
+"""Bases of windows that lie in blocks of their regions: shape (N, L)."""
 BOOKED = ("relevance", "background", "absorbed", "lost")
 """Where the relevance of a score is."""
 BOOKS = ("score", *BOOKED, "prediction", "stabilised")
@@ -75,11 +77,15 @@ class WindowExplainer:
         self.layout = layout
         self.average_strands = average_strands
 
-    def explain(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> ExplainedWindows:
+    def explain(
+        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+    ) -> ExplainedWindows:
         """Explain windows, and wait for what comes out; see `launch`."""
-        return self.launch(one_hot, reverse).result()
+        return self.launch(one_hot, reverse, marked).result()
 
-    def launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "Launched":
+    def launch(
+        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+    ) -> "Launched":
         """Begin to explain windows. A GPU goes on while the host does something else.
 
         Parameters
@@ -88,19 +94,29 @@ class WindowExplainer:
             Forward strand.
         reverse : sequence of bool, length N
             Windows that the model is to see reverse-complemented.
+        marked : ndarray of uint8, shape (N, L), optional
+            For targets that read blocks: 1 where a base, of the forward strand, lies in one.
         """
-        return Launched(
-            halving(len(one_hot), lambda start, end: self._launch(one_hot[start:end], reverse[start:end]))
-        )
 
-    def _launch(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> "_OnTheWay":
-        forward, flip, x = self._read(one_hot, reverse)
-        explanations = self.explainer.explain(self.layout.to_model(x))
+        def part(start: int, end: int) -> _OnTheWay:
+            of_part = None if marked is None else marked[start:end]
+            return self._launch(one_hot[start:end], reverse[start:end], of_part)
+
+        return Launched(halving(len(one_hot), part))
+
+    def _launch(
+        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None
+    ) -> "_OnTheWay":
+        forward, flip, x, blocks = self._read(one_hot, reverse, marked)
+        explanations = self.explainer.explain(self.layout.to_model(x), marked=blocks)
         maps = torch.stack([self.layout.from_model(e.hypothetical) for e in explanations])
         books = torch.stack([_books(e) for e in explanations], 1)
         kept = torch.stack([_kept_share(e) for e in explanations])
         if self.average_strands:
-            opposite = self.explainer.explain(self.layout.to_model(x.flip(1, 2)), mirrored=True)
+            turned = None if blocks is None else blocks.flip(1)
+            opposite = self.explainer.explain(
+                self.layout.to_model(x.flip(1, 2)), mirrored=True, marked=turned
+            )
             others = torch.stack([self.layout.from_model(e.hypothetical) for e in opposite])
             maps = (maps + others.flip(2, 3)) / 2
             books = (books + torch.stack([_books(e) for e in opposite], 1)) / 2
@@ -110,15 +126,24 @@ class WindowExplainer:
         zero = ((maps * forward).sum(2) == 0).double().mean(2)
         return _OnTheWay.of(maps, books, zero, kept)
 
-    def _read(self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool]) -> tuple[Tensor, Tensor, Tensor]:
-        """Give windows on the forward strand, which of them are turned (N, 1, 1), and as they are read."""
+    def _read(
+        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Give windows on the forward strand, which of them are turned (N, 1, 1), and as they are read.
+
+        The last is the blocks as they are read.
+        """
         graph = self.explainer.graph
         forward = to_device(torch.from_numpy(np.ascontiguousarray(one_hot)), graph.device)
         flip = to_device(torch.tensor(list(reverse)), graph.device)[:, None, None]
-        return forward, flip, torch.where(flip, forward.flip(1, 2), forward).to(graph.dtype)
+        blocks = None
+        if marked is not None:
+            blocks = to_device(torch.from_numpy(np.ascontiguousarray(marked)), graph.device).bool()
+            blocks = torch.where(flip[:, 0], blocks.flip(1), blocks)
+        return forward, flip, torch.where(flip, forward.flip(1, 2), forward).to(graph.dtype), blocks
 
     def kept_layers(
-        self, one_hot: npt.NDArray[np.uint8], *, reverse: bool, target: int = 0
+        self, one_hot: npt.NDArray[np.uint8], *, reverse: bool, target: int = 0, marked: Marked | None = None
     ) -> list[KeptLayer]:
         """Say what pruning leaves of each layer, from the input on; nothing without pruning.
 
@@ -129,9 +154,11 @@ class WindowExplainer:
         reverse : bool
             Whether the model is to see it reverse-complemented.
         target : int
+        marked : ndarray of uint8, shape (1, L), optional
+            As for `launch`.
         """
-        *_, x = self._read(one_hot, [reverse])
-        explanation = self.explainer.explain(self.layout.to_model(x))[target]
+        *_, x, blocks = self._read(one_hot, [reverse], marked)
+        explanation = self.explainer.explain(self.layout.to_model(x), marked=blocks)[target]
         layers = reversed(explanation.ledger.pruned_layers)
         return [KeptLayer(layer.tensor, layer.neurons, int(layer.kept.sum())) for layer in layers]
 

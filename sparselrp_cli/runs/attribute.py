@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from sparselrp_cli.errors import ConservationError, InputError, OutputError, SparselrpError, Stopped
+from sparselrp_cli.errors import InputError, OutputError, SparselrpError, Stopped
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape
-from sparselrp_cli.outputs.archive.rows import ArchiveRows, place
+from sparselrp_cli.outputs.archive.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import skipped_line
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_device, prepare_device
 from sparselrp_cli.relevance.choices import REDUCED
 from sparselrp_cli.relevance.ensemble import LaunchedEnsemble
-from sparselrp_cli.relevance.windows import ExplainedWindows, Launched
+from sparselrp_cli.relevance.windows import Launched
+from sparselrp_cli.runs.blocks import KeptBlocks, wanted_blocks
+from sparselrp_cli.runs.checks import check_explained
 from sparselrp_cli.runs.file_set import wrong_files
 from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.models import (
@@ -49,7 +50,7 @@ from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
 from sparselrp_cli.sequences.text import is_pipe
 from sparselrp_cli.settings.manifest import Manifest, difference, without_results
 from sparselrp_cli.settings.reading import WrongValueError
-from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
+from sparselrp_cli.settings.run import RunSettings
 
 logger = logging.getLogger("sparselrp")
 
@@ -76,6 +77,8 @@ class RunRequest:
         Go on with what an interrupted run left, throw it away, or, if None, stop if there is any.
     multiqc : bool
         Whether the run has a row in MultiQC's reports; one that accompanies another has none.
+    kept_blocks : KeptBlocks or None
+        Of a run that accompanies another: where the blocks of its windows are.
     """
 
     sequences: str
@@ -85,6 +88,7 @@ class RunRequest:
     regions: str | None = None
     resume: bool | None = None
     multiqc: bool = True
+    kept_blocks: KeptBlocks | None = None
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -160,10 +164,13 @@ def attribute(
         models = prepare_all(request.models, asked, device)
         logger.info("device: %s, %s", prepare_device(device), asked.dtype)
         allow_tf32(asked.dtype == "tf32")
-        with open_source(
-            request.sequences, request.regions, models[0].model.window,
-            overlap=asked.tile_overlap, max_unknown=asked.max_unknown, allele=asked.allele,
-        ) as source:  # fmt: skip
+        with (
+            wanted_blocks(models, request.kept_blocks, both_strands=asked.reverse_complement) as blocks,
+            open_source(
+                request.sequences, request.regions, models[0].model.window,
+                overlap=asked.tile_overlap, max_unknown=asked.max_unknown, allele=asked.allele, blocks=blocks,
+            ) as source,
+        ):  # fmt: skip
             run = _set_up(request, models, source)
             if request.resume and _nothing_to_do(run):
                 return None
@@ -179,6 +186,7 @@ def _set_up(request: RunRequest, models: Sequence[PreparedModel], source: Window
         tuple(t.name for t in models[0].explainer.targets),
         asked.archive_dtype or ("float64" if asked.dtype == "float64" else "float32"),
         spread=len(models) > 1,
+        blocks=any(model.explainer.bins for model in models),
     )
     return _Run(request, models, source, shape, manifest_of(models, request.inputs, asked, size), size)
 
@@ -338,7 +346,7 @@ def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
     if not batch.windows or (batch.skipped and run.settings.strict):
         return None
     explainer = averaged([m.windows for m in run.models])
-    return explainer.launch(batch.one_hot, [w.strand == "-" for w in batch.windows])
+    return explainer.launch(batch.one_hot, [w.strand == "-" for w in batch.windows], batch.marked)
 
 
 def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: Recorder) -> Done:
@@ -352,47 +360,11 @@ def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: 
     if launched is None:
         return Done(batch.number, None, skipped)
     explained = launched.result()
-    _check(run, batch, explained)
+    check_explained(settings, run.models[0].explainer.targets, batch.windows, explained)
     if settings.dtype in REDUCED and recorder.agreement is None and recorder.state.agreement is None:
         recorder.agreement = measure_agreement(run.models, batch, explained, settings.dtype)
     rows = ArchiveRows(
         batch.windows, batch.one_hot, explained.hypothetical, explained.accounting, batch.n_unknown,
-        explained.spread,
+        explained.spread, batch.marked,
     )  # fmt: skip
     return Done(batch.number, rows, skipped, batch.ambiguous)
-
-
-def _check(run: _Run, batch: Batch, explained: ExplainedWindows) -> None:
-    """Stop at numbers that aren't finite, and at conservation errors above the user's bound."""
-    settings = run.settings
-    _require_finite(run.shape.target_names, batch, explained)
-    bound = settings.max_conservation_error
-    if bound is None:
-        if not settings.strict:
-            return
-        bound = WARN_ABOVE
-    errors = explained.accounting["conservation_error"].max(0)
-    worst = int(np.argmax(errors))
-    if errors[worst] > bound:
-        raise ConservationError(
-            f"window '{batch.windows[worst].name}': conservation error {errors[worst]:.2g} is above {bound:g}"
-        )
-
-
-def _require_finite(targets: Sequence[str], batch: Batch, explained: ExplainedWindows) -> None:
-    """Stop at the first window whose score or relevance isn't finite, with its value."""
-    scores = explained.accounting["score"]
-    finite = np.isfinite(explained.hypothetical).all((2, 3))
-    finite &= np.all([np.isfinite(column) for column in explained.accounting.values()], axis=0)
-    for target, window in np.argwhere(~finite):
-        where = f"window {place(batch.windows[window])}, target '{targets[target]}'"
-        score = scores[target, window]
-        if not np.isfinite(score):
-            raise SparselrpError(
-                f"{where}: the model's output is {score:g}, of which there is nothing to explain; leave the"
-                " window out, or explain another output or what goes into this one"
-            )
-        raise SparselrpError(
-            f"{where}: relevance isn't finite, though the score is {score:g}; numbers inside the model"
-            " are too large for the dtype, or some of its weights are NaN or infinite"
-        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from sparselrp_cli.errors import InputError, Stopped, TargetError
 from sparselrp_cli.files.atomic import require_other_file
 from sparselrp_cli.files.digest import FileEntry
-from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.graph.loaded import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.runs.attribute import Progress, RunRequest

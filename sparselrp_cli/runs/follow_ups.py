@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from sparselrp_cli.files.atomic import replacing
-from sparselrp_cli.motifs.shuffled import write_shuffled
+from sparselrp_cli.motifs.shuffled import chosen_rows, write_shuffled
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.motif_files import narrow_peak
 from sparselrp_cli.runs.attribute import Progress, RunRequest, attribute
+from sparselrp_cli.runs.blocks import KeptBlocks
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.text import is_pipe
@@ -47,7 +48,10 @@ def explain_shuffled(
     """
     prefix = request.prefix
     sequences = path_of(prefix, ".background.fa")
-    write_shuffled(archive or path_of(prefix, ".h5"), sequences, seed=seed)
+    archive = archive or path_of(prefix, ".h5")
+    write_shuffled(archive, sequences, seed=seed)
+    with ArchiveReader(archive) as reader:
+        shuffled = chosen_rows(reader)
     background = replace(
         request,
         sequences=str(sequences),
@@ -56,6 +60,7 @@ def explain_shuffled(
         settings=replace(request.settings, formats=("h5",)),
         resume=False,
         multiqc=False,
+        kept_blocks=KeptBlocks(archive, tuple(shuffled.tolist())),
     )
     attribute(background, command, progress, stop)
     return path_of(prefix, ".background.h5")
@@ -92,6 +97,7 @@ def explain_unpruned(
         settings=plain,
         resume=False,
         multiqc=False,
+        kept_blocks=KeptBlocks(path_of(prefix, ".h5"), tuple(top.tolist())),
     )
     attribute(unpruned, command, progress, stop)
     return path_of(prefix, ".unpruned.h5")

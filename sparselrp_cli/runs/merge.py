@@ -79,8 +79,9 @@ def merge(
         wanted = tuple(formats or standard_formats(on_genome=whole.on_genome))
         manifest = replace(whole, settings=replace(whole.settings, overlap=overlap, formats=wanted))
         shape = ArchiveShape(
-            reader.window_length, tuple(reader.target_names), reader.dtype.name, reader.has_spread
-        )
+            reader.window_length, tuple(reader.target_names), reader.dtype.name, reader.has_spread,
+            reader.has_blocks,
+        )  # fmt: skip
         totals = Totals(
             shape.target_names,
             ambiguous=sum(piece.outcome.ambiguous_bases for piece in pieces),

@@ -10,10 +10,11 @@ import torch
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
-from sparselrp_cli.graph.loaded import capture_model, output_names
+from sparselrp_cli.graph.loaded import capture_model, output_names, recall_model
+from sparselrp_cli.graph.located import bins_of
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
-from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
 from sparselrp_cli.relevance.choices import DTYPES, REDUCED
@@ -24,9 +25,11 @@ from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.rules import RULES
 from sparselrp_cli.relevance.windows import ExplainedWindows, WindowExplainer
 from sparselrp_cli.runs.composite_file import find_composite
+from sparselrp_cli.sequences.blocks import Under
 from sparselrp_cli.sequences.source import Batch
 from sparselrp_cli.settings.manifest import Manifest, ModelEntry
 from sparselrp_cli.settings.run import RunSettings
+from sparselrp_cli.settings.targets import AskedTarget
 
 logger = logging.getLogger("sparselrp")
 
@@ -52,6 +55,14 @@ class PreparedModel:
     windows: WindowExplainer
     exact: WindowExplainer | None = None
 
+    @property
+    def under(self) -> tuple[Under, ...]:
+        """The parts of a window that blocks must touch."""
+        return tuple(
+            Under(self.explainer.names[output].name, *bins.within(self.model.window))
+            for output, bins in self.explainer.bins.items()
+        )
+
 
 def pruning_of(settings: RunSettings) -> Pruning:
     """Give how layers are pruned."""
@@ -74,7 +85,7 @@ def prepare_all(
     loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
         with _naming(f"model {number}" if several else ""):
-            model = load_model(request)
+            model = recall_model(request)
         loaded.append((f"model {number} ('{model.name}')", model))
     _require_one_window(loaded)
     models: list[PreparedModel] = []
@@ -101,12 +112,14 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     graph = capture_model(model)
     names = output_names(model, graph)
     targets = _targets(settings.targets, TargetParser(graph.outputs, names))
+    bins = bins_of(graph, targets, names, 3 - model.layout.base_axis, settings.bins)
 
     def explaining(dtype: torch.dtype) -> WindowExplainer:
         explainer = Explainer(
             graph.to(device, dtype), targets, names, composite, pruning_of(settings),
             base_axis=model.layout.base_axis, ends=settings.ends,
             centre=model.layout.in_order(settings.centre) if settings.centre else None,
+            bins=bins,
         )  # fmt: skip
         x = model.example(1).to(device, dtype)
         explainer.check_cropping(x)
@@ -114,12 +127,14 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
             explainer.check_cropping(x, mirrored=True)
         return WindowExplainer(explainer, model.layout, average_strands=settings.reverse_complement)
 
-    read = tuple({term.output for target in targets for term in target.terms})
+    read = tuple({term.output for target in targets for term in target.every_term})
     for note in steps_beside(graph.restricted(read)):
         logger.warning("%s: %s", label or model.name, note)
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
     for note in windows.explainer.notes:
         logger.info("%s: %s", model.name, note)
+    if settings.bins is not None and not bins:
+        logger.warning("--bins changes nothing: no target has @blocks")
     exact = explaining(torch.float32) if settings.dtype in REDUCED else None
     return PreparedModel(label, model, windows.explainer, windows, exact)
 
@@ -163,10 +178,20 @@ def _require_same_targets(first: PreparedModel, other: PreparedModel) -> None:
 
 def _tasks(model: PreparedModel, target: Target) -> str:
     """Name what a target adds up, the same for the same tasks; nothing where the model doesn't name them."""
+    logarithms = [(f"log({_sum(model, each.terms)})", each.weight) for each in target.logarithms]
+    named = [share for term in target.terms for share in _named(model, term)]
+    return _weighed([*named, *((name, w) for name, w in logarithms if name != "log()")])
+
+
+def _sum(model: PreparedModel, terms: Sequence[Term]) -> str:
+    return _weighed([share for term in terms for share in _named(model, term)])
+
+
+def _weighed(shares: Sequence[tuple[str, float]]) -> str:
+    """Write a sum of names, each with its weight, in one order; nothing where there is none."""
     weights: dict[str, float] = {}
-    for term in target.terms:
-        for name, share in _named(model, term):
-            weights[name] = weights.get(name, 0.0) + share
+    for name, share in shares:
+        weights[name] = weights.get(name, 0.0) + share
     plus, minus = (
         [
             f"{'' if abs(w) == 1 else f'{abs(w):.6g}*'}{name}"
@@ -189,11 +214,21 @@ def _named(model: PreparedModel, term: Term) -> list[tuple[str, float]]:
     return [(names[task], term.weight / len(tasks)) for task in tasks]
 
 
-def _targets(texts: Sequence[str], parser: TargetParser) -> list[Target]:
+def _targets(asked: Sequence[AskedTarget], parser: TargetParser) -> list[Target]:
     """Read the targets, each once."""
-    if not texts:
+    if not asked:
         return [parser.default()]
-    return [parser.parse(text) for text in dict.fromkeys(texts)]
+    return [_target(each, parser) for each in dict.fromkeys(asked)]
+
+
+def _target(asked: AskedTarget, parser: TargetParser) -> Target:
+    if isinstance(asked, str):
+        return parser.parse(asked)
+    try:
+        return replace(parser.parse(asked.expression), name=asked.name)
+    except TargetError as error:
+        where = f"{asked.where}: " if asked.where else ""
+        raise TargetError(f"{where}'{asked.name}': {error}") from error
 
 
 def averaged(explainers: Sequence[WindowExplainer]) -> WindowExplainer | EnsembleExplainer:
@@ -207,7 +242,8 @@ def batch_size(model: PreparedModel) -> int:
     def trial(count: int) -> None:
         bases = np.arange(count * model.model.window).reshape(count, 1, -1) % 4
         one_hot = (bases == np.arange(4)[:, None]).astype(np.uint8)
-        model.windows.explain(one_hot, [False] * count)
+        marked = np.ones((count, model.model.window), np.uint8) if model.explainer.bins else None
+        model.windows.explain(one_hot, [False] * count, marked)
 
     return automatic_batch_size(model.explainer.graph, trial)
 
@@ -219,7 +255,7 @@ def measure_agreement(
     reverse = [w.strand == "-" for w in batch.windows]
     allow_tf32(False)
     exact = averaged([m.exact for m in models if m.exact is not None])
-    agreed = agreement(explained, exact.explain, batch.one_hot, reverse)
+    agreed = agreement(explained, exact.explain, batch.one_hot, reverse, batch.marked)
     allow_tf32(dtype == "tf32")
     logger.info("%s: %s", dtype, agreed.describe())
     return asdict(agreed)
@@ -242,7 +278,7 @@ def manifest_of(
     first, pruning = models[0], pruning_of(asked)
     settled = replace(
         asked,
-        targets=tuple(target.name for target in first.explainer.targets),
+        targets=tuple(dict.fromkeys(asked.targets)) or (first.explainer.targets[0].name,),
         window=first.model.window,
         select=None if first.explainer.select is None else first.explainer.select.name,
         prune_negative="auto" if pruning.automatic else pruning.proportion_negative,

@@ -171,7 +171,7 @@ def _assemble(header: RunHeader, blocks: Blocks, archive: Path) -> list[Path]:
         SkippedTable(table) as skipped,
         ArchiveWriter(
             archive, window_length=shape.window_length, target_names=shape.target_names, dtype=shape.dtype,
-            spread=shape.spread,
+            spread=shape.spread, blocks=shape.blocks,
         ) as writer,
     ):  # fmt: skip
         for block, lines in blocks:

@@ -3,9 +3,10 @@
 import logging
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences.blocks import Stretch, read_blocks
 from sparselrp_cli.sequences.text import LONGEST_NAME, content_lines, display_name, open_lines
 
 logger = logging.getLogger("sparselrp")
@@ -45,6 +46,8 @@ class Region:
     line : int
     is_summit : bool
         Whether the centre is a summit.
+    blocks : tuple of (start, end)
+        On the chromosome, as columns 10 to 12 of BED12 have them; empty where they weren't asked for.
     """
 
     chrom: str
@@ -55,9 +58,10 @@ class Region:
     centre: int
     line: int
     is_summit: bool = False
+    blocks: tuple[Stretch, ...] = ()
 
 
-def read_regions(path: str) -> Iterator[Region]:
+def read_regions(path: str, *, blocks: bool = False) -> Iterator[Region]:
     """Read BED and its kinds, plain or gzip; `-` is standard input.
 
     Header, `#`, `track`, `browser` and blank lines are skipped. Columns are separated by tabs, or by blanks
@@ -72,6 +76,12 @@ def read_regions(path: str) -> Iterator[Region]:
       the one block is the whole region;
     * BED9: columns 7 and 8 are places in the region (thickStart, thickEnd), and column 9 is a colour;
     * lines of a file called .broadPeak or .gappedPeak, or below a `track` line of such a type.
+
+    Parameters
+    ----------
+    path : str
+    blocks : bool
+        Every line is a BED12, and its blocks are wanted.
 
     Raises
     ------
@@ -98,7 +108,12 @@ def read_regions(path: str) -> Iterator[Region]:
             if not found and _is_header(fields):
                 continue
             found = True
-            yield _region(fields, declared, where, number)
+            # Who wants blocks says that there is a BED12, in which no column is a summit.
+            region = _region(fields, "gappedpeak" if blocks else declared, where, number)
+            if blocks:
+                found_blocks = read_blocks(fields, region.start, region.end, where)
+                region = replace(region, blocks=found_blocks)
+            yield region
     if not found:
         raise InputError(f"{name}: holds no region; check the step that made it")
 

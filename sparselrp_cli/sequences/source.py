@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.sequences.blocks import BlocksWanted, Marked, Stretch, marks, n_bases
 from sparselrp_cli.sequences.fasta import Record, read_records
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
@@ -39,6 +40,8 @@ class Batch:
         Its places that aren't scored.
     ambiguous : int
         IUPAC letters other than N that were read as N.
+    marked : ndarray of uint8, shape (N, L), or None
+        Where blocks were wanted: 1 where a base lies in one.
     """
 
     number: int
@@ -47,9 +50,10 @@ class Batch:
     n_unknown: npt.NDArray[np.int64]
     skipped: tuple[Skipped, ...] = ()
     ambiguous: int = 0
+    marked: npt.NDArray[np.uint8] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Place:
     """A window to be, with its letters; or the reason why there is none, and what the input says of it."""
 
@@ -58,6 +62,7 @@ class _Place:
     end: int
     sequence: bytes = b""
     reason: str = ""
+    blocks: tuple[Stretch, ...] = ()
 
     def skipped(self, reason: str) -> Skipped:
         window = self.window
@@ -73,12 +78,16 @@ class WindowSource(ABC):
         Of a window, in bp.
     max_unknown : float
         Windows with a larger share of unknown bases are skipped, and windows without any known base.
+    blocks : BlocksWanted, optional
+        Windows are to come with blocks, and those without the wanted ones are skipped.
     """
 
-    def __init__(self, length: int, max_unknown: float = 1.0) -> None:
+    def __init__(self, length: int, max_unknown: float = 1.0, blocks: BlocksWanted | None = None) -> None:
         self.length = length
         self.max_unknown = max_unknown
+        self.blocks = blocks
         self._warned = False
+        self._warned_of_blocks = False
 
     @property
     @abstractmethod
@@ -114,11 +123,17 @@ class WindowSource(ABC):
     def _batch(self, number: int, places: list[_Place]) -> Batch:
         windows: list[Window] = []
         encodings: list[OneHot] = []
+        marked: list[Marked] = []
         skipped: list[Skipped] = []
         ambiguous = 0
         for place in places:
             encoded = encode(place.sequence)
             reason = place.reason or self._too_unknown(encoded)
+            if not reason and self.blocks is not None:
+                marks_here = self._marks(place, self.blocks)
+                reason = self.blocks.obstacle(marks_here, place.window.strand)
+                if not reason:
+                    marked.append(marks_here)
             if reason:
                 skipped.append(place.skipped(reason))
                 continue
@@ -127,7 +142,27 @@ class WindowSource(ABC):
             encodings.append(encoded)
         one_hot = np.stack(encodings) if encodings else np.zeros((0, 4, self.length), np.uint8)
         n_unknown = self.length - one_hot.sum((1, 2), dtype=np.int64)
-        return Batch(number, tuple(windows), one_hot, n_unknown, tuple(skipped), ambiguous)
+        of_blocks = None
+        if self.blocks is not None:
+            of_blocks = np.stack(marked) if marked else np.zeros((0, self.length), np.uint8)
+        return Batch(number, tuple(windows), one_hot, n_unknown, tuple(skipped), ambiguous, of_blocks)
+
+    def _marks(self, place: _Place, wanted: BlocksWanted) -> Marked:
+        """Mark the bases of a window that lie in blocks, and say so once if there are more of them."""
+        if wanted.kept is not None:
+            return wanted.kept(place.window.index)
+        marked = marks(place.blocks, place.window.start, self.length)
+        reason = wanted.obstacle(marked, place.window.strand)
+        if not (self._warned_of_blocks or reason) and wanted.beyond(
+            marked, place.window.strand, n_bases(place.blocks)
+        ):
+            logger.warning(
+                "blocks that lie under no position of the output don't count, and only the others do (first"
+                " in %s)",
+                place.window.name,
+            )
+            self._warned_of_blocks = True
+        return marked
 
     def _count_ambiguous(self, place: _Place) -> int:
         found = count_ambiguous(place.sequence)
@@ -148,8 +183,11 @@ class WindowSource(ABC):
 class RegionSource(WindowSource):
     """Windows around the regions of a BED on a genome."""
 
-    def __init__(self, genome: Genome, regions: str, length: int, max_unknown: float = 1.0) -> None:
-        super().__init__(length, max_unknown)
+    def __init__(
+        self, genome: Genome, regions: str, length: int, max_unknown: float = 1.0,
+        blocks: BlocksWanted | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(length, max_unknown, blocks)
         self.genome = genome
         self.regions = regions
 
@@ -162,11 +200,15 @@ class RegionSource(WindowSource):
         return None if is_pipe(self.regions) else sum(1 for _ in self._counted())
 
     def _counted(self) -> Iterator[Region]:
-        return counted(read_regions(self.regions), display_name(self.regions))
+        return counted(self._read(), display_name(self.regions))
+
+    def _read(self) -> Iterator[Region]:
+        wanted = self.blocks is not None and self.blocks.kept is None
+        return read_regions(self.regions, blocks=wanted)
 
     def _places(self, first: int, last: int | None) -> Iterator[_Place]:
         # What can be read only once is counted as it is read.
-        regions = self._counted() if is_pipe(self.regions) else read_regions(self.regions)
+        regions = self._counted() if is_pipe(self.regions) else self._read()
         for index, region in itertools.islice(enumerate(regions), first, last):
             yield self._place(index, region)
 
@@ -179,7 +221,7 @@ class RegionSource(WindowSource):
             reason = f"its centre {region.centre} is beyond the end of {region.chrom} ({size} bp)"
             return _Place(window, region.start, region.end, reason=reason)
         sequence = self.genome.fetch(region.chrom, window.start, window.end)
-        return _Place(window, region.start, region.end, sequence)
+        return _Place(window, region.start, region.end, sequence, blocks=region.blocks)
 
 
 class VariantSource(WindowSource):
@@ -219,8 +261,11 @@ class VariantSource(WindowSource):
 class RecordSource(WindowSource):
     """Windows over every record of a FASTA file: tiled where it is longer, padded where it is shorter."""
 
-    def __init__(self, path: str, length: int, overlap: int | None = None, max_unknown: float = 1.0) -> None:
-        super().__init__(length, max_unknown)
+    def __init__(
+        self, path: str, length: int, overlap: int | None = None, max_unknown: float = 1.0,
+        blocks: BlocksWanted | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(length, max_unknown, blocks)
         self.path = path
         self.overlap = length // 2 if overlap is None else overlap
         if self.overlap >= length:
@@ -268,6 +313,7 @@ def open_source(
     overlap: int | None = None,
     max_unknown: float = 1.0,
     allele: Allele | None = None,
+    blocks: BlocksWanted | None = None,
 ) -> Iterator[WindowSource]:
     """Open the windows a run is to explain.
 
@@ -281,16 +327,32 @@ def open_source(
         Of a window, in bp.
     allele : {"ref", "alt"}, optional
         What a window around a variant holds.
+    blocks : BlocksWanted, optional
+        Of targets that read blocks.
 
     Raises
     ------
     InputError
+        Also where blocks are wanted and there are none.
     """
+    if blocks is not None and blocks.kept is None:
+        _require_regions(regions, allele)
     if regions is None:
-        yield RecordSource(sequences, length, overlap, max_unknown)
+        yield RecordSource(sequences, length, overlap, max_unknown, blocks)
         return
     with Genome(sequences) as genome:
         if allele is not None:
             yield VariantSource(genome, regions, length, allele)
         else:
-            yield RegionSource(genome, regions, length, max_unknown)
+            yield RegionSource(genome, regions, length, max_unknown, blocks)
+
+
+def _require_regions(regions: str | None, allele: Allele | None) -> None:
+    """Stop where no blocks can be read."""
+    if regions is None:
+        raise InputError("a target with @blocks reads the blocks of regions; give a BED12 with --regions")
+    if allele is not None:
+        raise InputError(
+            "a target with @blocks reads the blocks of regions, which variants don't have; name positions"
+            " such as @START:END"
+        )

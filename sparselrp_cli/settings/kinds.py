@@ -121,7 +121,7 @@ def _between(low: float, high: float | None) -> str:
 
 
 class Texts(Kind):
-    """A list of texts, such as targets; typed one by one."""
+    """A list of texts."""
 
     def read(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
@@ -255,6 +255,28 @@ class Composition(TypedKind):
         if value == UNIFORM:
             return "uniform"
         return list(value) if value else "none"
+
+
+class BinsKind(TypedKind):
+    """``WIDTH`` or ``WIDTH:START`` of bins, in bp; without a start they lie in the middle of a window."""
+
+    metavar = "WIDTH[:START]"
+
+    def parse(self, text: str) -> tuple[int, ...]:
+        parts = text.split(":")
+        if len(parts) > 2 or not all(p.isascii() and p.isdigit() and len(p) < 10 for p in parts):
+            raise WrongValueError(f"'{text}' isn't WIDTH or WIDTH:START in bp, such as 128 or 128:40960")
+        if not int(parts[0]):
+            raise WrongValueError(f"'{text}': a bin has at least 1 bp")
+        return tuple(map(int, parts))
+
+    def read(self, value: object) -> tuple[int, ...]:
+        if not isinstance(value, str):
+            raise WrongValueError(f"{value!r} isn't WIDTH or WIDTH:START in bp, such as 128 or 128:40960")
+        return self.parse(value)
+
+    def write(self, value: tuple[int, ...]) -> object:
+        return ":".join(map(str, value))
 
 
 class BatchSize(TypedKind):

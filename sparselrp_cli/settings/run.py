@@ -22,6 +22,7 @@ from sparselrp_cli.relevance.choices import (
 from sparselrp_cli.sequences.windows import ALLELES, Allele
 from sparselrp_cli.settings.kinds import (
     BatchSize,
+    BinsKind,
     Choice,
     Composition,
     Device,
@@ -32,11 +33,11 @@ from sparselrp_cli.settings.kinds import (
     Real,
     Shard,
     ShardKind,
-    Texts,
     Whole,
 )
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.setting import Setting, setting, settings_of
+from sparselrp_cli.settings.targets import AskedTarget, Targets
 
 WARN_ABOVE = 0.01
 """A conservation error that is worth a warning, and that --strict refuses where the user set no bound."""
@@ -56,13 +57,19 @@ class RunSettings:
     they written to the manifest.
     """
 
-    targets: tuple[str, ...] = setting(
-        (), Texts(), "-t", "--target", metavar="TARGET", section="settings", explains=False,
+    targets: tuple[AskedTarget, ...] = setting(
+        (), Targets(), "-t", "--target", metavar="TARGET", section="settings", explains=False,
         help="What to explain: a task's NAME or INDEX, or OUTPUT/TASK; several, A,B or I:J or * for all, are"
-        " their mean. On outputs with positions @POS, @START:END, @centre[:WIDTH] (the mean over them) or"
-        " @profile; on maps by pairs of bins @IxJ. Sums: A-B, 0.5*A+B, (A-B)@POS. Names with such signs stand"
-        " in quotes inside a sum. `sparselrp inspect` prints examples for a model. Repeatable; optional for"
-        " one scalar.",
+        " their mean. On outputs with positions @POS, @START:END, @centre[:WIDTH] (the mean over them),"
+        " @profile, or @blocks (the bins under the blocks of each BED12 line); on maps by pairs of bins @IxJ."
+        " Sums: A-B, 0.5*A+B, (A-B)@POS, log(A,B)-log(C). Names with such signs stand in quotes inside a sum."
+        " `sparselrp inspect` prints examples for a model. Repeatable; optional for one scalar.",
+    )  # fmt: skip
+    bins: tuple[int, ...] | None = setting(
+        None, BinsKind(), "--bins", commands=("attribute",), section="settings", explains=True,
+        only_where_set=True,
+        help="For @blocks: how many bp each position of the outputs stands for, and where in the window the"
+        " first begins.  [default: as the model's layers say; without START in the middle]",
     )  # fmt: skip
     window: int | None = setting(None, Whole(1), section="settings", explains=False)
     prune: float | Literal["auto"] = setting(

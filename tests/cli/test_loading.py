@@ -92,7 +92,8 @@ def test_a_function_takes_what_its_options_give(name):
     taken = set(inspect.signature(inspect.unwrap(command.callback)).parameters) - {"context"}
     given = {parameter.name for parameter in command.params if parameter.expose_value}
     # What the functions get put together, and of which options.
-    together = {"settings": {field.name for field in fields(RunSettings)}, "models": OF_A_MODEL | {"models"},
+    settings = {field.name for field in fields(RunSettings)} | {"targets_file"}
+    together = {"settings": settings, "models": OF_A_MODEL | {"models"},
                 "model": OF_A_MODEL | {"model"}}  # fmt: skip
 
     assert taken - set(together) <= given

@@ -10,9 +10,11 @@ from sparselrp_cli.cli.settings import settings_options
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.settings.kinds import Shard
 from sparselrp_cli.settings.run import RunSettings, run_settings
+from sparselrp_cli.settings.targets import NamedTarget
 
 TYPED = {
     "targets": (["-t", "a", "--target", "1-0@5"], ("a", "1-0@5")),
+    "bins": (["--bins", "128:40960"], (128, 40960)),
     "prune": (["-p", "0.3"], 0.3),
     "prune_negative": (["--prune-negative", "0"], 0.0),
     "redistribute": (["--redistribute", "m"], "m"),
@@ -73,6 +75,14 @@ def test_what_is_typed_is_what_the_run_gets_and_nothing_else_changes(name):
     else:
         with pytest.raises(click.NoSuchOption, match=words[0]):
             parsed(*words, command=capture_variants)
+
+
+@pytest.mark.parametrize("command", [capture, capture_variants], ids=["attribute", "variants"])
+def test_targets_of_a_file_stand_behind_those_that_are_typed(command, tmp_path):
+    path = tmp_path / "targets.tsv"
+    path.write_text("up\t1-0\n")
+    found = parsed("--targets", str(path), "-t", "a", command=command)
+    assert found.targets == ("a", NamedTarget("up", "1-0"))
 
 
 def test_auto_is_typed_as_such():

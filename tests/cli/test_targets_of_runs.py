@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from helpers.commands import attribute, command, error_line, left_behind, table
+from helpers.commands import attribute, command, error_line, left_behind, table, write
 from safetensors.torch import save_file
 from torch import nn
 
@@ -39,6 +39,13 @@ class WithLoss(Positions):
     def forward(self, x):
         y = super().forward(x)
         return {"tracks": y, "loss": y.mean(), "bases": x.argmax(1), "nothing": None}
+
+
+class Rates(Positions):
+    """Rates, which are always positive, (N, 3, 40)."""
+
+    def forward(self, x):
+        return nn.functional.softplus(super().forward(x))
 
 
 class ContactMap(Positions):
@@ -142,6 +149,69 @@ def test_shards_of_composed_targets_are_merged(genome, peaks, tmp_path):
     np.testing.assert_array_equal(maps(tmp_path / "merged"), maps(tmp_path / "whole"))
 
 
+def test_a_file_names_targets_which_shards_resume_merge_and_evaluate_know(genome, peaks, tmp_path, capsys):
+    named = write(tmp_path / "targets.tsv", "# contrasts\nup\t(1-0)@centre\nall / three\t*@5:9\n")
+    run = [genome, "-r", peaks, "-m", MODEL, "-t", "0@7", "--targets", named, "-b", "1"]
+    assert attribute(*run, "-o", tmp_path / "whole", "--formats", "h5,bigwig") == 0
+    plain = ["-t", "0@7", "-t", "(1-0)@centre", "-t", "*@5:9", "-b", "1", "--formats", "h5"]
+    assert attribute(genome, "-r", peaks, "-m", MODEL, *plain, "-o", tmp_path / "plain") == 0
+    np.testing.assert_array_equal(maps(tmp_path / "whole"), maps(tmp_path / "plain"))
+    names = ["0@7", "up", "all / three"]
+    assert [line["target"] for line in table(tmp_path / "whole.windows.tsv")][:3] == names
+    assert {"whole.up.bw", "whole.all_three.bw"} <= set(left_behind(tmp_path))
+    manifest = json.loads((tmp_path / "whole.manifest.json").read_text())
+    assert manifest["settings"]["targets"] == [
+        "0@7", {"name": "up", "expression": "(1-0)@centre"}, {"name": "all / three", "expression": "*@5:9"},
+    ]  # fmt: skip
+    assert attribute(*run, "-o", tmp_path / "whole", "--formats", "h5,bigwig", "--resume") == 0
+    assert "complete; nothing to do" in capsys.readouterr().err
+    for i in (1, 2):
+        assert attribute(*run, "-o", tmp_path / f"part{i}", "--shard", f"{i}/2") == 0
+    parts = [tmp_path / f"part{i}.h5" for i in (1, 2)]
+    assert command("merge", *parts, "-o", tmp_path / "merged", "--formats", "h5") == 0
+    np.testing.assert_array_equal(maps(tmp_path / "merged"), maps(tmp_path / "whole"))
+    again = ["evaluate", tmp_path / "whole.h5", "-m", MODEL, "--strands", "-q", "-o", tmp_path / "again"]
+    assert command(*again) == 0
+    assert {row["target"] for row in table(tmp_path / "again.evaluation.tsv")} == set(names)
+
+
+def test_another_expression_under_a_known_name_is_another_run(genome, peaks, tmp_path, capsys):
+    named = write(tmp_path / "targets.tsv", "up\t1@5\n")
+    run = [genome, "-r", peaks, "-m", MODEL, "--targets", named, "-o", tmp_path / "x", "--formats", "h5"]
+    assert attribute(*run) == 0
+    write(named, "up\t0@5\n")
+    assert attribute(*run, "--resume") == 1
+    assert "is a complete run in which settings.targets was" in error_line(capsys)
+
+
+def test_a_target_of_a_file_that_cant_be_read_is_refused_with_file_and_line(genome, tmp_path, capsys):
+    named = write(tmp_path / "targets.tsv", "# a comment\nup\t1@5\ndown\t1-0@20\n")
+    assert attribute(genome, "-m", MODEL, "--targets", named, "-o", tmp_path / "x") == 1
+    assert error_line(capsys).endswith(
+        "targets.tsv line 3: 'down': target '1-0@20': it isn't clear what @ belongs to; write (1-0)@20 or"
+        " 1@0:40-0@20"
+    )
+
+
+def test_the_null_of_named_targets_is_of_the_same(genome, peaks, tmp_path):
+    named = write(tmp_path / "targets.tsv", "up\t(1-0)@centre\n")
+    run = [genome, "-r", peaks, "-m", MODEL, "--targets", named, "-o", tmp_path / "x", "--formats", "h5"]
+    assert attribute(*run) == 0
+    assert command("motifs", tmp_path / "x.h5", "-m", MODEL, "-o", tmp_path / "x") == 0
+    with h5py.File(tmp_path / "x.background.h5") as archive:
+        assert json.loads(archive.attrs["target_names"]) == ["up"]
+
+
+@pytest.mark.parametrize("net", ["Positions", "WithLoss", "ContactMap", "Rates"])
+def test_every_example_that_inspect_prints_is_explained(genome, peaks, tmp_path, capsys, net):
+    assert command("inspect", f"{__file__}:{net}", "--json") == 0
+    examples = json.loads(capsys.readouterr().out)["targets"]
+    assert any("log(" in text for text in examples) == (net == "Rates")
+    run = [genome, "-r", peaks, "-m", f"{__file__}:{net}", "--formats", "h5", "-o", tmp_path / "x"]
+    assert attribute(*run, *asked(examples)) == 0
+    assert [line["target"] for line in table(tmp_path / "x.windows.tsv")][: len(examples)] == examples
+
+
 @pytest.mark.parametrize(
     ("model", "target", "message"),
     [
@@ -183,7 +253,7 @@ def test_both_strands_of_a_pair_of_bins_are_explained(genome, peaks, tmp_path):
 def test_inspect_lists_what_cant_be_explained_with_why_and_targets_that_can_be_typed(capsys):
     assert command("inspect", f"{__file__}:WithLoss") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "output tracks (N, 3, 40)" in lines
+    assert "output tracks (N, 3, 40), 40 positions of one base over bases 0 to 40 of the window" in lines
     assert "output loss can't be explained: it has no axis of samples in front" in lines
     assert "output nothing can't be explained: it is None" in lines
     assert (
@@ -193,7 +263,8 @@ def test_inspect_lists_what_cant_be_explained_with_why_and_targets_that_can_be_t
     document = json.loads(capsys.readouterr().out)
     assert document["targets"] == ["0@3x6", "0@3x:"]
     assert document["rows"]
-    assert document["outputs"] == [{"name": "output", "tasks": [], "shape": "(N, 1, 10, 10)", "obstacle": ""}]
+    (output,) = document["outputs"]
+    assert output == {"name": "output", "tasks": [], "shape": "(N, 1, 10, 10)", "bins": "", "obstacle": ""}
 
 
 def test_inspect_quotes_its_examples_for_a_shell(folder, capsys):

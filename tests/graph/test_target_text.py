@@ -8,7 +8,7 @@ import torch
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
 from sparselrp_cli.graph.shapes import BatchDim
-from sparselrp_cli.graph.targets import TargetParser, Term
+from sparselrp_cli.graph.targets import Logarithm, TargetParser, Term
 from sparselrp_cli.graph.targets.text import DEEPEST
 from sparselrp_cli.model.output_names import OutputNames
 
@@ -37,8 +37,9 @@ MAP = TargetParser([GraphOutput("map", "y", (N, 1, 10, 10))], [OutputNames("map"
 SIGNS = parser_of("H3K27ac-2", "su(Hw)", "T-cell", "a,b", "CD4 T", "x@5", "0.5*x", "p/q", "5'UTR", "T", "-1x")
 
 
-def read(parser: TargetParser, text: str) -> tuple[Term, ...]:
-    return parser.parse(text).terms
+def read(parser: TargetParser, text: str) -> tuple[Term | Logarithm, ...]:
+    target = parser.parse(text)
+    return (*target.terms, *target.logarithms)
 
 
 def refusal(parser: TargetParser, text: str) -> str:
@@ -95,6 +96,16 @@ def test_a_task_is_read_by_its_name_as_typed_and_in_quotes_whatever_signs_it_hol
         ("5e-1*0", "0.5*0"),
         ("0@profile", "output/0@profile"),
         ("(0-1)@profile", "0@profile-1@profile"),
+        ("(0-1) @ blocks", "0@blocks-1@blocks"),
+        ("log(0+1)@blocks", "log(0@blocks+1@blocks)"),
+        ("log(0)@5", "log(0@5)"),
+        ("log (0,1)@5:9", "log( 0,1 @ 5:9 )"),
+        ("(log(1)-log(0))@centre", "log(1@50)-log(0@50)"),
+        ("0.5*(log(1)-log(0))", "0.5*log(1)-0.5*log(0)"),
+        ("log(1)+log(1)-1e0*log(0)", "2*log(1)-log(0)"),
+        ("log((1+0))", "log(0+1)"),
+        ("log(0@4)+1@5-1@5", "log(0@4)"),
+        ("log(1+0)-2*log(0+1)", "-1*log(0+1)"),
     ],
 )
 def test_two_spellings_are_one_target(first, second):
@@ -108,6 +119,8 @@ MIXED = [
     (TRACKS, "0.5*2+(1-0)-0@7:9", "(0.5*2+(1-0)-0)@7:9", "0.5*2@0:101+(1-0)@0:101-0@7:9"),
     (TRACKS, "1-(2@5-0@6)", "1@6-(2@5-0@6)", "1@0:101-(2@5-0@6)"),
     (TRACKS, "0@profile-1", "0@profile-1@profile", "0@profile-1@0:101"),
+    (TRACKS, "log(1)-log(0)@50", "(log(1)-log(0))@50", "log(1)@0:101-log(0)@50"),
+    (TRACKS, "log(1-0@50)", "(1-0)@50", "1@0:101-0@50"),
     (TWO, "profile/0-profile/1@3", "(profile/0-profile/1)@3", "profile/0@0:10-profile/1@3"),
     (MAP, "0-2*0@3x7", "(0-2*0)@3x7", "0@0:10x0:10-2*0@3x7"),
 ]
@@ -142,6 +155,7 @@ def test_a_term_without_positions_stands_beside_one_with_them_where_only_one_out
         (parser_of("1@0", "b", shape=(9,)), "1@0", ("'1@0'", "b@0")),
         (parser_of("A-B", "A", "B", "B-C", "C"), "A-B-C", ("'A' - 'B' - 'C'", "'A-B' - 'C'")),
         (parser_of("x@5", "x", shape=(9,)), "x@5", ("'x@5'", "'x'@5")),
+        (parser_of("log(x)", "x"), "log(x)", ("'log(x)'", "log( 'x' )")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -224,8 +238,8 @@ def test_the_name_of_an_output_and_of_another_outputs_task_is_refused():
 
 
 HOW = (
-    "positions are written @POSITION, @START:END or @profile; also @START:, @:END, @centre, @centre:WIDTH,"
-    " several with commas, and @IxJ on a map by pairs of bins"
+    "positions are written @POSITION, @START:END, @profile or @blocks; also @START:, @:END, @centre,"
+    " @centre:WIDTH, several with commas, and @IxJ on a map by pairs of bins"
 )
 
 
@@ -268,13 +282,31 @@ HOW = (
         (TRACKS, "0@x", f"'x' isn't a position; {HOW}"),
         (TRACKS, "0@-0", f"'-0' isn't a position; {HOW}"),
         (TRACKS, "0@٣", f"'٣' isn't a position; {HOW}"),
-        (TRACKS, "0@blocks", f"'blocks' isn't a position; {HOW}"),
+        (TRACKS, "0@block", f"'block' isn't a position; {HOW}"),
+        (TRACKS, "0@5,blocks", "@blocks stands alone, without other positions"),
+        (TRACKS, "0@blocks,5", "unexpected ',5'; names with spaces or signs stand in quotes, '...'"),
+        (TRACKS, "1-0@blocks", "it isn't clear what @ belongs to; write (1-0)@blocks or 1@0:101-0@blocks"),
+        (TRACKS, "0@blocks-0@blocks", "its terms cancel: nothing is left to explain"),
+        (TWO, "counts/0@blocks", "output 'counts' has no positions"),
+        (MAP, "@blocks", "output 'map' is a map by pairs of bins, and blocks are of bins along the sequence"),
         (TRACKS, "0@5,profile", "@profile stands alone, without other positions"),
         (TRACKS, "0@3x4", f"output 'output' has single positions, no pairs of them; {HOW}"),
+        (TRACKS, "log(0", "a parenthesis isn't closed"),
+        (TRACKS, "log()", "a task is missing before ')'"),
+        (TRACKS, "log", "unknown target 'log'"),
+        (TRACKS, "log(log(0)+1)", "log(...) can't stand inside another log(...)"),
+        (TRACKS, "log(0-0)", "the terms inside log(...) cancel: nothing is left to explain"),
+        (TRACKS, "log(1)-log(1)", "its terms cancel: nothing is left to explain"),
+        (TRACKS, "log(0@5)@6", "'log(0@5)@6' has positions inside and outside the parenthesis"),
         (
             TRACKS,
-            "log(0)-1",
-            "'log(...)' isn't a target; a target is a sum of outputs, with numbers before them",
+            "log(0@profile)",
+            "log(...) is of values above 0, and @profile weighs logits of either sign; leave log out",
+        ),
+        (
+            TRACKS,
+            "log(0)@5-1@profile",
+            "a sum can't have both log(...), of what the model gives, and @profile, of logits; ask for them",
         ),
         (TRACKS, "@5", "it leaves the task open; choose among output/{0 to 2} @0:101"),
         (

@@ -79,7 +79,7 @@ def test_a_model_with_one_number_needs_no_target():
         (ONE, "brain@4", "has no positions"),
         (BPNET, "profile/oct4@10", "the output has positions 0 to 9"),
         (BPNET, "profile/oct4@7:3", "the output has positions 0 to 9"),
-        (BPNET, "profile/oct4@x", "@POSITION, @START:END or @profile"),
+        (BPNET, "profile/oct4@x", "@POSITION, @START:END, @profile or @blocks"),
         (BPNET, "oct4", "several outputs have a task 'oct4'; write OUTPUT/oct4"),
         (BPNET, "counts", "leaves the task open"),
     ],

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from sparselrp_cli.graph import capture as capturing
-from sparselrp_cli.graph import loaded
+from sparselrp_cli.graph import traced_model
 from sparselrp_cli.graph.canonical import CanonicalGraph
 
 TESTS = Path(__file__).parents[1]
@@ -92,6 +92,6 @@ def asking_once(traced: Callable[..., ExportedProgram], patch: pytest.MonkeyPatc
 
 def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
-    patch.setattr(loaded, "capture", shared(loaded.capture))
+    patch.setattr(traced_model, "capture", shared(traced_model.capture))
     patch.setattr(capturing, "_traced", asking_once(capturing._traced, patch))
     config.add_cleanup(patch.undo)

@@ -17,8 +17,14 @@ from safetensors.torch import save_file
 
 from hostile.mutations import mutate, mutate_json
 from sparselrp_cli.errors import SparselrpError
+from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.loaded import load_model as load_any_model
+from sparselrp_cli.graph.packed.writing import Packing, write_packed
 from sparselrp_cli.model.architectures import ARCHITECTURES
+from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import load_model
+from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.packed import digest_of
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.motifs.formats import read_motif_file
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveRows, ArchiveWriter
@@ -86,6 +92,7 @@ def make_seeds(folder: Path) -> None:
             "outputs": [{"name": "output", "tasks": ["a", "b"], "axes": "NT"}],
         }  # fmt: skip
         (model / "model.json").write_text(json.dumps(document))
+    _write_packed(folder / "packed")
     _write_archive(folder / "run.h5")
     (folder / "run.skipped.tsv").write_text("chrom\tstart\tend\tname\tstrand\treason\n")
     with Journal(folder / "run.partial") as journal:
@@ -94,6 +101,13 @@ def make_seeds(folder: Path) -> None:
                  "skipped": [], "ambiguous": 0, "agreement": None, "complete": False}  # fmt: skip
         journal.append(state)
         journal.append(state, [b"more"])
+
+
+def _write_packed(folder: Path) -> None:
+    x = torch.nn.functional.one_hot(torch.arange(WINDOW)[None] % 4, 4).mT.float()
+    graph = capture(ARCHITECTURES["bpnet"](**SPECS[1][1]).eval(), x)
+    names = [OutputNames(output.name) for output in graph.outputs]
+    write_packed(Packing("m", WINDOW, InputLayout(), names, graph), folder)
 
 
 def _write_archive(path: Path) -> None:
@@ -176,6 +190,31 @@ def _safetensors(folder: Path, random: Random) -> None:
     load_model(ModelRequest(str(model)))
 
 
+def _packed_graph(folder: Path, random: Random) -> None:
+    path = folder / "packed" / "graph.json"
+    if random.random() < 0.7:
+        document = json.loads(path.read_text())
+        place = random.choice((document, random.choice(document["nodes"])))
+        key = random.choice(list(place))
+        place[key] = mutate_json(place[key], random)
+        path.write_text(json.dumps(document))
+        for remember in _BREAKING:
+            remember()
+    else:
+        _break(path, random)
+    load_any_model(ModelRequest(str(folder / "packed")))
+
+
+def _packed_weights(folder: Path, random: Random) -> None:
+    weights, graph = folder / "packed" / "weights.safetensors", folder / "packed" / "graph.json"
+    before = digest_of(weights)
+    _break(weights, random)
+    graph.write_text(graph.read_text().replace(before, digest_of(weights)))
+    for remember in _BREAKING:
+        remember()
+    load_any_model(ModelRequest(str(folder / "packed")))
+
+
 def _archive(folder: Path, random: Random) -> None:
     _break(folder / "run.h5", random)
     with ArchiveReader(folder / "run.h5") as reader:
@@ -202,7 +241,8 @@ def _journal(folder: Path, random: Random) -> None:
 KINDS: dict[str, Callable[[Path, Random], None]] = {
     "fasta": _fasta, "genome": _genome, "index": _index, "regions": _regions, "variants": _variants,
     "motifs": _motifs, "model.json": _model_json,
-    "safetensors": _safetensors, "archive": _archive, "shard": _shard, "skipped": _skipped,
+    "safetensors": _safetensors, "packed graph": _packed_graph, "packed weights": _packed_weights,
+    "archive": _archive, "shard": _shard, "skipped": _skipped,
     "journal": _journal,
 }  # fmt: skip
 # What may be new or other beside the output: indices, and the journal, which cuts off what isn't whole.

@@ -15,6 +15,7 @@ from sparselrp_cli.graph.capture import capture, check_against_module
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.pruning import Pruning
 
 FIRST = Target("first", (Term(0, 0, None),))
@@ -151,6 +152,20 @@ def test_several_targets_give_what_each_gives_alone(zoo):
     for target, explanation in zip(targets, together, strict=True):
         (alone,) = Explainer(graph, [target]).explain(x)
         assert torch.equal(alone.hypothetical, explanation.hypothetical)
+
+
+def test_several_targets_share_one_forward_pass(zoo, monkeypatch):
+    _, graph, x = zoo["two heads"]
+    run, seen = ForwardPass.run, []
+
+    def counted(program, windows, **options):
+        seen.append(len(windows))
+        return run(program, windows, **options)
+
+    monkeypatch.setattr(ForwardPass, "run", counted)
+    targets = [Target(f"t{i}", (Term(0, i, None),)) for i in range(2)]
+    assert len(Explainer(graph, targets).explain(x)) == 2
+    assert seen == [len(x)]
 
 
 class Zoo2(nn.Module):

@@ -79,11 +79,11 @@ def at_batch(monkeypatch):
     def arrange(number: int, happen) -> None:
         explain, seen = WindowExplainer.launch, []
 
-        def explaining(self, one_hot, reverse):
+        def explaining(self, one_hot, reverse, marked):
             seen.append(1)
             if len(seen) == number:
                 happen()
-            return explain(self, one_hot, reverse)
+            return explain(self, one_hot, reverse, marked)
 
         monkeypatch.setattr(WindowExplainer, "launch", explaining)
 

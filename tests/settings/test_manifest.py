@@ -48,10 +48,11 @@ OTHER = {
     "strict": True,
     "shard": Shard(1, 2),
     "allele": "alt",
+    "bins": (128, 64),
 }
 INVISIBLE = {"threads"}
 OWN_OF_SHARD = {"shard", "formats", "overlap"}
-EXPLAINS = {"select", "centre",
+EXPLAINS = {"select", "centre", "bins",
     "prune", "prune_negative", "redistribute", "composite", "ends", "reverse_complement", "dtype",
 }  # fmt: skip
 SETTINGS = [field.name for field in fields(RunSettings)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sparselrp_cli.relevance.choices import UNIFORM
 from sparselrp_cli.settings.kinds import (
     BatchSize,
+    BinsKind,
     Choice,
     Composition,
     Device,
@@ -23,12 +24,12 @@ from sparselrp_cli.settings.kinds import (
     Real,
     Shard,
     ShardKind,
-    Texts,
     Whole,
 )
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.run import RunSettings, run_settings
 from sparselrp_cli.settings.setting import REQUIRED, setting
+from sparselrp_cli.settings.targets import NamedTarget, Targets
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 SHARDS = st.integers(1, 999).flatmap(lambda of: st.builds(Shard, st.integers(1, of), st.just(of)))
@@ -45,14 +46,16 @@ def values_of(kind: Kind) -> st.SearchStrategy[Any]:
             return st.integers(minimum, 10**12)
         case BatchSize():
             return st.integers(1, 10**6)
+        case BinsKind():
+            return st.tuples(st.integers(1, 999)) | st.tuples(st.integers(1, 999), st.integers(0, 10**6))
         case Real(maximum):
             return st.floats(0, maximum, allow_infinity=False)
         case Proportion():
             return st.floats(0, 1, exclude_max=True)
         case NameList(names):
             return st.lists(st.sampled_from(list(names)), unique=True).map(tuple)
-        case Texts():
-            return st.lists(TEXT).map(tuple)
+        case Targets():
+            return st.lists(TEXT | st.builds(NamedTarget, TEXT, TEXT)).map(tuple)
         case PresetOrFile():
             return TEXT
         case Composition():

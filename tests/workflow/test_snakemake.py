@@ -180,6 +180,9 @@ def test_the_profiles_hold_options_that_there_are(snakemake, tmp_path, name):
         ((MOTIFS, "motifs: {max_seqlets: 5}"), "'max_seqlets' was unexpected"),
         ((MOTIFS, "motifs: {enabled: true, database: jaspar.meme}"), "jaspar.meme"),
         (("prune: 0.3", "targets: [0, 1]"), "motifs: model 'suhw' has 2 targets"),
+        (("    folders: models/suhw-dm3\n", ""), "is not valid under any of the given schemas"),
+        (("prune: 0.3", "model: net.py:Net"), "is valid under each of"),
+        (("prune: 0.3", "weights: w.pt"), "'model' is a dependency of 'weights'"),
     ],
 )
 def test_a_configuration_with_a_mistake_is_refused_by_name(snakemake, tmp_path, change, complaint):
@@ -213,6 +216,31 @@ def test_the_null_has_the_settings_of_the_run_and_a_release_is_no_file(snakemake
     assert all(each == settings[0] for each in settings)
     (motifs,) = (command for command in commands if "sparselrp motifs" in command)
     assert "--background results/background/peaks.suhw.h5 --database jaspar2026:insects --fdr 0.01" in motifs
+
+
+def test_packed_folders_and_factories_are_named_as_on_the_command_line(snakemake, tmp_path):
+    copy_inputs(tmp_path)
+    (tmp_path / "packed").mkdir()
+    for name in ("net.py", "w.pt", "v.pt", "net.pt2", "packed/weights.safetensors"):
+        (tmp_path / name).touch()
+    (tmp_path / "packed" / "graph.json").write_text("{}")
+    models = {
+        "packed": ("folders: packed", "-m packed/graph.json"),
+        "both": ("folders: [packed/, models/suhw-dm3]", "-m packed/graph.json -m models/suhw-dm3/model.json"),
+        "factory": ("model: net.py:Net, weights: w.pt", "-m net.py:Net -w w.pt"),
+        "several": (
+            "model: [net.py:Net, a.package:make, packed], weights: [w.pt, v.pt]",
+            "-m net.py:Net -m a.package:make -m packed/graph.json -w w.pt -w v.pt",
+        ),
+        "trusted": ("model: net.pt2, options: [--trust-model]", "-m net.pt2"),
+    }
+    entries = "".join(f"  {name}: {{{keys}}}\n" for name, (keys, _) in models.items())
+    config = write_config(tmp_path, f"samples: samples.tsv\nmodels:\n{entries}")
+    done = plan(tmp_path, snakemake, config, "-p")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    planned = re.findall(r"sparselrp attribute .*?(-m .*?) -p 0\.05 .*/peaks\.(\w+)/", said)
+    assert {(name, options) for options, name in planned} == {(n, o) for n, (_, o) in models.items()}
 
 
 def test_modisco_is_planned_on_the_arrays_of_the_run(snakemake, tmp_path):

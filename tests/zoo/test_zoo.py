@@ -8,8 +8,14 @@ import torch
 
 from sparselrp_cli.evaluation.mutagenesis import SingleChanges, effects
 from sparselrp_cli.graph.capture import check_against_module
+from sparselrp_cli.graph.loaded import capture_model, load_model
+from sparselrp_cli.graph.packed.writing import Packing, write_packed
 from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.layout import InputLayout
+from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.relevance.choices import COMPOSITE
+from sparselrp_cli.relevance.composites import PRESETS
+from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.scoring import Scorer
 from zoo.architectures import ZOO
@@ -61,6 +67,32 @@ def test_a_graph_traced_in_float32_has_all_digits_in_float64(entry):
     assert {t.dtype for t in traced.state.values() if t.is_floating_point()} <= {torch.float32}
     differences = check_against_module(traced.graph, traced.module, traced.windows)
     assert max(differences.values()) < 1e-12
+
+
+@every_entry
+def test_a_packed_folder_gives_the_same_bytes_as_the_model_itself(entry, tmp_path):
+    traced = case(entry)
+    # As a run has it: traced and explained in float32.
+    graph = traced.graph.to(traced.graph.device, torch.float32)
+    write_packed(Packing(entry.name, entry.window, InputLayout(), traced.names, graph), tmp_path / "packed")
+    packed = load_model(ModelRequest(str(tmp_path / "packed")))
+    again = capture_model(packed)
+    ours, theirs = (
+        Explainer(
+            g,
+            traced.targets,
+            traced.names,
+            PRESETS[COMPOSITE],
+            Pruning(0.05),
+            centre=(0.25,) * 4,
+        ).explain(traced.windows.float())
+        for g in (graph, again)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one.score, other.score)
+        assert torch.equal(one.hypothetical, other.hypothetical)
+    ours, theirs = (g.to(g.device, torch.float64).evaluate(traced.windows) for g in (traced.graph, again))
+    assert all(torch.equal(ours[output.node], theirs[output.node]) for output in again.outputs)
 
 
 @every_entry

@@ -35,15 +35,36 @@ def read_samples(path):
 
 
 def named_models():
-    """Give the models by name, each with its list of folders."""
-    models = {}
-    for name, model in config["models"].items():
-        folders = model["folders"]
-        models[name] = {
+    """Give the models by name, each with the list of its members, which are averaged, and of their weights."""
+    return {
+        name: {
             **model,
-            "folders": [folders] if isinstance(folders, str) else folders,
+            "members": as_list(model.get("folders", model.get("model"))),
+            "weights": as_list(model.get("weights", [])),
         }
-    return models
+        for name, model in config["models"].items()
+    }
+
+
+def as_list(value):
+    return [value] if isinstance(value, str) else value
+
+
+def is_factory(member):
+    """Whether a member is FILE.py:FACTORY or package.module:factory."""
+    return ":" in Path(member).name
+
+
+def member_file(member):
+    """Give the file that stands for a member, which makes its runs anew; none of a factory in a module."""
+    if is_factory(member):
+        file = member.rpartition(":")[0]
+        return file if file.endswith(".py") else None
+    if Path(member).suffix in (".json", ".pt2", ".pt", ".pth", ".torch"):
+        return member
+    folder = member.rstrip("/")
+    packed = f"{folder}/graph.json"
+    return packed if Path(packed).is_file() else f"{folder}/model.json"
 
 
 SAMPLES = read_samples(config["samples"])
@@ -126,33 +147,50 @@ def regions(wildcards):
 
 
 def model_specs(wildcards):
-    """Give each folder's model.json, which stands for the folder on the command line."""
-    return [
-        f"{folder.rstrip('/')}/model.json"
-        for folder in MODELS[wildcards.model]["folders"]
-    ]
+    """Give the file of each member that has one."""
+    files = map(member_file, MODELS[wildcards.model]["members"])
+    return [file for file in files if file is not None]
 
 
 def model_weights(wildcards):
-    """Give the weights that each model.json names, so that new weights make new files."""
-    return [
-        str(Path(path).with_name(weights_name(path))) for path in model_specs(wildcards)
+    """Give the weights of factories, then those that each folder names, so that new weights make new files."""
+    of_folders = [
+        str(Path(path).with_name(weights_name(path)))
+        for path in model_specs(wildcards)
+        if path.endswith(".json")
     ]
+    return [*MODELS[wildcards.model]["weights"], *of_folders]
 
 
 def weights_name(path):
     # Where model.json is in a storage that Snakemake hasn't fetched it from yet, the usual name has to do.
     if not Path(path).is_file():
         return "weights.safetensors"
-    return json.loads(Path(path).read_text())["weights"]
+    return json.loads(Path(path).read_text()).get("weights", "weights.safetensors")
 
 
 def inputs_as_options(wildcards, input):
     """Give regions, if any, and models as they stand on the command line, from where Snakemake put them."""
     regions = ["-r", input.regions] if input.get("regions") else []
-    return shlex.join(
-        map(str, [*regions, *(part for path in input.model for part in ("-m", path))])
-    )
+    model = MODELS[wildcards.model]
+    files = iter(input.model)
+    models = [
+        part
+        for member in model["members"]
+        for part in ("-m", member_as_option(member, files))
+    ]
+    weights = [
+        part for path in input.weights[: len(model["weights"])] for part in ("-w", path)
+    ]
+    return shlex.join(map(str, [*regions, *models, *weights]))
+
+
+def member_as_option(member, files):
+    """Give a member as it stands behind -m; its file, if it has one, is the next of the files."""
+    if member_file(member) is None:
+        return member
+    file = next(files)
+    return f"{file}:{member.rpartition(':')[2]}" if is_factory(member) else file
 
 
 def settings_as_options(wildcards):

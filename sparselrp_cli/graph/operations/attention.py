@@ -99,9 +99,9 @@ def _in_steps(call: Call, scale: float, mask: Tensor | None) -> Converted:
         if not isinstance(first, Tensor) and not isinstance(second, Tensor):
             return add(MatrixProduct(), first, second)
         given = [v if isinstance(v, Tensor) else Place(0) for v in (first, second)]
-        arguments = (("input", given[0]), ("other", given[1]))
+        arguments = (("self", given[0]), ("other", given[1]))
         source = second if isinstance(first, Tensor) else first
-        return add(Homogeneous(torch.matmul, arguments, "matrix product with a constant"), source)
+        return add(Homogeneous(aten.matmul.default, arguments, "matrix product with a constant"), source)
 
     query, key, value = call["query"], call["key"], call["value"]
     n_axes = len(call.output)
@@ -124,8 +124,8 @@ def _weighed(
 ) -> tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]:
     """Weigh values by attention that doesn't depend on the sequence."""
     shares = (logits if mask is None else logits + mask).softmax(-1)
-    arguments = (("input", shares), ("other", Place(0)))
-    return ((Homogeneous(torch.matmul, arguments, "matrix product with a constant"), (value,)),)
+    arguments = (("self", shares), ("other", Place(0)))
+    return ((Homogeneous(aten.matmul.default, arguments, "matrix product with a constant"), (value,)),)
 
 
 def _mask(call: Call, n_queries: int, n_keys: int) -> Tensor | None:

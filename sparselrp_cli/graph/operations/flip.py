@@ -1,5 +1,6 @@
 """The reversal of axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converters, axis_of, chain
-from sparselrp_cli.graph.operation import At, Pulled, Transport
+from sparselrp_cli.graph.operation import At, Lies, Pulled, Transport
+from sparselrp_cli.graph.shapes import Dim, size
 
 aten = torch.ops.aten
 
@@ -22,6 +24,12 @@ class Flip(Transport):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].flip(self.axes), None
+
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        flipped = axis in {a % len(output) for a in self.axes}
+        return (Lies(axis, -1, size(output, axis) - 1) if flipped else Lies(axis),)
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         return (c.flip(self.axes),)

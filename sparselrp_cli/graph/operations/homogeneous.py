@@ -10,11 +10,23 @@ from torch import Tensor
 
 from sparselrp_cli.graph.aten_call import AtenCall, Place, places
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, NoRule, axis_of
-from sparselrp_cli.graph.operation import At, Pulled
+from sparselrp_cli.graph.operation import At, Lies, Pulled
 from sparselrp_cli.graph.operations.decision import decision
-from sparselrp_cli.graph.shapes import BatchDim, sample_axis, size
+from sparselrp_cli.graph.shapes import BatchDim, Dim, sample_axis, size
 
 aten = torch.ops.aten
+
+
+_ENTRY_BY_ENTRY = (
+    "running sum",
+    "running maximum",
+    "lower half",
+    "upper half",
+    "larger of two",
+    "smaller of two",
+)
+_SPREAD = ("upsample, nearest", "upsample, linear", "upsample, bilinear", "upsample, bicubic", "repeat each")
+"""What keeps positions where they are, and what lays several over each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +63,19 @@ class Homogeneous(AtenCall):
         with torch.inference_mode(False), torch.enable_grad():
             leaves = tuple(x.clone().requires_grad_() for x in at.inputs)
             return torch.autograd.grad(self.call(leaves), leaves, share.clone(), allow_unused=True)
+
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        if self.name in _ENTRY_BY_ENTRY:
+            return super().positions(axis, inputs, output)
+        length, of = size(output, axis), size(inputs[0], axis)
+        if self.name in _SPREAD and length % of == 0:
+            return (Lies.evenly(axis, length, of),)
+        if self.name.endswith(" padding"):
+            amounts, place = dict(self.arguments)["pad"], 2 * (len(output) - 1 - axis)
+            return (Lies(axis, 1, -amounts[place] if place < len(amounts) else 0),)
+        return (None,) * len(inputs)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return self.sign and all(inputs)
@@ -101,11 +126,12 @@ def gather(call: Call) -> Converted:
         if any(a != axis and d != o for a, (d, o) in enumerate(zip(shape, call.output, strict=True))):
             raise NoRule("its tensor is broadcast; expand it first")
     arguments = (("x", Place(0)), ("axis", axis), ("index", index), ("samples", samples))
-    operation = Homogeneous(_gathered, arguments, "gather", sign=True)
+    operation = Homogeneous(gathered, arguments, "gather", sign=True)
     return Chain((operation,), (call.activation("self"),))
 
 
-def _gathered(x: Tensor, axis: int, index: Tensor, samples: int) -> Tensor:
+def gathered(x: Tensor, axis: int, index: Tensor, samples: int) -> Tensor:
+    """Gather by an index that has one row along the axis of samples."""
     sizes = [x.shape[a] if a == samples else size for a, size in enumerate(index.shape)]
     return x.gather(axis, index.expand(sizes))
 

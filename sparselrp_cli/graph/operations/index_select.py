@@ -1,6 +1,7 @@
 """Chosen indices of an axis."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, axis_of, chain
-from sparselrp_cli.graph.operation import At, Operation, Pulled, Transport
+from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled, Transport
 from sparselrp_cli.graph.operations.permute import Permute
 from sparselrp_cli.graph.operations.reshape import Reshape
-from sparselrp_cli.graph.shapes import BatchDim, numbers, size
+from sparselrp_cli.graph.shapes import BatchDim, Dim, numbers, size
 
 aten = torch.ops.aten
 
@@ -27,6 +28,19 @@ class IndexSelect(Transport):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return inputs[0].index_select(self.axis, self.index), None
+
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        if axis != self.axis:
+            return (Lies(axis),)
+        # Neighbours stay neighbours, or each is there several times.
+        length, of, chosen = size(output, axis), size(inputs[0], axis), self.index.tolist()
+        first = chosen[0] if chosen else 0
+        if chosen == list(range(first, first + length)):
+            return (Lies(axis, 1, first),)
+        repeated = length % of == 0 and chosen == [i // (length // of) for i in range(length)]
+        return (Lies.evenly(axis, length, of) if repeated else None,)
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         return (c.new_zeros(at.inputs[0].shape).index_add_(self.axis, self.index, c),)

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, chain, each
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled
+from sparselrp_cli.graph.shapes import Dim, size
 from sparselrp_cli.graph.winners import first_winner, least_winner, winners_share
 
 aten = torch.ops.aten
@@ -45,6 +46,19 @@ class _WindowedPool(Operation):
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0]
 
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        nth = axis - (len(output) - len(self.width))
+        if nth < 0:
+            return (Lies(axis),)
+        reach = self._reach(nth) * (self.width[nth] - 1)
+        return (Lies(axis, self.stride[nth], reach / 2 - self.padding[nth]),)
+
+    def _reach(self, nth: int) -> int:
+        """Say how far neighbours in a window are from each other."""
+        return 1
+
     def describe(self) -> str:
         words = "width " + "x".join(map(str, self.width))
         return words if self.stride == self.width else f"{words}, stride {'x'.join(map(str, self.stride))}"
@@ -64,6 +78,9 @@ class MaxPool(_WindowedPool):
     dilation: tuple[int, ...]
     kind: ClassVar[str] = "max-pool"
     passes: ClassVar[str] = "winner takes all"
+
+    def _reach(self, nth: int) -> int:
+        return self.dilation[nth]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         spatial = len(self.width)
@@ -110,6 +127,9 @@ class MaxPool(_WindowedPool):
         c = _as_2d(c, spatial) * winners_share(numbers, _as_2d(at.output, spatial))
         return (_from_2d(aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), at.memo), spatial),)
 
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        return math.prod(self.width)
+
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(_WindowedPool):
@@ -149,6 +169,12 @@ class AdaptivePool(Operation):
     maximum: bool
     kind: ClassVar[str] = "adaptive-pool"
 
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        length, of = size(output, axis), size(inputs[0], axis)
+        return (None if of % length else Lies.evenly(axis, length, of),)
+
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         spatial = len(self.size)
         x = _as_2d(inputs[0], spatial)
@@ -185,6 +211,9 @@ class AdaptivePool(Operation):
 
     def describe(self) -> str:
         return ("maximum" if self.maximum else "average") + " to " + "x".join(map(str, self.size))
+
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        return math.prod(self.size)
 
 
 def max_pool(spatial: int) -> Converter:

@@ -8,7 +8,7 @@ their own.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, fx
@@ -24,6 +24,7 @@ aten = torch.ops.aten
 
 
 EPSILON = 1e-6
+Cell = Literal["lstm", "gru", "tanh", "relu"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Recurrent(Operation):
         From the last position to the first.
     """
 
-    cell: str
+    cell: Cell
     w: Tensor
     u: Tensor
     b: Tensor | None
@@ -150,6 +151,9 @@ class Recurrent(Operation):
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return numbers(output) * (self.w.shape[1] + self._hidden) * (self.w.shape[0] // self._hidden)
 
+    def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        return size(inputs[0], 1)
+
 
 def _ratio(y: Tensor, x: Tensor) -> Tensor:
     """Divide tanh(x) by x, 1 at 0."""
@@ -157,7 +161,7 @@ def _ratio(y: Tensor, x: Tensor) -> Tensor:
     return torch.where(small, 1.0, y / torch.where(small, 1.0, x))
 
 
-def recurrent(cell: str) -> Converter:
+def recurrent(cell: Cell) -> Converter:
     def convert(call: Call) -> Converted:
         if not isinstance(call["hx"] if cell != "lstm" else call["hx"][0], Tensor) or any(
             isinstance(p, fx.Node) for p in call["params"]
@@ -171,7 +175,7 @@ def recurrent(cell: str) -> Converter:
 class _Builder:
     """Collects the operations of all layers and directions."""
 
-    def __init__(self, call: Call, cell: str) -> None:
+    def __init__(self, call: Call, cell: Cell) -> None:
         self.call = call
         self.cell = cell
         self.two_ways = bool(call["bidirectional"])

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, axis_of, chain
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled
+from sparselrp_cli.graph.shapes import Dim
 from sparselrp_cli.graph.winners import first_winner, winners_share
 
 aten = torch.ops.aten
@@ -24,6 +25,14 @@ class _Reduction(Operation):
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return inputs[0]
+
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        n_axes = len(inputs[0])
+        gone = {a % n_axes for a in self.axes}
+        left = list(range(n_axes)) if self.keepdim else [a for a in range(n_axes) if a not in gone]
+        return (None if left[axis] in gone else Lies(left[axis]),)
 
     def describe(self) -> str:
         return "over " + ("axis " if len(self.axes) == 1 else "axes ") + ", ".join(map(str, self.axes))

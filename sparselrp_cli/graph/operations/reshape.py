@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Alias, Call, Converted, Converters, chain
-from sparselrp_cli.graph.operation import At, Pulled, Transport
-from sparselrp_cli.graph.shapes import Dim, resolve, sample_axis, sample_dim, tracked
+from sparselrp_cli.graph.operation import At, Lies, Pulled, Transport
+from sparselrp_cli.graph.shapes import Dim, numbers, resolve, sample_axis, sample_dim, size, tracked
 
 aten = torch.ops.aten
 
@@ -33,6 +33,17 @@ class Reshape(Transport):
 
     def laid(self, shape: tuple[Dim, ...], sources: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
         return tracked(shape, sources[0])
+
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        """Find the axis that is cut into pieces, or is a piece, of what is evenly laid over the other."""
+        (shape,), length, before = inputs, size(output, axis), numbers(output[:axis])
+        for a in range(1, len(shape)):
+            of = size(shape, a) if isinstance(shape[a], int) else 1
+            if numbers(shape[:a]) == before and of > 1 and (of % length == 0 or length % of == 0):
+                return (Lies.evenly(a, length, of),)
+        return (None,)
 
     def describe(self) -> str:
         return f"to ({', '.join(map(str, self.shape_out))})"

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, chain, each
 from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operation import Lies
 from sparselrp_cli.graph.shapes import Dim, numbers
 
 aten = torch.ops.aten
@@ -42,6 +43,16 @@ class TransposedConvolution(Layer):
 
     def spread(self, bias: Tensor, z: Tensor) -> Tensor:
         return bias.reshape(-1, *[1] * len(self.stride))
+
+    def positions(
+        self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]
+    ) -> tuple[Lies | None, ...]:
+        nth = axis - 2
+        if nth < 0:
+            return (None,)
+        reach = self.dilation[nth] * (self.weight.shape[axis] - 1)
+        stride = self.stride[nth]
+        return (Lies(axis, 1 / stride, (self.padding[nth] - reach / 2) / stride),)
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return numbers(inputs[0]) * (self.weight.numel() // self.weight.shape[0])

@@ -1,9 +1,9 @@
 """Targets: which number of a model's output is explained.
 
-A target is a linear functional of output tensors (`functional`), written as users type it (`text`).
+A target is a functional of output tensors (`functional`), written as users type it (`text`).
 """
 
-from sparselrp_cli.graph.targets.functional import Target, Term
+from sparselrp_cli.graph.targets.functional import Logarithm, Target, Term
 from sparselrp_cli.graph.targets.parser import TargetParser
 
-__all__ = ["Target", "TargetParser", "Term"]
+__all__ = ["Logarithm", "Target", "TargetParser", "Term"]

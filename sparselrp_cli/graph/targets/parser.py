@@ -1,15 +1,18 @@
 """Targets of one model: read, defaulted and shown by example."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
 from sparselrp_cli.graph.targets.choices import Choices
-from sparselrp_cli.graph.targets.functional import Target, Term
-from sparselrp_cli.graph.targets.reading import Reading, terms_of
+from sparselrp_cli.graph.targets.functional import Logarithm, Target, Term
+from sparselrp_cli.graph.targets.reading import Reading, settled
 from sparselrp_cli.graph.targets.text import TargetText
 from sparselrp_cli.graph.targets.words import UnknownError, is_index, quoted, quoted_if_needed
 from sparselrp_cli.model.output_names import OutputNames
+
+Settled = tuple[tuple[Term, ...], tuple[Logarithm, ...]]
+"""Terms and logarithms that a target adds up."""
 
 
 class TargetParser:
@@ -67,7 +70,7 @@ class TargetParser:
             If it names nothing in the model, or could be read in several ways; the message gives them.
         """
         reader = TargetText(text, self.choices)
-        found: dict[tuple[Term, ...], Reading] = {}
+        found: dict[Settled, Reading] = {}
         try:
             for reading in reader.readings():
                 if reading.doubt is not None:
@@ -80,7 +83,7 @@ class TargetParser:
         if len(found) > 1:
             ways = " or ".join(reading.spelled for reading in list(found.values())[:3])
             raise TargetError(f"target '{text}' can be read in several ways; write {ways}")
-        return Target(text, next(iter(found)))
+        return Target(text, *next(iter(found)))
 
     def _failure(self, text: str, why: TargetError) -> TargetError:
         """Say why a text can't be read, and what its unknown word, or all of it, was perhaps meant to be."""
@@ -88,15 +91,25 @@ class TargetParser:
             return _about(text, TargetError(f"{why}; did you mean {quoted(near)}?"))
         return _about(text, why)
 
-    def _settle(self, reader: TargetText, reading: Reading, found: dict[tuple[Term, ...], Reading]) -> None:
+    def _settle(self, reader: TargetText, reading: Reading, found: dict[Settled, Reading]) -> None:
         try:
-            found.setdefault(terms_of(reading, self.choices), reading)
+            found.setdefault(settled(reading, self.choices), reading)
         except TargetError as error:
             reader.fail(len(reader.text) + 1, error)  # it could be read, up to the end
 
-    def examples(self) -> list[str]:
-        """Give a few targets that can be typed for this very model."""
-        return [text for text in dict.fromkeys(self._candidates()) if self._is_read(text)]
+    def examples(self, positive: Collection[int] = (), binned: Collection[int] = ()) -> list[str]:
+        """Give a few targets that can be typed for this very model.
+
+        Parameters
+        ----------
+        positive : collection of int
+            Outputs whose values are always above 0, so that they have logarithms.
+        binned : collection of int
+            Outputs whose positions are bins of several bp, which is known, so that they can be read under
+            blocks.
+        """
+        candidates = self._candidates(positive, binned)
+        return [text for text in dict.fromkeys(candidates) if self._is_read(text)]
 
     def _is_read(self, text: str) -> bool:
         try:
@@ -105,7 +118,7 @@ class TargetParser:
             return False
         return True
 
-    def _candidates(self) -> Iterator[str]:
+    def _candidates(self, positive: Collection[int], binned: Collection[int]) -> Iterator[str]:
         for output in self.choices.open:
             axes = self.choices.axes(output)
             prefix = "" if self.choices.only is not None else f"{self._called(output)}/"
@@ -115,6 +128,8 @@ class TargetParser:
             if axes.n_tasks > 1:
                 yield f"{last}{where}-{first}{where}"
                 yield f"{prefix}*{where}"
+            if axes.n_tasks > 1 and output in positive:
+                yield f"log({last}{where})-log({first}{where})"
             if axes.n_tasks > 2:
                 yield f"{prefix}0:2{where}"
             if len(axes.position_lengths) == 2:
@@ -124,6 +139,8 @@ class TargetParser:
             if len(axes.position_lengths) == 1:
                 yield f"{first}@centre"
                 yield f"{first}@profile"
+            if output in binned:
+                yield f"{first}@blocks"
 
     def _called(self, output: int) -> str:
         """Write an output by its name, or by its number where others have its name."""

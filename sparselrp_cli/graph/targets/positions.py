@@ -11,12 +11,14 @@ from sparselrp_cli.graph.targets.axes import OutputAxes
 from sparselrp_cli.graph.targets.functional import Stretch
 
 HOW = (
-    "positions are written @POSITION, @START:END or @profile; also @START:, @:END, @centre, @centre:WIDTH,"
-    " several with commas, and @IxJ on a map by pairs of bins"
+    "positions are written @POSITION, @START:END, @profile or @blocks; also @START:, @:END, @centre,"
+    " @centre:WIDTH, several with commas, and @IxJ on a map by pairs of bins"
 )
 _BOUND = re.compile(r"\s*(-(?=0*[1-9])[0-9]+|[0-9]+)")
 _COLON, _COMMA, _CROSS = (re.compile(rf"\s*{sign}") for sign in (":", ",", "x"))
-_WORD = re.compile(r"\s*(centre|profile)(?![^\W_x]|_)")
+_WORD = re.compile(r"\s*(centre|profile|blocks)(?![^\W_x]|_)")
+ALONE = ("profile", "blocks")
+"""What stands behind an ``@`` without other positions."""
 _ENORMOUS = 18
 """Digits of a number that is larger than any axis."""
 MOST_BLOCKS = 1000
@@ -81,7 +83,7 @@ class Places:
     ----------
     typed : str
     ranges : tuple of (Range,) or (Range, Range)
-        Positions, or pairs of them; empty for a profile.
+        Positions, or pairs of them; empty for a profile, and for blocks.
     """
 
     typed: str
@@ -89,7 +91,11 @@ class Places:
 
     @property
     def is_profile(self) -> bool:
-        return not self.ranges
+        return self.typed == "profile"
+
+    @property
+    def is_blocks(self) -> bool:
+        return self.typed == "blocks"
 
     @property
     def is_of_pairs(self) -> bool:
@@ -103,8 +109,8 @@ class Places:
         TargetError
             If the output has no such positions, or one is named twice.
         """
-        self._require_axes(axes, name)
-        if self.is_profile:
+        self.require_axes(axes, name)
+        if not self.ranges:
             return []
         lengths = axes.position_lengths
         if self.is_of_pairs and axes.may_be_a_square:
@@ -114,7 +120,13 @@ class Places:
             raise TargetError(f"'@{self.typed}' names a position twice")
         return [(block[0], block[1] if len(block) == 2 else None) for block in blocks]
 
-    def _require_axes(self, axes: OutputAxes, name: str) -> None:
+    def require_axes(self, axes: OutputAxes, name: str) -> None:
+        """Stop where an output has no such positions.
+
+        Raises
+        ------
+        TargetError
+        """
         lengths = axes.position_lengths
         if not lengths:
             raise TargetError(f"output '{name}' has no positions")
@@ -123,6 +135,9 @@ class Places:
             if by_pairs:
                 raise TargetError(f"output '{name}' is a map by pairs of bins, not a profile")
             return
+        if self.is_blocks and (by_pairs or axes.n_positions == 1):
+            what = "is a map by pairs of bins" if by_pairs else "has one position"
+            raise TargetError(f"output '{name}' {what}, and blocks are of bins along the sequence")
         if len({len(block) for block in self.ranges}) > 1:
             raise TargetError(f"'@{self.typed}' mixes positions with pairs of them")
         for block in self.ranges:
@@ -172,8 +187,8 @@ def read_places(text: str, at: int) -> Iterator[tuple[Places, int]]:
     PlaceError
     """
     word = _WORD.match(text, at)
-    if word and word[1] == "profile":
-        yield Places("profile", ()), word.end()
+    if word and word[1] in ALONE:
+        yield Places(word[1], ()), word.end()
         return
     for blocks, end in _blocks(text, at):
         yield Places(text[at:end].strip(), blocks), end
@@ -260,6 +275,6 @@ def _unreadable(text: str, at: int) -> str:
     typed = rest[1] if rest else ""
     if not typed:
         return f"positions are missing behind '{text[:at].rstrip()}'; {HOW}"
-    if typed == "profile":
-        return "@profile stands alone, without other positions"
+    if typed in ALONE:
+        return f"@{typed} stands alone, without other positions"
     return f"'{typed}' isn't a position; {HOW}"

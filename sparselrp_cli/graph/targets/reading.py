@@ -1,11 +1,11 @@
 """What parts of a target's text are read as, before they are a functional."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.targets.choices import Choices
-from sparselrp_cli.graph.targets.functional import Term
+from sparselrp_cli.graph.targets.functional import Logarithm, Term
 from sparselrp_cli.graph.targets.positions import Places, shares
 from sparselrp_cli.graph.targets.words import Selection
 
@@ -29,6 +29,30 @@ class Part:
     selection: Selection
     places: Places | None = None
 
+    def placed(self, places: Places) -> "Part":
+        """Put it at positions."""
+        return replace(self, places=places)
+
+    def terms(self) -> Iterator["Part"]:
+        """Give the tasks it is of: itself."""
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """The logarithm of a sum of parts, times `weight`."""
+
+    weight: float
+    inside: tuple[Part, ...]
+
+    def placed(self, places: Places) -> "LogPart":
+        """Put all of it at positions."""
+        return replace(self, inside=tuple(part.placed(places) for part in self.inside))
+
+    def terms(self) -> Iterator[Part]:
+        """Give the tasks it is of."""
+        yield from self.inside
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -36,7 +60,7 @@ class Reading:
 
     Attributes
     ----------
-    parts : tuple of Part
+    parts : tuple of Part or LogPart
         What it adds up.
     bare : str
         The text without the ``@`` at its end.
@@ -50,7 +74,7 @@ class Reading:
         Why a name in it could mean several things.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[Part | LogPart, ...]
     bare: str
     spelled: str
     places: Places | None = None
@@ -70,12 +94,36 @@ class Reading:
         TargetError
             If some of it has positions.
         """
-        if any(part.places is not None for part in self.parts):
+        if any(part.places is not None for part in self.tasks()):
             raise TargetError(
                 f"'{self.bare}@{places.typed}' has positions inside and outside the parenthesis"
             )
-        parts = tuple(replace(part, places=places) for part in self.parts)
+        parts = tuple(part.placed(places) for part in self.parts)
         return replace(self, parts=parts, places=places, spelled=f"{self.spelled} @ {places.typed}")
+
+    def tasks(self) -> Iterator[Part]:
+        """Give the tasks of all its parts."""
+        for part in self.parts:
+            yield from part.terms()
+
+    def logarithm(self) -> "Reading":
+        """Take the logarithm of it.
+
+        Raises
+        ------
+        TargetError
+            If there is one in it.
+        """
+        inside = tuple(part for part in self.parts if isinstance(part, Part))
+        if len(inside) < len(self.parts):
+            raise TargetError("log(...) can't stand inside another log(...)")
+        return replace(
+            self,
+            parts=(LogPart(1.0, inside),),
+            bare=f"log({self.typed})",
+            spelled=f"log( {self.spelled} )",
+            closed=self.places is not None,
+        )
 
     @property
     def typed(self) -> str:
@@ -118,7 +166,7 @@ def _require_clear_places(signs: Sequence[str], readings: Sequence[Reading], cho
     ------
     TargetError
     """
-    open_ones = [any(_is_open(part, choices) for part in r.parts) for r in readings]
+    open_ones = [any(_is_open(part, choices) for part in r.tasks()) for r in readings]
     placed = [r.places is not None for r in readings]
     if not is_unclear(readings, choices):
         return
@@ -139,7 +187,7 @@ def is_unclear(readings: Sequence[Reading], choices: Choices) -> bool:
     """Whether positions of one term could be meant for another, which has none and could have some."""
     if all(reading.places is None for reading in readings):
         return False
-    return any(_is_open(part, choices) for reading in readings for part in reading.parts)
+    return any(_is_open(part, choices) for reading in readings for part in reading.tasks())
 
 
 def _all_placed(readings: Sequence[Reading], open_ones: Sequence[bool]) -> list[str]:
@@ -158,13 +206,13 @@ def _is_open(part: Part, choices: Choices) -> bool:
 
 def _everywhere(reading: Reading, choices: Choices) -> str:
     """Write all positions of a term's outputs."""
-    lengths = {choices.axes(p.selection.output).position_lengths for p in reading.parts}
+    lengths = {choices.axes(p.selection.output).position_lengths for p in reading.tasks()}
     if len(lengths) == 1:
         return "x".join(f"0:{n}" for n in lengths.pop())
     return ":"
 
 
-def terms_of(reading: Reading, choices: Choices) -> tuple[Term, ...]:
+def settled(reading: Reading, choices: Choices) -> tuple[tuple[Term, ...], tuple[Logarithm, ...]]:
     """Settle a reading: which entries of which outputs it weighs, each set of them once.
 
     Raises
@@ -172,21 +220,43 @@ def terms_of(reading: Reading, choices: Choices) -> tuple[Term, ...]:
     TargetError
         If an output has no such positions, a task is left open, or nothing is left.
     """
+    terms = _sum_of([part for part in reading.parts if isinstance(part, Part)], choices)
+    logarithms = _logarithms([part for part in reading.parts if isinstance(part, LogPart)], choices)
+    if not terms and not logarithms:
+        raise TargetError("its terms cancel: nothing is left to explain")
+    if logarithms and any(term.profile for term in terms):
+        raise TargetError(
+            "a sum can't have both log(...), of what the model gives, and @profile, of logits; ask for them"
+            " as two targets"
+        )
+    return terms, logarithms
+
+
+def _sum_of(parts: Sequence[Part], choices: Choices) -> tuple[Term, ...]:
+    """Add up terms of the same entries; what cancels is left out."""
     weights: dict[Term, float] = {}
-    for part in reading.parts:
+    for part in parts:
         for term in _terms(part, choices):
             key = replace(term, weight=1)
             weights[key] = weights.get(key, 0.0) + term.weight
-    terms = tuple(
-        replace(term, weight=w) for term, w in weights.items() if abs(w) > _NOTHING * _scale(reading)
-    )
-    if not terms:
-        raise TargetError("its terms cancel: nothing is left to explain")
-    return terms
+    least = _NOTHING * max((abs(part.weight) for part in parts), default=0)
+    return tuple(replace(term, weight=w) for term, w in weights.items() if abs(w) > least)
 
 
-def _scale(reading: Reading) -> float:
-    return max(abs(part.weight) for part in reading.parts)
+def _logarithms(parts: Sequence[LogPart], choices: Choices) -> tuple[Logarithm, ...]:
+    """Add up logarithms of the same sums; what cancels is left out."""
+    weights: dict[tuple[Term, ...], float] = {}
+    for part in parts:
+        inside = tuple(sorted(_sum_of(part.inside, choices), key=repr))
+        if not inside:
+            raise TargetError("the terms inside log(...) cancel: nothing is left to explain")
+        if any(term.profile for term in inside):
+            raise TargetError(
+                "log(...) is of values above 0, and @profile weighs logits of either sign; leave log out"
+            )
+        weights[inside] = weights.get(inside, 0.0) + part.weight
+    least = _NOTHING * max((abs(part.weight) for part in parts), default=0)
+    return tuple(Logarithm(terms, w) for terms, w in weights.items() if abs(w) > least)
 
 
 def _terms(part: Part, choices: Choices) -> list[Term]:
@@ -199,8 +269,12 @@ def _terms(part: Part, choices: Choices) -> list[Term]:
         axes = axes.as_square()
     if tasks is None and axes.n_tasks > 1 and not is_profile:
         raise TargetError(f"it leaves the task open; choose among {choices.listed()}")
-    if part.places is None:
-        return [Term(output, _one(run), None, part.weight * share) for run, share in _shares_of_tasks(tasks)]
+    is_blocks = part.places is not None and part.places.is_blocks
+    if part.places is not None:
+        part.places.require_axes(axes, choices.names[output].name)
+    if part.places is None or is_blocks:
+        runs = _shares_of_tasks(tasks)
+        return [Term(output, _one(run), None, part.weight * share, blocks=is_blocks) for run, share in runs]
     blocks = part.places.settled(axes, choices.names[output].name)
     if is_profile:
         each = [(i,) for run in tasks for i in run] if tasks else [(None,)]

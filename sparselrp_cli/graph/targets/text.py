@@ -1,7 +1,7 @@
 """The text of a target, read in every way that it can be read.
 
     EXPRESSION = TERM {(+|-) TERM}
-    TERM       = [number *] ([OUTPUT/] TASKS | OUTPUT | ( EXPRESSION )) [@ POSITIONS]
+    TERM       = [number *] ([OUTPUT/] TASKS | OUTPUT | [log] ( EXPRESSION )) [@ POSITIONS]
     TASKS      = NAME | INDEX | FIRST:END | * | several of these with commas
 
 Names of models hold signs of this grammar (``T-cell``, ``su(Hw)``), and are typed as they are. So wherever a
@@ -33,10 +33,9 @@ _PLAIN = re.compile(rf"[^\s{re.escape(SIGNS)}]+")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NUMBERS = re.compile(r"(-?[0-9]+)\s*:\s*(-(?=0*[1-9])[0-9]+|[0-9]+)")
 _FROM_END = re.compile(r"-(?=0*[1-9])[0-9]+(?![^\W])")
+_LOG = re.compile(r"log\s*(?=\()")
 _OPEN_RANGE = re.compile(r"-?[0-9]+\s*:|:\s*-?[0-9]*")
 _LEAST, _LARGEST = 1e-30, 1e30
-
-_NO_FUNCTION = "'log(...)' isn't a target; a target is a sum of outputs, with numbers before them"
 
 Tasks = tuple[Word | Numbers, ...]
 
@@ -153,7 +152,8 @@ class TargetText:
 
     def _operands(self, at: int, depth: int) -> Iterator[tuple[Reading, int]]:
         """Read tasks or parentheses, with the positions behind them."""
-        for reading, end in (*self._parentheses(at, depth), *self._selections(at)):
+        operands = (*self._parentheses(at, depth), *self._logarithms(at, depth), *self._selections(at))
+        for reading, end in operands:
             behind = self._skip(end)
             if behind < len(self.text) and self.text[behind] == "@":
                 yield from self._placed(reading, behind + 1)
@@ -173,6 +173,13 @@ class TargetText:
             self.fail(error.at, error)
 
     def _parentheses(self, at: int, depth: int) -> Iterator[tuple[Reading, int]]:
+        for inner, end in self._inside(at, depth):
+            typed, spelled = f"({inner.typed})", f"( {inner.spelled} )"
+            closed = inner.places is not None
+            yield Reading(inner.parts, typed, spelled, inner.places, closed, inner.doubt), end
+
+    def _inside(self, at: int, depth: int) -> Iterator[tuple[Reading, int]]:
+        """Read what stands in parentheses that open here."""
         if not self.text.startswith("(", at):
             return
         if depth == DEEPEST:
@@ -181,15 +188,21 @@ class TargetText:
         for inner, end in self._expressions(at + 1, depth + 1):
             if end == len(self.text):
                 self.fail(end, "a parenthesis isn't closed")
-                continue
-            typed, spelled = f"({inner.typed})", f"( {inner.spelled} )"
-            yield (
-                Reading(inner.parts, typed, spelled, inner.places, inner.places is not None, inner.doubt),
-                end + 1,
-            )
+            else:
+                yield inner, end + 1
+
+    def _logarithms(self, at: int, depth: int) -> Iterator[tuple[Reading, int]]:
+        """Read ``log(...)``."""
+        if (log := _LOG.match(self.text, at)) is None:
+            return
+        for inner, end in self._inside(log.end(), depth):
+            try:
+                yield inner.logarithm(), end
+            except TargetError as error:
+                self.fail(end, error)
 
     def _require_places(self, reading: Reading, places: Places) -> None:
-        for part in reading.parts:
+        for part in reading.tasks():
             output = part.selection.output
             places.settled(self.choices.axes(output), self.choices.names[output].name)
 
@@ -202,7 +215,7 @@ class TargetText:
             except AmbiguousError as error:
                 selection, doubt = error.selection, error
             except TargetError as error:
-                self.fail(end, _NO_FUNCTION if self.text[at:].startswith("log(") else error)
+                self.fail(end, error)
                 continue
             yield Reading((Part(1.0, selection),), self.text[at:end], chosen.spelled, doubt=doubt), end
 

@@ -8,9 +8,9 @@ from typing import cast
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.formats import FORMATS, described
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
-from sparselrp_cli.model.importing.writing import refuse_existing, write_folders
+from sparselrp_cli.model.importing.writing import write_folders
 
-__all__ = ["ImportRequest", "ImportedModel", "import_model", "reader", "refuse_existing", "write_folders"]
+__all__ = ["ImportRequest", "ImportedModel", "import_model", "reader", "write_folders"]
 
 Reader = Callable[[Path, ImportRequest], list[ImportedModel]]
 

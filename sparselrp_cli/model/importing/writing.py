@@ -1,8 +1,6 @@
-"""Model folders on disk: complete or not there at all."""
+"""Writes imported models to folders, and compares what is read back."""
 
 import json
-import secrets
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,8 @@ from sparselrp_cli.model.folder import SCHEMA_VERSION
 from sparselrp_cli.model.importing.imported import ImportedModel, random_windows
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.whole_folders import SPEC, WEIGHTS, whole_folder
 
-SPEC, WEIGHTS = "model.json", "weights.safetensors"
-_OWN_FILES = (SPEC, WEIGHTS)
 _TOLERANCE = 1e-6
 
 
@@ -46,38 +43,12 @@ def write_folders(
     ModelError
         If the folder exists, or a model read back computes something else.
     """
-    refuse_existing(folder, force=force)
-    hidden = folder.absolute().parent / f".{folder.absolute().name}.{secrets.token_hex(4)}.part"
-    try:
-        written = []
+    written = []
+    with whole_folder(folder, force=force, maker="import") as hidden:
         for model in models:
             _write(model, hidden / model.subfolder)
             written.append((folder / model.subfolder, _compare(model, hidden / model.subfolder, place)))
-        _exchange(hidden, folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
     return written
-
-
-def refuse_existing(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that may not be replaced.
-
-    Raises
-    ------
-    ModelError
-    """
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not force:
-        raise ModelError(f"{folder}: exists already; name another folder, or replace it with --force")
-    if folder.is_symlink() or not folder.is_dir():
-        raise ModelError(f"{folder}: not a folder, so --force doesn't replace it; remove it yourself")
-    foreign = (p for p in folder.rglob("*") if p.is_symlink() or (p.is_file() and p.name not in _OWN_FILES))
-    for path in foreign:
-        raise ModelError(
-            f"{folder}: holds '{path.relative_to(folder)}', which no import wrote, so --force doesn't"
-            " replace it; name another folder"
-        )
 
 
 def spec_document(model: ImportedModel, weights: Path) -> dict[str, Any]:
@@ -121,17 +92,3 @@ def _compare(model: ImportedModel, folder: Path, place: str) -> dict[str, tuple[
                 " of sparselrp, please report it"
             )
     return {name: tuple(value.shape[1:]) for name, value in expected.items()}
-
-
-def _exchange(hidden: Path, folder: Path) -> None:
-    """Give the complete folder its name; the one it replaces, if any, goes last."""
-    old = hidden.with_suffix(".old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        hidden.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -34,12 +34,15 @@ class ArchiveShape:
         Of the hypothetical contributions.
     spread : bool
         Whether the rows are means over several models and come with their spread.
+    blocks : bool
+        Whether the rows come with the blocks of their regions.
     """
 
     window_length: int
     target_names: tuple[str, ...]
     dtype: ArchiveDtype = "float32"
     spread: bool = False
+    blocks: bool = False
 
     def __post_init__(self) -> None:
         if not self.target_names:
@@ -52,7 +55,13 @@ class ArchiveShape:
     @cached_property
     def columns(self) -> dict[str, Column]:
         """The datasets with a row per window, by name."""
-        listed = columns(self.window_length, np.dtype(self.dtype), self.n_targets, spread=self.spread)
+        listed = columns(
+            self.window_length,
+            np.dtype(self.dtype),
+            self.n_targets,
+            spread=self.spread,
+            blocks=self.blocks,
+        )
         return {column.name: column for column in listed}
 
     @cached_property
@@ -164,6 +173,8 @@ class Packer:
             )
         if (rows.spread is not None) != shape.spread:
             raise ValueError("rows come with a spread where the archive has one, and only there")
+        if (rows.blocks is not None) != shape.blocks:
+            raise ValueError("rows come with blocks where the archive keeps them, and only there")
         for window in rows.windows:
             if window.end - window.start != shape.window_length:
                 raise ValueError(f"window {place(window)} doesn't span {shape.window_length} bp")
@@ -192,6 +203,7 @@ class Packer:
             "n_bases_unknown": rows.n_unknown.astype(np.int32),
             **{name: rows.accounting[name].astype(np.float64) for name in ACCOUNTING},
             **spread,
+            **({} if rows.blocks is None else {"blocks": rows.blocks.astype(np.uint8)}),
         }
 
     def _refuse_what_is_not_finite(self, rows: ArchiveRows, maps: Reals) -> None:

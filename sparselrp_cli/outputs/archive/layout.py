@@ -15,6 +15,7 @@ L bp, 4 bases A C G T; what is kept per target gets a leading target axis T wher
 ``score`` ...             float64 (N,)             the accounting columns, per target
 ``score_sd``              float64 (N,)             only of several models: see below; per target
 ``contribution_sd``       float32 (N, L)           likewise
+``blocks``                uint8 (N, L)             only of targets that read blocks: 1 in a block
 ``chrom_names``           text (C,)                in genome order
 ``chrom_sizes``           int64 (C,)               bp
 ========================  =======================  ===============================================
@@ -76,7 +77,12 @@ class Column:
 
 
 def columns(
-    window_length: int, dtype: npt.DTypeLike, n_targets: int, *, spread: bool = False
+    window_length: int,
+    dtype: npt.DTypeLike,
+    n_targets: int,
+    *,
+    spread: bool = False,
+    blocks: bool = False,
 ) -> list[Column]:
     """List the datasets that have a row per window, for windows of so many bp.
 
@@ -86,6 +92,8 @@ def columns(
         Of the hypothetical contributions.
     spread : bool
         Whether the archive is of several models.
+    blocks : bool
+        Whether it keeps the blocks of its regions.
     """
     tail, chunk, block = (window_length, 4), chunk_rows(window_length), block_rows(window_length, n_targets)
     text = h5py.string_dtype()
@@ -105,6 +113,7 @@ def columns(
         Column("n_bases_unknown", np.int32, chunk=block),
         *(Column(name, np.float64, per_target=True, chunk=block) for name in ACCOUNTING),
         *(of_several if spread else ()),
+        *([Column("blocks", np.uint8, (window_length,), chunk=chunk)] if blocks else ()),
     ]
 
 

@@ -63,6 +63,8 @@ class ArchiveReader:
     target_names : list of str
     has_spread : bool
         Whether it is of several models, with their spread.
+    has_blocks : bool
+        Whether it keeps the blocks of its regions.
 
     Raises
     ------
@@ -170,6 +172,10 @@ class ArchiveReader:
         """
         return cast(Reals, self._take("contribution_sd", rows, target))
 
+    def blocks(self, rows: Rows) -> Bases:
+        """Read which bases lie in blocks of the regions, where `has_blocks`: uint8, shape (n, L)."""
+        return cast(Bases, self._take("blocks", rows))
+
     def column(self, name: str, target: int = 0) -> npt.NDArray[Any]:
         """Read a whole column of one number a window, such as ``score``, shape (N,)."""
         return self._take(name, slice(None), target)
@@ -201,6 +207,7 @@ class ArchiveReader:
             accounting=accounts.accounting,
             n_unknown=accounts.n_unknown,
             spread=spread,
+            blocks=self.blocks(rows) if self.has_blocks else None,
         )
 
     def accounts(self, rows: Rows) -> WindowAccounts:
@@ -244,10 +251,15 @@ class ArchiveReader:
         self.dtype = np.dtype(maps.dtype)
         self.n_windows, self.window_length = map(int, maps.shape[-3:-1])
         self.has_spread = any(within(self._file, name) is not None for name in SPREAD)
-        self._columns = {
-            column.name: column
-            for column in columns(self.window_length, maps.dtype, self.n_targets, spread=self.has_spread)
-        }
+        self.has_blocks = within(self._file, "blocks") is not None
+        listed = columns(
+            self.window_length,
+            maps.dtype,
+            self.n_targets,
+            spread=self.has_spread,
+            blocks=self.has_blocks,
+        )
+        self._columns = {column.name: column for column in listed}
         for column in self._columns.values():
             self._check_column(column)
         names, sizes = (self._dataset(name) for name in ("chrom_names", "chrom_sizes"))

@@ -62,6 +62,8 @@ class ArchiveRows:
     spread : mapping of str to ndarray of float, or None
         Where several models were averaged, their population standard deviations: ``score_sd``, shape (T, n),
         and ``contribution_sd``, shape (T, n, L).
+    blocks : ndarray of uint8, shape (n, L), or None
+        Where a target reads blocks: 1 where a base lies in one.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class ArchiveRows:
     accounting: Mapping[str, Doubles]
     n_unknown: Integers
     spread: Mapping[str, Reals] | None = None
+    blocks: Bases | None = None
 
     def __post_init__(self) -> None:
         n = len(self.windows)
@@ -93,6 +96,8 @@ class ArchiveRows:
                 if column not in self.spread:
                     raise ValueError(f"the spread has no column '{column}'")
                 expected[column] = (self.spread[column].shape, (self.n_targets, n, *tail))
+        if self.blocks is not None:
+            expected["blocks"] = (self.blocks.shape, (n, length))
         for name, (shape, wanted) in expected.items():
             if shape != wanted:
                 raise ValueError(f"{name} has shape {shape}, not {wanted}")
@@ -109,6 +114,7 @@ class ArchiveRows:
             accounting={name: column[:, rows] for name, column in self.accounting.items()},
             n_unknown=self.n_unknown[rows],
             spread=self.spread and {name: column[:, rows] for name, column in self.spread.items()},
+            blocks=None if self.blocks is None else self.blocks[rows],
         )
 
     @property

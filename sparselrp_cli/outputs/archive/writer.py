@@ -35,6 +35,8 @@ class ArchiveWriter:
         Of the hypothetical contributions.
     spread : bool
         Whether the rows are means over several models and come with their spread.
+    blocks : bool
+        Whether the rows come with the blocks of their regions.
 
     Raises
     ------
@@ -50,9 +52,10 @@ class ArchiveWriter:
         target_names: Sequence[str],
         dtype: ArchiveDtype = "float32",
         spread: bool = False,
+        blocks: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.shape = ArchiveShape(window_length, tuple(target_names), dtype, spread)
+        self.shape = ArchiveShape(window_length, tuple(target_names), dtype, spread, blocks)
         self.n_windows = 0
         self._packer = Packer(self.shape, self.path)
         self._chroms: list[str] = []

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from sparselrp_cli.graph import operations
 from sparselrp_cli.graph.call import Converters, NoRule
-from sparselrp_cli.graph.operation import At, Cropped, Operation, map_tensors
+from sparselrp_cli.graph.operation import At, Cropped, Lies, Operation, map_tensors
 from sparselrp_cli.graph.overloads import CONVERTERS, convert_call, merged, operation_files
+from sparselrp_cli.graph.packed.kinds import kind_name, kinds
+from sparselrp_cli.graph.packed.values import fits, from_json, to_json
 from sparselrp_cli.graph.shapes import BatchDim, Dim, Span
 
 FILES = sorted(path.stem for path in Path(operations.__file__).parent.glob("[!_]*.py"))
@@ -102,6 +105,23 @@ def test_a_function_without_a_converter_is_refused_with_advice(function, advice)
     assert str(caught.value) == advice
 
 
+@every_case
+def test_a_kind_is_packed_and_read_as_it_was(operation, inputs):
+    tensors: dict[str, Tensor] = {}
+
+    def kept(tensor: Tensor, name: str) -> str:
+        tensors[name] = tensor
+        return name
+
+    kind = kinds()[kind_name(type(operation))]
+    values = {p: to_json(getattr(operation, p), kept, p) for p in kind.parameters}
+    again = {p: from_json(value, tensors.__getitem__) for p, value in json.loads(json.dumps(values)).items()}
+    assert all(fits(again[p], hint) for p, hint in kind.parameters.items())
+    read = kind.operation(**again)
+    assert read.describe() == operation.describe()
+    assert torch.equal(read.forward(*inputs)[0], operation.forward(*inputs)[0])
+
+
 def symbolic(two: torch.Size, four: torch.Size) -> tuple[Dim, ...]:
     return tuple(a if a == b else BatchDim(a // 2) for a, b in zip(two, four, strict=True))
 
@@ -172,6 +192,49 @@ def test_an_operation_whose_whole_output_needs_less_makes_it_from_less(operation
         for x, read in zip(inputs, cropped.inputs, strict=True)
     ]
     assert torch.equal(cropped.operation.forward(*parts)[0], operation.forward(*inputs)[0])
+
+
+def placed(operation: Operation, inputs: tuple[Tensor, ...]) -> list[tuple[int, int, Lies]]:
+    """The axes of an output whose positions are said to lie on an axis of an input, and of which one."""
+    shapes, output = whole_shapes(operation, inputs)
+    return [
+        (axis, number, lies)
+        for axis, length in enumerate(output)
+        if isinstance(length, int) and length > 1
+        for number, lies in enumerate(operation.positions(axis, shapes, output))
+        if lies is not None
+    ]
+
+
+def dependent(
+    operation: Operation, inputs: tuple[Tensor, ...], number: int, axis: int, along: int
+) -> np.ndarray:
+    """Which positions of an output change with which positions of one input: (out, in), by changing these."""
+    before, _ = operation.forward(*inputs)
+    found = np.zeros((before.shape[along], inputs[number].shape[axis]), bool)
+    others = [a for a in range(before.dim()) if a != along]
+    rng = np.random.default_rng(0)
+    for place in range(found.shape[1]):
+        for size in (0.1, 10, -10):
+            changed = list(inputs)
+            changed[number] = inputs[number].clone()
+            part = changed[number].select(axis, place)
+            part += size * torch.from_numpy(rng.uniform(0.5, 1, tuple(part.shape))).to(part)
+            after, _ = operation.forward(*changed)
+            found[:, place] |= (after != before).sum(others).numpy() > 0
+    return found
+
+
+@some(placed)
+def test_positions_depend_on_those_they_are_said_to_lie_on(operation, inputs):
+    for along, number, lies in placed(operation, inputs):
+        depends = dependent(operation, inputs, number, lies.axis, along)
+        for position, on in enumerate(depends):
+            if not on.any():
+                continue  # as of an input that only decides
+            centre = lies.step * position + lies.offset
+            near = {int(np.floor(centre)), int(np.ceil(centre))} & set(range(len(on)))
+            assert not near or any(on[place] for place in near), (along, number, position)
 
 
 @every_case

@@ -14,13 +14,20 @@ class Evaluation:
 
     def __call__(self, name):
         """Compute a node and all it depends on."""
+        before = sys.getrecursionlimit()
         sys.setrecursionlimit(100_000)
+        try:
+            return self._value(name)
+        finally:
+            sys.setrecursionlimit(before)
+
+    def _value(self, name):
         if name not in self.values:
             node = self.graph[name]
             if node.op == "Const":
                 value = node.value.astype(np.float64) if node.value.dtype.kind == "f" else node.value
             else:
-                value = OPERATIONS[node.op](node.settings, *[self(i) for i in node.inputs])
+                value = OPERATIONS[node.op](node.settings, *[self._value(i) for i in node.inputs])
             self.values[name] = value
         return self.values[name]
 

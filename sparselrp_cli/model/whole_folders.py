@@ -1,0 +1,78 @@
+"""Model folders on disk: complete or not there at all."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sparselrp_cli.errors import ModelError
+
+SPEC, GRAPH, WEIGHTS = "model.json", "graph.json", "weights.safetensors"
+_OWN_FILES = (SPEC, GRAPH, WEIGHTS)
+
+
+@contextmanager
+def whole_folder(folder: Path, *, force: bool, maker: str) -> Iterator[Path]:
+    """Write a folder under a hidden name beside it, and give it its name when the block ends well.
+
+    Parameters
+    ----------
+    folder : Path
+    force : bool
+        Replace a model folder that is there.
+    maker : str
+        The command that writes it, for messages.
+
+    Yields
+    ------
+    Path
+        Not there yet.
+
+    Raises
+    ------
+    ModelError
+        If the folder may not be replaced.
+    """
+    refuse_existing(folder, force=force, maker=maker)
+    hidden = folder.absolute().parent / f".{folder.absolute().name}.{secrets.token_hex(4)}.part"
+    try:
+        yield hidden
+        _exchange(hidden, folder)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def refuse_existing(folder: Path, *, force: bool, maker: str) -> None:
+    """Refuse a folder that may not be replaced.
+
+    Raises
+    ------
+    ModelError
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not force:
+        raise ModelError(f"{folder}: exists already; name another folder, or replace it with --force")
+    if folder.is_symlink() or not folder.is_dir():
+        raise ModelError(f"{folder}: not a folder, so --force doesn't replace it; remove it yourself")
+    foreign = (p for p in folder.rglob("*") if p.is_symlink() or (p.is_file() and p.name not in _OWN_FILES))
+    for path in foreign:
+        raise ModelError(
+            f"{folder}: holds '{path.relative_to(folder)}', which no {maker} wrote, so --force doesn't"
+            " replace it; name another folder"
+        )
+
+
+def _exchange(hidden: Path, folder: Path) -> None:
+    """Give the complete folder its name; the one it replaces, if any, goes last."""
+    old = hidden.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        hidden.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
