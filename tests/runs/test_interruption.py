@@ -17,6 +17,7 @@ from helpers.tiny_net import MODEL
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.files.lock import locked
+from sparselrp_cli.relevance.choices import PROPORTION
 from sparselrp_cli.relevance.windows import WindowExplainer
 from sparselrp_cli.runs.journal import Journal
 
@@ -180,6 +181,7 @@ def test_the_process_ends_with_the_documented_code(inputs, tmp_path):
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from sparselrp_cli.cli.main import main
+from sparselrp_cli.relevance.choices import PROPORTION
 from sparselrp_cli.relevance.windows import WindowExplainer
 explain = WindowExplainer.launch
 def explaining(*arguments):
@@ -225,7 +227,7 @@ def test_an_interrupted_run_isnt_thrown_away_unless_that_is_asked(inputs, whole,
 @pytest.mark.parametrize(
     ("options", "difference"),
     [
-        (["-p", "0.1"], "settings.prune was 0.05 and is 0.1"),
+        (["-p", "0.3"], f"settings.prune was {PROPORTION} and is 0.3"),
         (["-t", "1"], 'settings.targets was ["0"] and is ["0", "1"]'),
         (["--overlap", "sum"], 'settings.overlap was "nearest-centre" and is "sum"'),
         (["--formats", "h5"], 'settings.formats was ["h5", "bigwig"] and is ["h5"]'),
@@ -265,7 +267,7 @@ def test_what_is_complete_isnt_done_again_and_another_run_isnt_replaced(
     assert attribute(inputs, prefix, "--resume") == 0
     monkeypatch.undo()
     assert attribute(inputs, prefix, "--resume", "-p", "0") == 1
-    assert "is a complete run in which settings.prune was 0.05 and is 0.0" in error(capsys)
+    assert f"is a complete run in which settings.prune was {PROPORTION} and is 0.0" in error(capsys)
     assert contents(prefix) == before
     (tmp_path / "run.bw").unlink()
     assert attribute(inputs, prefix, "--resume") == 0
@@ -347,7 +349,7 @@ def shards(inputs, tmp_path_factory) -> Path:
         (["part2"], "shard 1/3 and 1 more is missing"),
         (["part1", "part2", "part3", "part2"], "are both shard 2/3; give each once"),
         (["part1", "foreign", "part3"], "is of another run than"),
-        (["part1", "foreign", "part3"], "settings.prune was 0.05 and is 0.0"),
+        (["part1", "foreign", "part3"], f"settings.prune was {PROPORTION} and is 0.0"),
         (["part1", "fourth"], "is shard 4/4 and"),
         (["all"], "isn't a shard; give what `sparselrp attribute --shard I/N` wrote"),
         (["nothing"], "no such file"),

@@ -70,7 +70,7 @@ def test_the_page_says_what_the_kept_figures_say():
 def test_the_page_says_the_age_of_all_that_is_kept():
     (table,) = re.findall(r"<!-- ages -->\n(.*?)<!-- end -->", PAGE.read_text(), re.DOTALL)
     kept = {path.name for path in RESULTS.glob("*.json")}
-    assert set(re.findall(r"\(results/([\w.]+)\)", table)) == kept
+    assert set(re.findall(r"\(results/([\w.-]+)\)", table)) == kept
 
 
 def test_a_page_without_a_place_for_a_table_is_refused():
