@@ -20,8 +20,6 @@ from benchmarks.record import RESULTS, Row, load
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#D55E00", "#999999", "#CC79A7")
 MARKERS = "osD^vPX"
 PANELS = (*DECIDING, "zero_share")
-WAYS = {"epsilon-gamma": " centred", "epsilon-plus": ""}
-"""What is drawn against p, and how it is centred."""
 BATCH = 8
 
 
@@ -87,26 +85,23 @@ def growth(axes: Axes) -> None:
 
 
 def draw_proportions() -> None:
-    """Metrics against p, a line for each data set: the composite of today above that of before."""
+    """Metrics against p, a line for each data set."""
     found = verdicts(faithful_data())
-    figure = Figure(figsize=(13, 6.4), layout="constrained")
-    axes = figure.subplots(len(WAYS), len(PANELS), sharex=True, sharey="col")
-    for row, (composite, how) in zip(axes, WAYS.items(), strict=True):
-        for axis, metric in zip(row, PANELS, strict=True):
-            panel(axis, found, composite, how, metric)
-            axis.set_title(f"{composite}: {TITLES[metric]}", fontsize=9)
-    for axis in axes[-1]:
+    figure = Figure(figsize=(13, 3.9), layout="constrained")
+    row = figure.subplots(1, len(PANELS))
+    for axis, metric in zip(row, PANELS, strict=True):
+        panel(axis, found, metric)
+        axis.set_title(TITLES[metric], fontsize=9)
         axis.set_xlabel("p")
-    figure.legend(
-        *axes[0][0].get_legend_handles_labels(), fontsize=7, frameon=False, ncol=5, loc="outside lower center"
-    )
+    lines = row[0].get_legend_handles_labels()
+    figure.legend(*lines, fontsize=7, frameon=False, ncol=5, loc="outside lower center")
     figure.savefig(RESULTS / "proportions.png", dpi=100)
 
 
-def panel(axis: Axes, found: pd.DataFrame, composite: str, how: str, metric: str) -> None:
-    """One metric of each data set."""
-    names = {0.0: f"LRP {composite}{how}"}
-    names |= {p: f"PLRP-lambda {composite} p={p:g}{how}" for p in (0.02, 0.05, 0.1, 0.25)}
+def panel(axis: Axes, found: pd.DataFrame, metric: str) -> None:
+    """One metric of each data set, by epsilon-gamma, centred."""
+    names = {0.0: "LRP epsilon-gamma centred"}
+    names |= {p: f"PLRP-lambda epsilon-gamma p={p:g} centred" for p in (0.02, 0.05, 0.1, 0.25)}
     for number, (label, table) in enumerate(found.groupby("data", sort=False)):
         of_way = table.set_index("name")[metric].reindex(names.values())
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]

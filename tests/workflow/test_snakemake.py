@@ -239,7 +239,7 @@ def test_packed_folders_and_factories_are_named_as_on_the_command_line(snakemake
     done = plan(tmp_path, snakemake, config, "-p")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
-    planned = re.findall(r"sparselrp attribute .*?(-m .*?) -p 0\.05 .*/peaks\.(\w+)/", said)
+    planned = re.findall(r"sparselrp attribute .*?(-m .*?) -p [\d.]+ .*/peaks\.(\w+)/", said)
     assert {(name, options) for options, name in planned} == {(n, o) for n, (_, o) in models.items()}
 
 
