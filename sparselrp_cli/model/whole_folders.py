@@ -2,9 +2,12 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
 
@@ -62,6 +65,19 @@ def refuse_existing(folder: Path, *, force: bool, maker: str) -> None:
             f"{folder}: holds '{path.relative_to(folder)}', which no {maker} wrote, so --force doesn't"
             " replace it; name another folder"
         )
+
+
+def save_weights(tensors: Mapping[str, Tensor], folder: Path) -> Path:
+    """Write the weights of a folder, for whoever may read the rest of it; give the file.
+
+    safetensors leaves a file to its owner alone, and a folder is to be handed on.
+    """
+    path, like = folder / WEIGHTS, folder / f".{WEIGHTS}"
+    like.touch()
+    save_file(dict(tensors), path)
+    path.chmod(like.stat().st_mode)
+    like.unlink()
+    return path
 
 
 def _exchange(hidden: Path, folder: Path) -> None:

@@ -70,6 +70,12 @@ def test_a_folder_is_written_and_named_with_the_next_step(tmp_path, capsys):
     assert json.loads((folder / "graph.json").read_text())["name"] == "TinyNet"
 
 
+def test_whoever_reads_the_graph_reads_the_weights(packed):
+    modes = {name: (packed / name).stat().st_mode for name in left_behind(packed)}
+    assert list(modes) == FILES
+    assert len(set(modes.values())) == 1
+
+
 def test_packing_twice_gives_the_same_bytes_and_packing_what_is_packed_too(packed, tmp_path):
     assert pack(MODEL, "-o", tmp_path / "again") == 0
     assert pack(packed, "-o", tmp_path / "of-packed") == 0

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sparselrp_cli import __version__
@@ -21,7 +20,7 @@ from sparselrp_cli.graph.packed.values import UnpackableError, dtype_name, shape
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.packed import DIGEST, digest_of
-from sparselrp_cli.model.whole_folders import GRAPH, WEIGHTS
+from sparselrp_cli.model.whole_folders import GRAPH, save_weights
 
 FORMAT, VERSION = "sparselrp canonical graph", 1
 LONGEST_TEXT = 1000
@@ -88,7 +87,7 @@ def write_packed(packing: Packing, folder: Path) -> None:
     constants = _Constants()
     nodes = [_node_to_json(node, packing.graph, constants) for node in packing.graph.nodes]
     folder.mkdir(parents=True)
-    save_file(constants.tensors, folder / WEIGHTS)
+    weights = save_weights(constants.tensors, folder)
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -98,7 +97,7 @@ def write_packed(packing: Packing, folder: Path) -> None:
         "alphabet": packing.layout.alphabet,
         "layout": packing.layout.layout,
         "dtype": dtype_name(packing.graph.dtype),
-        DIGEST: digest_of(folder / WEIGHTS),
+        DIGEST: digest_of(weights),
         "input": {"name": packing.graph.input, "shape": shape_to_json(packing.graph.input_shape)},
     }
     there = {packing.graph.input, *packing.graph.by_name()}

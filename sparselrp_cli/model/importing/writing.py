@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.files.digest import sha256
@@ -14,7 +13,7 @@ from sparselrp_cli.model.folder import SCHEMA_VERSION
 from sparselrp_cli.model.importing.imported import ImportedModel, random_windows
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
-from sparselrp_cli.model.whole_folders import SPEC, WEIGHTS, whole_folder
+from sparselrp_cli.model.whole_folders import SPEC, save_weights, whole_folder
 
 _TOLERANCE = 1e-6
 
@@ -72,8 +71,7 @@ def spec_document(model: ImportedModel, weights: Path) -> dict[str, Any]:
 
 def _write(model: ImportedModel, folder: Path) -> None:
     folder.mkdir(parents=True)
-    weights = folder / WEIGHTS
-    save_file({name: tensor.contiguous() for name, tensor in model.weights.items()}, weights)
+    weights = save_weights({name: tensor.contiguous() for name, tensor in model.weights.items()}, folder)
     (folder / SPEC).write_text(json.dumps(spec_document(model, weights), indent=1) + "\n", encoding="utf-8")
 
 

@@ -57,6 +57,11 @@ def test_notes_are_said_and_kept_quiet_with_q(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_whoever_reads_the_description_reads_the_weights(tmp_path):
+    assert imports(POOLED, "-o", tmp_path / "net") == 0
+    assert len({path.stat().st_mode for path in (tmp_path / "net").iterdir()}) == 1
+
+
 def test_a_folder_that_is_there_is_replaced_only_with_force(tmp_path, capsys):
     folder = tmp_path / "model"
     assert imports(POOLED, "-o", folder) == 0
