@@ -323,7 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table["p"] = table["p"].astype(str)
     columns = ["mass_in_sites", "auroc", "auprc", "gini", "zero_share", "flipping_drop"]
     keys = ["network", "composite", "method", "p"]
-    print(table.groupby(keys, sort=False)[columns].mean().round(3).to_string())
+    print(table.groupby(keys, sort=False)[columns].mean().round(3).to_string(sparsify=False))
     print(pd.DataFrame(overlaps).groupby(["network", "p", "layer from the output"]).mean().round(3))
     if keeper.folder:
         draw_pictures(pictures, keeper.folder / "images.png")

@@ -1,7 +1,8 @@
 """`sparselrp inspect`: what a model is, and the rule each operation gets."""
 
 import shlex
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +10,11 @@ from sparselrp_cli.cli.models import model_details
 from sparselrp_cli.cli.options import log_options, start_log
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.model.request import ModelRequest
+
+if TYPE_CHECKING:
+    from sparselrp_cli.graph.bins import Bins
+    from sparselrp_cli.graph.canonical import CanonicalGraph
+    from sparselrp_cli.model.output_names import OutputNames
 
 
 @click.command(short_help="What the model is, the rule each operation gets, what has none.")
@@ -32,8 +38,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.graph.packed.network import PackedNetwork
     from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
-    from sparselrp_cli.graph.targets.axes import obstacle
-    from sparselrp_cli.relevance.audit import audit, require_audited, shape_text
+    from sparselrp_cli.relevance.audit import audit, require_audited
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
     from sparselrp_cli.relevance.pruning import NONE
@@ -64,16 +69,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         "window": loaded.window,
         "alphabet": loaded.layout.alphabet,
         "layout": loaded.layout.layout,
-        "outputs": [
-            {
-                "name": n.name,
-                "tasks": list(n.tasks),
-                "shape": shape_text(o.shape),
-                "bins": bins[i].describe() if i in bins else "",
-                "obstacle": obstacle(o),
-            }
-            for i, (n, o) in enumerate(zip(names, graph.outputs, strict=True))
-        ],
+        "outputs": _outputs(graph, names, bins),
         "targets": parser.examples(positive_outputs(graph), binned),
         "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
@@ -87,6 +83,25 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     if stuck is not None:
         raise stuck
     parser.any_target()
+
+
+def _outputs(
+    graph: "CanonicalGraph", names: "Sequence[OutputNames]", bins: "Mapping[int, Bins]"
+) -> list[dict[str, Any]]:
+    """Describe the outputs: their names and shapes, over which bases they lie, what keeps them closed."""
+    from sparselrp_cli.graph.targets.axes import obstacle
+    from sparselrp_cli.relevance.audit import shape_text
+
+    return [
+        {
+            "name": of_output.name,
+            "tasks": list(of_output.tasks),
+            "shape": shape_text(output.shape),
+            "bins": bins[i].describe() if i in bins else "",
+            "obstacle": obstacle(output),
+        }
+        for i, (of_output, output) in enumerate(zip(names, graph.outputs, strict=True))
+    ]
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -51,6 +51,8 @@ def model_details(command: Command) -> Command:
 
     @wraps(command)
     def with_model(*arguments: Any, model: str | None, weights: Path | None, **parsed: Any) -> Any:
+        if model is None:
+            _require_no_details(weights=weights, **parsed)
         request = _taken(parsed)
         return command(*arguments, model=None if model is None else request(model, weights), **parsed)
 

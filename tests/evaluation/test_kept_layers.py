@@ -77,6 +77,15 @@ def test_another_model_is_refused(folder, capsys, monkeypatch):
     assert not (folder / "no.svg").exists()
 
 
+@pytest.mark.parametrize(("option", "value"), [("-w", "w.pt"), ("--window", 40), ("--layout", "NCL")])
+@pytest.mark.parametrize("name", ["plot", "evaluate"])
+def test_what_is_said_of_a_model_that_isnt_named_is_wrong_usage(folder, capsys, name, option, value):
+    given = ["chr1:41-60", "-o", folder / "no.svg"] if name == "plot" else []
+    assert command(name, folder / "0.05.h5", *given, option, value) == 2
+    assert "goes with --model; name the model too" in capsys.readouterr().err
+    assert not (folder / "no.svg").exists()
+
+
 def test_an_archive_of_several_models_is_refused(folder, capsys):
     bed = folder / "two.bed"
     both = ["-m", MODEL, "-m", MODEL, "-t", "0", "-o", folder / "mean", "-q"]
