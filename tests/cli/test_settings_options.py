@@ -137,7 +137,9 @@ def test_a_model_has_the_details_that_go_with_it():
 
     assert capture_models.main(["-m", "net.py:f", *words], standalone_mode=False) == (wanted,)
     assert capture_model.main(["net.py:f", *words], standalone_mode=False) == wanted
-    assert capture_model.main(words, standalone_mode=False) is None
+    assert capture_model.main([], standalone_mode=False) is None
+    with pytest.raises(click.UsageError, match="--weights goes with --model; name the model too"):
+        capture_model.main(words, standalone_mode=False)
 
 
 def test_factories_have_their_weights_in_their_order():
