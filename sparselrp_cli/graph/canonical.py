@@ -1,7 +1,7 @@
 """The canonical graph: what a model computes, as a list of known operations."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -151,12 +151,27 @@ class CanonicalGraph:
                 needed.update(node.inputs)
         return dataclasses.replace(self, nodes=tuple(n for n in self.nodes if n.name in needed))
 
-    def evaluate(self, x: Tensor) -> dict[str, Tensor]:
-        """Compute every tensor of the graph for an input of shape `input_shape`."""
+    def evaluate(self, x: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Compute the graph for an input of shape `input_shape`.
+
+        Parameters
+        ----------
+        x : Tensor
+        wanted : collection of str, optional
+            Names of the tensors to give; the others are let go of after what reads them last. By default all.
+        """
         values = {self.input: x}
+        done_with = {} if wanted is None else last_readers(self.nodes)
         for node in self.nodes:
             values[node.name], _ = node.operation.forward(*[values[i] for i in node.inputs])
+            for name in done_with.get(node.name, ()):
+                if wanted is not None and name not in wanted:
+                    del values[name]
         return values
+
+    def outputs_for(self, x: Tensor) -> dict[str, Tensor]:
+        """Compute the outputs, by the node that makes them, for an input of shape `input_shape`."""
+        return self.evaluate(x, {output.node for output in self.outputs})
 
     def supported_outputs(self) -> tuple[int, ...]:
         """Give the outputs that can be computed from the input: all on their way has a rule."""
@@ -197,6 +212,17 @@ class CanonicalGraph:
             raise ModelError(f"output '{chosen.name}' can't be explained: {chosen.obstacle}; explain another")
         if chosen.node not in self.by_name():
             raise ModelError(f"output '{chosen.name}' doesn't depend on the sequence; explain another output")
+
+
+def last_readers(nodes: Sequence[Node]) -> dict[str, list[str]]:
+    """Give for each node the tensors that nothing behind it reads: its own, where nothing reads that."""
+    last: dict[str, str] = {}
+    for node in nodes:
+        last |= dict.fromkeys((*node.inputs, node.name), node.name)
+    found: dict[str, list[str]] = {}
+    for name, reader in last.items():
+        found.setdefault(reader, []).append(name)
+    return found
 
 
 def cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -227,7 +227,7 @@ def check_against_module(graph: CanonicalGraph, module: nn.Module, x: Tensor) ->
     with torch.no_grad(), apart(module) if isinstance(module, nn.Module) else nullcontext(module) as called:
         # A None is a leaf for torch, as it is in the traced program.
         expected, _ = torch.utils._pytree.tree_flatten(_call_again(called, x.clone()))
-        values = graph.evaluate(x)
+        values = graph.outputs_for(x)
     return {
         output.name: _difference(values[output.node], tensor)
         for output, tensor in zip(graph.outputs, expected, strict=True)

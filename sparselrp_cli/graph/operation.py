@@ -99,6 +99,11 @@ class Operation(ABC):
     """Whether each neuron of the output is made of the one at its place in the input, and of constants."""
     takes_decisions: ClassVar[bool] = False
     """Whether the outcome of a comparison is for it a mask or a gate, which need no relevance."""
+    reads_inputs: ClassVar[bool] = True
+    """Whether `pull` or `absorbed` reads numbers of its inputs. Where they need shapes alone, say False: what
+    nothing reads isn't kept for the walk, and is NaN there; see `relevance.keeping`."""
+    reads_output: ClassVar[bool] = True
+    """Whether `pull` or `absorbed` reads numbers of its output."""
 
     @abstractmethod
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -130,6 +135,14 @@ class Operation(ABC):
     def passes_to(self, index: int) -> bool:
         """Whether relevance may get to an input; not where it only decides."""
         return True
+
+    def carries_to(self, index: int) -> bool:
+        """Whether `pull` gives an input a multiplier; not where it is a gate or a scale."""
+        return self.passes_to(index)
+
+    def reads_input(self, index: int) -> bool:
+        """Whether `pull` or `absorbed` reads numbers of this input; see `reads_inputs`."""
+        return self.reads_inputs
 
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         """Whether the output is a scale for signals, given which inputs are: a product's signal takes all."""
@@ -226,6 +239,8 @@ class Transport(Operation):
     transport: ClassVar[bool] = True
     passes: ClassVar[str] = "moved"
     takes_decisions: ClassVar[bool] = True
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)

@@ -10,11 +10,14 @@ from torch import Tensor
 from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.shapes import numbers
+from sparselrp_cli.relevance.free_memory import free_memory
 
 logger = logging.getLogger("sparselrp")
 
 _CPU_BUDGET = 512 << 20
 _GPU_SHARE = 0.8
+_KEPT_SHARE = 0.25
+"""Of the free memory, for what the walk reads; its own tensors and what else a step takes need the rest."""
 LARGEST_BATCH = 256
 """Windows; a power of two, as all automatic sizes are."""
 # Values, multipliers, and what one step works with at a time.
@@ -77,6 +80,14 @@ def to_host(values: Tensor) -> Tensor:
         return values.cpu()
     pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     return pinned.copy_(values, non_blocking=True)
+
+
+def memory_for_values(device: torch.device) -> int:
+    """Give the bytes that what the walk reads of a batch may take: a part of what is free."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free * _KEPT_SHARE)
+    return int(free_memory() * _KEPT_SHARE)
 
 
 def automatic_batch_size(graph: CanonicalGraph, trial: Callable[[int], object] | None = None) -> int:

@@ -22,12 +22,14 @@ from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.graph.targets.functional import NOTHING, Touched
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.batching import memory_for_values
 from sparselrp_cli.relevance.centring import Centre
 from sparselrp_cli.relevance.choices import COMPOSITE, Ends
 from sparselrp_cli.relevance.composites import PRESETS, Composite
 from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.ends import Tail, find_tail, notes
 from sparselrp_cli.relevance.forward import ForwardPass
+from sparselrp_cli.relevance.keeping import Keeping, plan_keeping
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.plan import plan_pruning
 from sparselrp_cli.relevance.program import Program
@@ -104,6 +106,9 @@ class Explainer:
         `relevance.centring`. None leaves them as they are, which suits inputs that aren't one-hot.
     bins : mapping of int to Bins
         Where the positions of outputs lie, of those that targets read under blocks.
+    memory : int, optional
+        Bytes for what the walk reads of a batch; beyond that it is computed again on the way back, which
+        costs time and changes no number. By default a part of what the device has free.
 
     Raises
     ------
@@ -126,7 +131,9 @@ class Explainer:
         ends: Ends = "auto",
         centre: Sequence[float] | None = None,
         bins: Mapping[int, Bins] = NO_BINS,
+        memory: int | None = None,
     ) -> None:
+        self.memory = memory
         explained = tuple(sorted({term.output for target in targets for term in target.every_term}))
         for output in explained:
             graph.require_path(output)
@@ -156,6 +163,7 @@ class Explainer:
         self.program = self._prepare(self.graph, pruning, input_non_negative)
         self._tails: dict[tuple[Program, Target], Tail] = {}
         self._cropped: dict[tuple[Target, ...], Program] = {}
+        self._kept: dict[tuple[Program, tuple[Target, ...], int], Keeping] = {}
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -237,6 +245,19 @@ class Explainer:
             self._tails[program, target] = find_tail(program.graph, target, self.names, self.ends)
         return self._tails[program, target]
 
+    def keeping(self, n: int, *, mirrored: bool = False) -> Keeping:
+        """Say what is kept of batches of `n` windows, and what is computed again."""
+        targets = self._oriented(mirrored)
+        program = self._program_for(targets)
+        key = program, targets, n
+        if key not in self._kept:
+            budget = memory_for_values(self.graph.device) if self.memory is None else self.memory
+            tails = (self._tail(program, target) for target in targets)
+            ends = {name for tail in tails for node in tail.nodes for name in (node.name, *node.inputs)}
+            held = ends | {output.node for output in program.graph.outputs}
+            self._kept[key] = plan_keeping(program, n, held & program.graph.by_name().keys(), budget)
+        return self._kept[key]
+
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each output that has an end, on how it is explained, and on where its bins lie."""
@@ -286,7 +307,9 @@ class Explainer:
         kernels.use_threads()
         program, touched = self._program_for(targets), self.touched(marked)
         with torch.inference_mode():
-            forward = ForwardPass.run(program, x, once=len(targets) == 1)
+            forward = ForwardPass.run(
+                program, x, self.keeping(len(x), mirrored=mirrored), once=len(targets) == 1
+            )
             return [self._explain_target(forward, target, touched) for target in targets]
 
     def _explain_target(self, forward: ForwardPass, target: Target, touched: Touched) -> Explanation:

@@ -1,4 +1,4 @@
-"""The forward pass of one batch: every tensor of the graph, and what operations remember."""
+"""The forward pass of one batch: the tensors that the walk reads, and what operations remember."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from torch import Tensor
 from sparselrp_cli.graph.canonical import Node
 from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.shapes import Samples
+from sparselrp_cli.relevance.keeping import Keeping, Stretch, hollow
 from sparselrp_cli.relevance.program import Program
 from sparselrp_cli.relevance.rows import MemoryOrder
 from sparselrp_cli.relevance.step import Denominators, StepResult, propagate
@@ -29,6 +30,8 @@ class ForwardPass:
     denominators : Denominators
     once : bool
         Whether a single walk follows, which then takes tensors out as it goes.
+    keeping : Keeping
+        Which tensors are there, and which are computed again on the way back.
     """
 
     program: Program
@@ -37,19 +40,44 @@ class ForwardPass:
     memos: dict[str, Any]
     denominators: Denominators
     once: bool
+    keeping: Keeping
 
     @classmethod
-    def run(cls, program: Program, x: Tensor, *, once: bool = False) -> "ForwardPass":
+    def run(cls, program: Program, x: Tensor, keeping: Keeping, *, once: bool = False) -> "ForwardPass":
         """Compute a batch."""
-        graph = program.graph
-        values, memos, n = {graph.input: x}, {}, x.shape[0]
-        for node in graph.nodes:
-            value, memo = node.operation.forward(*[values[i] for i in node.inputs])
-            values[node.name] = value
-            if memo is not None:
-                memos[node.name] = memo
-        denominators = Denominators(not once, frozenset(program.masked_readings))
-        return cls(program, program.samples(n), values, memos, denominators, once)
+        # Where memory is short, denominators aren't kept for other walks either.
+        kept = not once and not keeping.again
+        denominators = Denominators(kept, frozenset(program.masked_readings))
+        values = {program.graph.input: x}
+        found = cls(program, program.samples(x.shape[0]), values, {}, denominators, once, keeping)
+        found._compute(keeping.first)
+        return found
+
+    def _compute(self, stretch: Stretch) -> None:
+        for node in stretch.nodes:
+            value, memo = node.operation.forward(*[self.values[name] for name in node.inputs])
+            self.values[node.name] = value
+            if memo is not None and node.name in stretch.remembered:
+                self.memos[node.name] = memo
+            for name in stretch.done_with.get(node.name, ()):
+                self.values[name] = hollow(self.values[name])
+
+    def reach(self, node: Node) -> None:
+        """Be ready for the walk at a node: compute again what it reads from here on."""
+        if (stretch := self.keeping.again.get(node.name)) is not None:
+            self._compute(stretch)
+
+    def leave(self, node: Node) -> None:
+        """Let go of what was computed again for the nodes down to this one, if other walks follow."""
+        stretch = self.keeping.over.get(node.name)
+        if stretch is None or self.once:
+            return  # a single walk takes out each tensor as it goes
+        for inner in stretch.nodes:
+            if inner.name in self.program.read_again:
+                continue
+            self.memos.pop(inner.name, None)
+            if inner.name not in self.keeping.kept:
+                self.values[inner.name] = hollow(self.values[inner.name])
 
     def at(self, node: Node) -> At:
         """Give what an operation read, made and remembered."""

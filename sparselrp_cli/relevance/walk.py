@@ -75,6 +75,7 @@ class _Walk:
 
     def run(self) -> tuple[Tensor, Tensor | None, Ledger]:
         for node in reversed(self.program.graph.nodes):
+            self.forward.reach(node)
             self.offsets.move(node)
             c = self._complete(node.name)
             if c is not None:
@@ -83,6 +84,7 @@ class _Walk:
             # PLRP-M comes back to these once it knows what the tensor they read keeps.
             if node.name not in self.program.read_again:
                 self.forward.let_go(node.name)
+            self.forward.leave(node)
         return self._arrived(self.program.graph.input), self.offsets.of(self.program.graph.input), self.ledger
 
     def _arrived(self, name: str) -> Tensor:

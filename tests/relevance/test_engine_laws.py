@@ -158,9 +158,9 @@ def test_several_targets_share_one_forward_pass(zoo, monkeypatch):
     _, graph, x = zoo["two heads"]
     run, seen = ForwardPass.run, []
 
-    def counted(program, windows, **options):
+    def counted(program, windows, keeping, **options):
         seen.append(len(windows))
-        return run(program, windows, **options)
+        return run(program, windows, keeping, **options)
 
     monkeypatch.setattr(ForwardPass, "run", counted)
     targets = [Target(f"t{i}", (Term(0, i, None),)) for i in range(2)]

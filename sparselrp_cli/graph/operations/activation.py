@@ -54,6 +54,18 @@ class Activation(Operation):
         """Whether negative values become 0 and the others stay."""
         return self.slope is None and self.row.below == 0
 
+    @property
+    def _share_below(self) -> float | Tensor | None:
+        """The factor below 0 of a function that is a line on either side of it."""
+        return self.row.below if self.slope is None else self.slope
+
+    @property
+    def reads_output(self) -> bool:  # type: ignore[override]
+        return self.is_relu or self._share_below is None
+
+    def reads_input(self, index: int) -> bool:
+        return not self.is_relu
+
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         arguments = self.arguments if self.slope is None else (self.slope,)
         return self.row.call(inputs[0], *arguments), None
@@ -62,8 +74,7 @@ class Activation(Operation):
         (x,) = at.inputs
         if self.is_relu:
             return (aten.threshold_backward(c, at.output, 0),)
-        below = self.row.below if self.slope is None else self.slope
-        if below is not None:
+        if (below := self._share_below) is not None:
             return (torch.where(x > 0, c, below * c),)
         # Near 0 the quotient loses its digits; a difference f(x) - f(0) loses half of them sooner.
         value = self.row.value

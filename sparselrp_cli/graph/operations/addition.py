@@ -26,6 +26,8 @@ class Add(Operation):
 
     alpha: float = 1.0
     kind: ClassVar[str] = "add"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -49,6 +51,8 @@ class Subtract(Operation):
     """``x - y`` of two activations."""
 
     kind: ClassVar[str] = "subtract"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -71,6 +75,8 @@ class Negate(Operation):
     """``-x``."""
 
     kind: ClassVar[str] = "negate"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     elementwise: ClassVar[bool] = True
     passes: ClassVar[str] = "passed on"
 
@@ -93,6 +99,8 @@ class Shift(Operation):
 
     constant: Tensor
     kind: ClassVar[str] = "shift"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     elementwise: ClassVar[bool] = True
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:

@@ -36,6 +36,7 @@ class Attention(Operation):
     scale: float
     mask: Tensor | None = None
     kind: ClassVar[str] = "attention"
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "AttnLRP: halves, softmax first order"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:

@@ -25,6 +25,8 @@ class ChannelAffine(Operation):
     scale: Tensor
     shift: Tensor
     kind: ClassVar[str] = "affine"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     elementwise: ClassVar[bool] = True
 
     def _spread(self, vector: Tensor, x: Tensor) -> Tensor:

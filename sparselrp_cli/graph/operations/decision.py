@@ -31,6 +31,7 @@ class Decision(AtenCall):
     like: Tensor | None = None
 
     kind: ClassVar[str] = "decision"
+    reads_inputs: ClassVar[bool] = False
     passes: ClassVar[str] = "decides; carries none"
     takes_decisions: ClassVar[bool] = True
 

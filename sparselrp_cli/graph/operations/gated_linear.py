@@ -18,6 +18,8 @@ class GatedLinear(Operation):
 
     axis: int
     kind: ClassVar[str] = "gated-linear"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "signal takes all"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:

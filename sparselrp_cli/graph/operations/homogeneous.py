@@ -48,6 +48,7 @@ class Homogeneous(AtenCall):
     degree: float | Tensor = 1.0
     sign: bool = False
     kind: ClassVar[str] = "homogeneous"
+    reads_output: ClassVar[bool] = False
 
     @property
     def linear(self) -> bool:

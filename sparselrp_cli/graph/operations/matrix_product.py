@@ -25,6 +25,7 @@ class MatrixProduct(Operation):
     """``x @ y`` of two activations: each takes half (AttnLRP, prop. 3.3)."""
 
     kind: ClassVar[str] = "matrix-product"
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "half to each factor (uniform)"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:

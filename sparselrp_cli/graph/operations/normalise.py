@@ -42,6 +42,8 @@ class Normalise(Operation):
     weight: Tensor | None
     bias: Tensor | None
     kind: ClassVar[str] = "normalise"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "deviation is a scale; bias absorbs"
 
     def _rows(self, x: Tensor) -> Tensor:

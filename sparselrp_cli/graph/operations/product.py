@@ -37,6 +37,7 @@ class Product(Operation):
     gate: int | None = None
     rule: ProductRule = PRODUCT_RULES[0]
     kind: ClassVar[str] = "product"
+    reads_output: ClassVar[bool] = False
     takes_decisions: ClassVar[bool] = True
 
     @property
@@ -57,6 +58,12 @@ class Product(Operation):
             for i, x in enumerate(at.inputs)
         )
 
+    def carries_to(self, index: int) -> bool:
+        return self._signal in (None, index)
+
+    def reads_input(self, index: int) -> bool:
+        return self.carries_to(1 - index)
+
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
 
@@ -73,6 +80,8 @@ class Scale(Operation):
 
     factor: Tensor
     kind: ClassVar[str] = "scale"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     elementwise: ClassVar[bool] = True
     passes: ClassVar[str] = "passed on"
     takes_decisions: ClassVar[bool] = True

@@ -24,6 +24,7 @@ class Quotient(Operation):
     """
 
     kind: ClassVar[str] = "quotient"
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "numerator takes all"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -31,6 +32,12 @@ class Quotient(Operation):
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         return (c / at.inputs[1]).sum_to_size(at.inputs[0].shape), None
+
+    def carries_to(self, index: int) -> bool:
+        return index == 0
+
+    def reads_input(self, index: int) -> bool:
+        return index == 1
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)

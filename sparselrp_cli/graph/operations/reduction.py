@@ -52,6 +52,8 @@ class Sum(_Reduction):
     """The sum over axes."""
 
     kind: ClassVar[str] = "sum"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
@@ -66,6 +68,8 @@ class Mean(_Reduction):
     """The mean over axes (global average pooling)."""
 
     kind: ClassVar[str] = "mean"
+    reads_inputs: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "in proportion to the terms"
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:

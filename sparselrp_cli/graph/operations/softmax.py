@@ -34,6 +34,10 @@ class Softmax(Operation):
     kind: ClassVar[str] = "softmax"
     passes: ClassVar[str] = "first order; constant absorbs"
 
+    @property
+    def reads_output(self) -> bool:  # type: ignore[override]
+        return self.logarithm
+
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         s = inputs[0].softmax(self.axis)
         return (inputs[0].log_softmax(self.axis) if self.logarithm else s), s

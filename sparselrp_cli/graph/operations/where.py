@@ -34,6 +34,7 @@ class Where(Operation):
     parts: Parts
     absorbing: tuple[bool, bool] = (True, True)
     kind: ClassVar[str] = "where"
+    reads_output: ClassVar[bool] = False
     passes: ClassVar[str] = "to what was chosen"
     takes_decisions: ClassVar[bool] = True
 
@@ -72,6 +73,9 @@ class Where(Operation):
 
     def passes_to(self, index: int) -> bool:
         return index > 0 or self.parts[0] is not None
+
+    def reads_input(self, index: int) -> bool:
+        return not self.passes_to(index)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         known = iter(inputs)

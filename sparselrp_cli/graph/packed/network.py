@@ -38,7 +38,7 @@ class PackedNetwork(nn.Module):
         return dataclasses.replace(self.graph, nodes=nodes)
 
     def forward(self, x: Tensor) -> list[Tensor | None]:
-        values = self.current().evaluate(x)
+        values = self.current().outputs_for(x)
         return [values.get(output.node) for output in self.graph.outputs]
 
 

@@ -46,7 +46,7 @@ def cropping_error(
     x : Tensor
         An input of the graphs.
     """
-    values, parts = whole.evaluate(x), cropped.evaluate(x)
+    values, parts = whole.outputs_for(x), cropped.outputs_for(x)
     errors = [0.0]
     for index, span in outputs.items():
         y, part = values[whole.outputs[index].node], parts[cropped.outputs[index].node]

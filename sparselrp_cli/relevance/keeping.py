@@ -1,0 +1,273 @@
+"""What a forward pass keeps for the walk, and what is computed again where memory is short.
+
+The walk reads the numbers of some tensors alone: what layers read and make, what is pruned, factors of
+products. All others are let go of after what reads them last in the forward pass. What then stands in their
+place has their shape, and NaN for numbers: whoever read them by mistake would be found out.
+
+Where what is kept is more than a budget, a part of the graph is cut into segments. Of a segment only what
+comes into it is kept; the rest is computed again when the walk gets there. This is gradient checkpointing
+(Chen et al. 2016, arXiv 1604.06174), with segments of about the same number of bytes.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from sparselrp_cli.graph.canonical import CanonicalGraph, Node, last_readers
+from sparselrp_cli.graph.operation import map_tensors
+from sparselrp_cli.graph.shapes import numbers, resolve
+from sparselrp_cli.relevance.program import Program
+
+_MEMOS = 4
+"""How many times the bytes of all tensors may be kept at most, with what operations remember."""
+_FINEST = 64
+"""Into how many segments a budget's worth is cut at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Nodes that are computed one after the other.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+    remembered : frozenset of str
+        The nodes whose memos are kept.
+    done_with : mapping of str to sequence of str
+        By node the tensors that are let go of behind it.
+    """
+
+    nodes: tuple[Node, ...]
+    remembered: frozenset[str]
+    done_with: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keeping:
+    """How a program is computed, once or in part again.
+
+    Attributes
+    ----------
+    first : Stretch
+        The whole forward pass.
+    kept : frozenset of str
+        The tensors that are kept of it.
+    again : mapping of str to Stretch
+        What is computed again, by the node at which the walk needs it first.
+    over : mapping of str to Stretch
+        The same, by the node after which the walk doesn't need it any more.
+    bytes_kept : int
+        What is kept of a batch at most, with one segment computed again; 0 where nothing had to be measured.
+    """
+
+    first: Stretch
+    kept: frozenset[str]
+    again: Mapping[str, Stretch] = field(default_factory=dict)
+    over: Mapping[str, Stretch] = field(default_factory=dict)
+    bytes_kept: int = 0
+
+
+def hollow(values: Tensor) -> Tensor:
+    """Give what stands for a tensor that was let go of: its shape, with NaN for each number."""
+    if not values.is_floating_point():
+        return values
+    return values.new_full((), torch.nan).expand(values.shape)
+
+
+def plan_keeping(program: Program, n: int, held: Collection[str], budget: int) -> Keeping:
+    """Plan what is kept of batches of `n` windows, and what is computed again.
+
+    Parameters
+    ----------
+    program : Program
+    n : int
+    held : collection of str
+        Tensors that are read before the walk begins: outputs, and what goes into their ends.
+    budget : int
+        In bytes, for what is kept; it is exceeded where even the finest segments need more.
+    """
+    reads = _reads(program, held)
+    nodes = program.graph.nodes
+    most = sum(numbers(node.shape) for node in nodes) * n * program.graph.dtype.itemsize * _MEMOS
+    if most <= budget:
+        return _whole(nodes, reads, held)
+    return _Planner(program.graph, reads, frozenset(held), _Sizes.of(program.graph, n)).plan(budget)
+
+
+def _reads(program: Program, held: Collection[str]) -> dict[str, frozenset[str]]:
+    """Give the tensors whose numbers the walk reads at each node that relevance may get to."""
+    reached, reads = set(held), {}
+    for node in reversed(program.graph.nodes):
+        if node.name not in reached:
+            continue
+        reached.update(name for i, name in enumerate(node.inputs) if node.operation.carries_to(i))
+        read = {name for i, name in enumerate(node.inputs) if node.operation.reads_input(i)}
+        if node.operation.reads_output or node.name in program.pruning:
+            read.add(node.name)
+        reads[node.name] = frozenset(read)
+    return reads
+
+
+def _whole(nodes: Sequence[Node], reads: Mapping[str, frozenset[str]], held: Iterable[str]) -> Keeping:
+    """Keep all that the walk reads."""
+    kept = frozenset(held).union(*reads.values())
+    return Keeping(_stretch(nodes, kept, frozenset(reads)), kept)
+
+
+def _stretch(nodes: Sequence[Node], kept: frozenset[str], remembered: frozenset[str]) -> Stretch:
+    """Compute nodes; of what is made there, and isn't kept, nothing stays."""
+    made = {node.name for node in nodes}
+    done_with = {
+        reader: tuple(name for name in names if name in made and name not in kept)
+        for reader, names in last_readers(nodes).items()
+    }
+    return Stretch(tuple(nodes), remembered, {reader: names for reader, names in done_with.items() if names})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sizes:
+    """Bytes of what each node makes and remembers, by where in memory they lie: views share it."""
+
+    values: Mapping[str, Mapping[int, int]]
+    memos: Mapping[str, Mapping[int, int]]
+
+    @classmethod
+    def of(cls, graph: CanonicalGraph, n: int) -> "_Sizes":
+        """Find them by computing without data."""
+        tensors = {graph.input: torch.empty(resolve(graph.input_shape, n), dtype=graph.dtype, device="meta")}
+        memos: dict[str, list[Tensor]] = {}
+        for node in graph.nodes:
+            operation = map_tensors(node.operation, lambda t: t.to("meta"))
+            tensors[node.name], memo = operation.forward(*[tensors[name] for name in node.inputs])
+            memos[node.name] = [leaf for leaf in _leaves(memo) if isinstance(leaf, Tensor)]
+        ours = {graph.input: {}, **{node.name: _storages([tensors[node.name]]) for node in graph.nodes}}
+        # The tensors are all alive until here, so that no two have one place.
+        return cls(ours, {name: _storages(found) for name, found in memos.items()})
+
+    def total(self, values: Iterable[str], memos: Iterable[str] = ()) -> int:
+        """Add up what some tensors and memos take together."""
+        places: dict[int, int] = {}
+        for name in values:
+            places |= self.values[name]
+        for name in memos:
+            places |= self.memos[name]
+        return sum(places.values())
+
+
+def _leaves(memo: object) -> Iterable[object]:
+    if isinstance(memo, (tuple, list)):
+        for part in memo:
+            yield from _leaves(part)
+    elif isinstance(memo, dict):
+        yield from _leaves(list(memo.values()))
+    else:
+        yield memo
+
+
+def _storages(tensors: Iterable[Tensor]) -> dict[int, int]:
+    found = (tensor.untyped_storage() for tensor in tensors)
+    return {storage._cdata: storage.nbytes() for storage in found}
+
+
+class _Planner:
+    """Finds segments, for one size of batches."""
+
+    def __init__(
+        self, graph: CanonicalGraph, reads: Mapping[str, frozenset[str]], held: frozenset[str], sizes: _Sizes
+    ) -> None:
+        self.nodes, self.reads, self.held, self.sizes = graph.nodes, reads, held, sizes
+        self.place = {graph.input: -1, **{node.name: i for i, node in enumerate(graph.nodes)}}
+        self.wanted = held.union(*reads.values())
+        self.crossing = self._crossing()
+
+    def plan(self, budget: int) -> Keeping:
+        """Compute again as little as the budget allows; if none does, what takes the least."""
+        whole = self.sizes.total(self.wanted, self.reads)
+        found, least = self._keeping([0], 0, whole), whole
+        pieces = 2
+        while least > budget and pieces <= _FINEST:
+            starts = self._segments(whole // pieces if whole < budget else budget // pieces)
+            for count in range(1, len(starts) + 1):
+                peak = self._peak(starts, count)
+                if peak < least:
+                    found, least = self._keeping(starts, count, peak), peak
+                if peak <= budget:
+                    break
+            pieces *= 2
+        return found
+
+    def _crossing(self) -> list[int]:
+        """Bytes of what is made before each node and read there or behind."""
+        last = dict.fromkeys(self.place, -1)
+        for i, node in enumerate(self.nodes):
+            for name in (*node.inputs, *self.reads.get(node.name, ())):
+                last[name] = max(last[name], i)
+        found = [0] * (len(self.nodes) + 1)
+        for name, reader in last.items():
+            for i in range(self.place[name] + 1, reader + 1):
+                found[i] += self.sizes.total([name])
+        return found
+
+    def _segments(self, most: int) -> list[int]:
+        """Give the first node of each segment: cut where little crosses, before `most` bytes are needed."""
+        starts, sums, since = [0], [0], 0
+        for i, node in enumerate(self.nodes):
+            since += self.sizes.total(self.wanted & {node.name}, self.reads.keys() & {node.name})
+            sums.append(since)
+            if since > most and i > starts[-1]:
+                half = [b for b in range(starts[-1] + 1, i + 1) if 2 * (sums[b] - sums[starts[-1]]) >= most]
+                cut = min(half or [i], key=lambda b: (self.crossing[b], -b))
+                starts.append(cut)
+                since -= sums[cut]
+                sums = [s - sums[cut] for s in sums]
+        return starts
+
+    def _inner(
+        self, start: int, stop: int, kept: frozenset[str] = frozenset()
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Give what is computed again in a segment, and what comes into it; `kept` is there anyway."""
+        there = self.held | kept
+        inside = self.nodes[start:stop]
+        made = {node.name for node in inside}
+        reads = [self.reads.get(node.name, frozenset()) for node in inside]
+        missing = (frozenset().union(*reads) & made) - there
+        missing |= {node.name for node in inside if node.name in self.reads and self.sizes.memos[node.name]}
+        for node in reversed(inside):
+            if node.name in missing:
+                missing |= made.intersection(node.inputs) - there
+        incoming = frozenset().union(*reads, *(n.inputs for n in inside if n.name in missing)) - missing
+        return frozenset(missing), incoming
+
+    def _kept(self, starts: Sequence[int], count: int) -> frozenset[str]:
+        """Give what is kept where the first `count` segments are computed again."""
+        bounds = [*starts, len(self.nodes)]
+        incoming = [self._inner(bounds[k], bounds[k + 1])[1] for k in range(count)]
+        behind = [self.reads.get(node.name, frozenset()) for node in self.nodes[bounds[count] :]]
+        return self.held.union(*incoming, *behind)
+
+    def _peak(self, starts: Sequence[int], count: int) -> int:
+        """Give the bytes that are kept at most, as the walk goes back through the segments."""
+        bounds = [*starts, len(self.nodes)]
+        rest = [n.name for n in self.nodes[bounds[count] :] if n.name in self.reads]
+        peaks = [self.sizes.total(self._kept(starts, count), rest)]
+        kept: frozenset[str] = frozenset()
+        for start, stop in pairwise(bounds[: count + 1]):
+            missing, incoming = self._inner(start, stop)
+            kept |= incoming
+            peaks.append(self.sizes.total(kept | missing, missing))
+        return max(peaks)
+
+    def _keeping(self, starts: Sequence[int], count: int, peak: int) -> Keeping:
+        bounds = [*starts, len(self.nodes)]
+        behind = frozenset(n.name for n in self.nodes[bounds[count] :] if n.name in self.reads)
+        kept = self._kept(starts, count)
+        again, over = {}, {}
+        for start, stop in pairwise(bounds[: count + 1]):
+            missing, _ = self._inner(start, stop, kept)
+            inside = [node for node in self.nodes[start:stop] if node.name in missing]
+            stretch = _stretch(inside, self.wanted, frozenset(self.reads))
+            again[self.nodes[stop - 1].name] = over[self.nodes[start].name] = stretch
+        return Keeping(_stretch(self.nodes, kept, behind), kept, again, over, peak)
