@@ -38,6 +38,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.graph.packed.network import PackedNetwork
     from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
+    from sparselrp_cli.graph.traced_model import checked_windows
     from sparselrp_cli.relevance.audit import audit, require_audited
     from sparselrp_cli.relevance.composites import PRESETS
     from sparselrp_cli.relevance.explainer import Explainer
@@ -62,7 +63,8 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     bins = seen_bins(graph, names, 3 - loaded.layout.base_axis)
     binned = [i for i, of_output in bins.items() if of_output.width > 1]
     packed = isinstance(loaded.module, PackedNetwork)
-    report = audit(graph, None if packed else loaded.module, rules, explainer, loaded.example(4))
+    example = checked_windows(graph, loaded.example(4))
+    report = audit(graph, None if packed else loaded.module, rules, explainer, example)
     document = {
         "model": loaded.name,
         "packed": packed,

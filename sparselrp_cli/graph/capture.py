@@ -30,6 +30,7 @@ from sparselrp_cli.graph.passes.cancelling import cancel_terms
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.passes.log_sums import read_log_sums
 from sparselrp_cli.graph.tracing import Traced
+from sparselrp_cli.model.memory import give_back
 from sparselrp_cli.model.prints import printing_to_stderr, silently, without_noise
 
 logger = logging.getLogger("sparselrp")
@@ -56,12 +57,14 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
         If `torch.export` can't trace the module, or the module doesn't take such an input.
     """
     example = torch.cat([example, example])[:2]
-    _require_input(module, example)
     graph = _in_double(module, example)
     if graph is None:
+        require_input(module, example)
         with apart(module) as copied:
             graph = _graph(copied, example.clone(), example.dtype)
-    return _laid_out(graph).to(example.device, example.dtype)
+    graph = _laid_out(graph).to(example.device, example.dtype)
+    give_back(module)
+    return graph
 
 
 def _laid_out(graph: CanonicalGraph) -> CanonicalGraph:
@@ -100,8 +103,14 @@ def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype) -> CanonicalG
     return read_log_sums(fold_batch_norm(cancel_terms(graph)))
 
 
-def _require_input(module: nn.Module, example: Tensor) -> None:
-    """Make sure that the module takes such an input."""
+def require_input(module: nn.Module, example: Tensor) -> None:
+    """Call a module, and say what is wrong where it doesn't take such an input.
+
+    Raises
+    ------
+    ModelError
+        With what to do about it.
+    """
     try:
         with torch.no_grad(), apart(module) as copied:
             _call_first(copied, example.clone())
@@ -216,23 +225,42 @@ def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:
     return [t for t in dict.fromkeys(calls) if t not in CONVERTERS and t is not operator.getitem]
 
 
-def check_against_module(graph: CanonicalGraph, module: nn.Module, x: Tensor) -> dict[str, float]:
+def check_against_module(
+    graph: CanonicalGraph, module: nn.Module, x: Tensor, *, first: bool = False
+) -> dict[str, float]:
     """Compare the graph's outputs with the module's.
+
+    Parameters
+    ----------
+    first : bool
+        Whether the module is called for the first time: what it prints is shown, and where it doesn't take
+        `x` it is said why.
 
     Returns
     -------
     dict of str to float
         For each output that the graph computes, the largest difference relative to the largest value.
     """
-    with torch.no_grad(), apart(module) if isinstance(module, nn.Module) else nullcontext(module) as called:
-        # A None is a leaf for torch, as it is in the traced program.
-        expected, _ = torch.utils._pytree.tree_flatten(_call_again(called, x.clone()))
+    # A None is a leaf for torch, as it is in the traced program.
+    expected, _ = torch.utils._pytree.tree_flatten(_outputs(module, x, first=first))
+    with torch.no_grad():
         values = graph.outputs_for(x)
     return {
         output.name: _difference(values[output.node], tensor)
         for output, tensor in zip(graph.outputs, expected, strict=True)
         if output.node in values
     }
+
+
+def _outputs(module: nn.Module, x: Tensor, *, first: bool) -> Any:
+    """Call a copy of a module."""
+    with torch.no_grad(), apart(module) if isinstance(module, nn.Module) else nullcontext(module) as called:
+        try:
+            return (_call_first if first else _call_again)(called, x.clone())
+        except Exception:
+            if first:
+                require_input(module, x)
+            raise
 
 
 def _difference(ours: Tensor, theirs: Tensor) -> float:

@@ -9,9 +9,12 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
 from sparselrp_cli.graph.reduced import reduced_precision
+from sparselrp_cli.graph.shapes import numbers
 from sparselrp_cli.model.loading import LoadedModel
 
 logger = logging.getLogger("sparselrp")
+_LARGE = 1 << 30
+"""Bytes of all tensors of a graph, for the windows of an example."""
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.05, torch.float16: 0.02}
 
 
@@ -29,15 +32,21 @@ def trace_model(model: LoadedModel) -> CanonicalGraph:
     if wanted := tuple(i for i, output in enumerate(graph.outputs) if not output.obstacle):
         graph = graph.restricted(wanted)
     if computable := graph.supported_outputs():
-        _require_equal(model, graph.restricted(computable), example)
+        _require_equal(model, graph.restricted(computable), checked_windows(graph, example))
     for note in model.notes:
         logger.info("%s", note)
     return graph
 
 
+def checked_windows(graph: CanonicalGraph, example: Tensor) -> Tensor:
+    """Give the windows of an example that a graph is checked with: of a large model one is enough."""
+    per_window = sum(numbers(node.shape) for node in graph.nodes) * graph.dtype.itemsize
+    return example[:1] if per_window * len(example) > _LARGE else example
+
+
 def _require_equal(model: LoadedModel, graph: CanonicalGraph, example: Tensor) -> None:
     """Compare the graph with the model, by the precision that the model computes in itself."""
-    differences = check_against_module(graph, model.module, example)
+    differences = check_against_module(graph, model.module, example, first=True)
     exact = _TOLERANCE.get(graph.dtype, 1e-4)
     if all(difference <= exact for difference in differences.values()):
         return

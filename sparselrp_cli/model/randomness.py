@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.factories import Factory, import_factory
+from sparselrp_cli.model.memory import give_back
 from sparselrp_cli.model.prints import silently
 from sparselrp_cli.model.wrappers import unwrapped
 
@@ -76,6 +77,8 @@ def require_own_numbers(
     drawn = [name for name in differing if name in parameters]
     if drawn or (differing and _matter(first, second, differing, compute)):
         raise ModelError(_refusal(factory.reference, drawn or differing, len(first), weights=bool(filled)))
+    del again, second
+    give_back(module)
     return () if filled else (f"{factory.reference}: the factory's own weights",)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from sparselrp_cli.errors import SparselrpError
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.shapes import numbers
-from sparselrp_cli.relevance.free_memory import free_memory
+from sparselrp_cli.model.memory import free_memory
 
 logger = logging.getLogger("sparselrp")
 

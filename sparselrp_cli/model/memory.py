@@ -1,10 +1,16 @@
-"""How much memory a process may still take: what is free, within the limits of its control groups."""
+"""How much memory a process may still take, and giving back what it doesn't need any more."""
 
+import ctypes
+import gc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from torch import nn
 
+LARGE = 64 << 20
+"""Bytes of parameters from which on copies of a module are worth looking for."""
 _OWN_GROUPS = Path("/proc/self/cgroup")
 _ROOT = Path("/sys/fs/cgroup")
 _FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
@@ -14,6 +20,19 @@ _FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.us
 def free_memory() -> int:
     """Give the bytes that are free on this machine, or that a job's limit leaves, whichever is less."""
     return max(0, min([psutil.virtual_memory().available, *_left_in_groups()]))
+
+
+def give_back(module: nn.Module) -> None:
+    """Give memory back that copies of a large module took, and that nothing refers to any more.
+
+    Traced programs and modules refer to themselves, so that they stay until Python looks for such; and glibc
+    keeps what was freed between what wasn't.
+    """
+    if sum(parameter.nbytes for parameter in module.parameters()) < LARGE:
+        return
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _left_in_groups() -> Iterator[int]:
