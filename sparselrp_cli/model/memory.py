@@ -19,7 +19,7 @@ _FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.us
 
 def free_memory() -> int:
     """Give the bytes that are free on this machine, or that a job's limit leaves, whichever is less."""
-    return max(0, min([psutil.virtual_memory().available, *_left_in_groups()]))
+    return int(max(0, min([psutil.virtual_memory().available, *_left_in_groups()])))
 
 
 def give_back(module: nn.Module) -> None:

@@ -16,6 +16,7 @@ from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.graph.passes.cropping import cropping_error
 from sparselrp_cli.graph.passes.fusing import fuse_relu
+from sparselrp_cli.graph.passes.pointwise import unroll_pointwise
 from sparselrp_cli.graph.shapes import Span, numbers, resolve
 from sparselrp_cli.graph.steps import require_smooth
 from sparselrp_cli.graph.targets import Target
@@ -174,6 +175,7 @@ class Explainer:
         """Prepare a program for the whole graph."""
         non_negative = non_negative_tensors(graph, input_non_negative)
         graph, layer_names = fuse_relu(graph)
+        graph = unroll_pointwise(graph)
         graph = dataclasses.replace(graph, nodes=tuple(map(_channels_last, graph.nodes)))
         layers, selecting = {}, {}
         for node in graph.nodes:

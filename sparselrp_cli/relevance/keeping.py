@@ -23,8 +23,8 @@ from sparselrp_cli.relevance.program import Program
 
 _MEMOS = 4
 """How many times the bytes of all tensors may be kept at most, with what operations remember."""
-_FINEST = 64
-"""Into how many segments a budget's worth is cut at most."""
+_PIECES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""Into how many segments all that is kept may be cut."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,16 +187,16 @@ class _Planner:
         """Compute again as little as the budget allows; if none does, what takes the least."""
         whole = self.sizes.total(self.wanted, self.reads)
         found, least = self._keeping([0], 0, whole), whole
-        pieces = 2
-        while least > budget and pieces <= _FINEST:
-            starts = self._segments(whole // pieces if whole < budget else budget // pieces)
+        if whole <= budget:
+            return found
+        for pieces in _PIECES:
+            starts = self._segments(whole // pieces)
             for count in range(1, len(starts) + 1):
                 peak = self._peak(starts, count)
                 if peak < least:
                     found, least = self._keeping(starts, count, peak), peak
                 if peak <= budget:
-                    break
-            pieces *= 2
+                    return found
         return found
 
     def _crossing(self) -> list[int]:
