@@ -48,7 +48,7 @@ def active_rows(layer: Layer, c: Tensor, samples: Samples) -> ActiveRows | None:
     work = layer.weight.numel() * c.shape[0] * c.shape[-1]
     if work < LEAST_WORK or not kernels.is_compiled(c):
         return None
-    # What came through operations that lay it out otherwise is laid out anew: a pass, in place of a convolution.
+    # What comes through operations that lay it out otherwise is laid out anew: a pass saves a convolution.
     rows = by_channel(c.movedim(1, -1).contiguous().movedim(-1, 1), 1, samples)
     if rows is None:
         return None

@@ -92,7 +92,7 @@ def _image(values: Tensor) -> Tensor:
     Processors convolve such images one and a half to two times as fast; see benchmarks/.
     """
     image = values.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    n, channels, height, width = image.shape
+    _, channels, height, width = image.shape
     # Of a single window a view may have kept another stride, by which torch would take the slow way.
     return image.as_strided(image.shape, (height * width * channels, 1, width * channels, channels))
 
