@@ -32,6 +32,7 @@ from sparselrp_cli.relevance.ends import Tail, find_tail, notes
 from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.keeping import Keeping, plan_keeping
 from sparselrp_cli.relevance.ledger import Ledger
+from sparselrp_cli.relevance.pace import Pace, Say
 from sparselrp_cli.relevance.plan import plan_pruning
 from sparselrp_cli.relevance.program import Program
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
@@ -135,6 +136,8 @@ class Explainer:
         memory: int | None = None,
     ) -> None:
         self.memory = memory
+        self.say: Say | None = None
+        """Is told how far a batch is, where that takes long."""
         explained = tuple(sorted({term.output for target in targets for term in target.every_term}))
         for output in explained:
             graph.require_path(output)
@@ -309,9 +312,9 @@ class Explainer:
         kernels.use_threads()
         program, touched = self._program_for(targets), self.touched(marked)
         with torch.inference_mode():
-            forward = ForwardPass.run(
-                program, x, self.keeping(len(x), mirrored=mirrored), once=len(targets) == 1
-            )
+            keeping = self.keeping(len(x), mirrored=mirrored)
+            pace = None if self.say is None else Pace(program.graph, keeping, len(targets), self.say)
+            forward = ForwardPass.run(program, x, keeping, once=len(targets) == 1, pace=pace)
             return [self._explain_target(forward, target, touched) for target in targets]
 
     def _explain_target(self, forward: ForwardPass, target: Target, touched: Touched) -> Explanation:

@@ -9,6 +9,7 @@ from sparselrp_cli.graph.canonical import Node
 from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance.keeping import Keeping, Stretch, hollow
+from sparselrp_cli.relevance.pace import Pace
 from sparselrp_cli.relevance.program import Program
 from sparselrp_cli.relevance.rows import MemoryOrder
 from sparselrp_cli.relevance.step import Denominators, StepResult, propagate
@@ -32,6 +33,8 @@ class ForwardPass:
         Whether a single walk follows, which then takes tensors out as it goes.
     keeping : Keeping
         Which tensors are there, and which are computed again on the way back.
+    pace : Pace or None
+        Is told of each operation.
     """
 
     program: Program
@@ -41,15 +44,18 @@ class ForwardPass:
     denominators: Denominators
     once: bool
     keeping: Keeping
+    pace: Pace | None = None
 
     @classmethod
-    def run(cls, program: Program, x: Tensor, keeping: Keeping, *, once: bool = False) -> "ForwardPass":
+    def run(
+        cls, program: Program, x: Tensor, keeping: Keeping, *, once: bool = False, pace: Pace | None = None
+    ) -> "ForwardPass":
         """Compute a batch."""
         # Where memory is short, denominators aren't kept for other walks either.
         kept = not once and not keeping.again
         denominators = Denominators(kept, frozenset(program.masked_readings))
         values = {program.graph.input: x}
-        found = cls(program, program.samples(x.shape[0]), values, {}, denominators, once, keeping)
+        found = cls(program, program.samples(x.shape[0]), values, {}, denominators, once, keeping, pace)
         found._compute(keeping.first)
         return found
 
@@ -61,6 +67,8 @@ class ForwardPass:
                 self.memos[node.name] = memo
             for name in stretch.done_with.get(node.name, ()):
                 self.values[name] = hollow(self.values[name])
+            if self.pace is not None:
+                self.pace.computed(node)
 
     def reach(self, node: Node) -> None:
         """Be ready for the walk at a node: compute again what it reads from here on."""
@@ -69,6 +77,8 @@ class ForwardPass:
 
     def leave(self, node: Node) -> None:
         """Let go of what was computed again for the nodes down to this one, if other walks follow."""
+        if self.pace is not None:
+            self.pace.walked(node)
         stretch = self.keeping.over.get(node.name)
         if stretch is None or self.once:
             return  # a single walk takes out each tensor as it goes

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -345,8 +346,17 @@ def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
     """Begin to explain a batch; nothing where none of it can be."""
     if not batch.windows or (batch.skipped and run.settings.strict):
         return None
+    for model in run.models:
+        model.explainer.say = partial(_say_how_far, batch, model.model.name)
     explainer = averaged([m.windows for m in run.models])
     return explainer.launch(batch.one_hot, [w.strand == "-" for w in batch.windows], batch.marked)
+
+
+def _say_how_far(batch: Batch, model: str, share: float) -> None:
+    """Say how far a batch is that takes long."""
+    first, *others = batch.windows
+    rest = f" and {len(others)} more" if others else ""
+    logger.info("%s: %s%s, %.0f %%", model, first.name, rest, 100 * share)
 
 
 def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: Recorder) -> Done:
