@@ -31,6 +31,8 @@ class ModelRequest:
         Whether files that can run code may be loaded.
     inputs : tuple of str
         Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``.
+    model_class : str or None
+        Of a checkpoint: what makes its model, ``package.module:Class`` or ``file.py:Class``.
     """
 
     reference: str
@@ -40,3 +42,4 @@ class ModelRequest:
     layout: str | None = None
     trust: bool = False
     inputs: tuple[str, ...] = ()
+    model_class: str | None = None

@@ -13,7 +13,7 @@ from torch import nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.importing import ImportRequest, import_model
-from sparselrp_cli.model.importing.unpickling import Stub, read_checkpoint
+from sparselrp_cli.model.unpickling import Stub, read_checkpoint
 
 DATA = Path(__file__).parent / "data"
 

@@ -10,10 +10,10 @@ import h5py
 import torch
 from torch import Tensor
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, first_line
 from sparselrp_cli.files.hdf5 import within
 from sparselrp_cli.model.architectures.layers import INPUT, Layers, usable_name
-from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest, first_line, random_windows
+from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest, random_windows
 from sparselrp_cli.model.importing.keras.config import KerasLayer, KerasNetwork, read_network
 from sparselrp_cli.model.importing.keras.layers import SKIPPED, TRANSLATORS
 from sparselrp_cli.model.importing.keras.source import Source
