@@ -107,8 +107,7 @@ def test_a_genuine_checkpoint_computes_what_its_model_did(code, name, way):
         model = load_model(ModelRequest(reference, GENUINE))
     else:
         model = load_model(ModelRequest(str(GENUINE), model_class=reference))
-    given = np.load(DATA / "lightning.npz")
-    with torch.no_grad():
+    with np.load(DATA / "lightning.npz") as given, torch.no_grad():
         np.testing.assert_allclose(model.module(torch.from_numpy(given["x"])), given["y"], atol=1e-6)
     assert model.files == (code, GENUINE)
     taken = "channels=6, width=5" + (", lr=0.001, folder='runs'" if name == "Net" else "")
@@ -121,8 +120,7 @@ def test_a_genuine_checkpoint_computes_what_its_model_did(code, name, way):
 def test_the_genuine_class_itself_is_called_where_lightning_is_installed():
     pytest.importorskip("pytorch_lightning")
     model = load_model(ModelRequest(str(GENUINE), window=30, model_class=f"{DATA / 'make_lightning.py'}:Net"))
-    given = np.load(DATA / "lightning.npz")
-    with torch.no_grad():
+    with np.load(DATA / "lightning.npz") as given, torch.no_grad():
         np.testing.assert_allclose(model.module(torch.from_numpy(given["x"])), given["y"], atol=1e-6)
 
 
@@ -165,8 +163,8 @@ def test_objects_among_the_hyper_parameters_stop_only_the_class_that_takes_them(
     with pytest.raises(ModelError) as caught:
         loaded(path, code)
     assert str(caught.value) == (
-        f"{code}:Net: its hyper-parameter 'act' is {criterion.__module__}.criterion, an object that isn't made"
-        " from a file; write a factory that gives it, or add --trust-model if you trust the checkpoint"
+        f"{code}:Net: its hyper-parameter 'act' is {criterion.__module__}.criterion, an object that isn't"
+        " made from a file; write a factory that gives it, or add --trust-model if you trust the checkpoint"
     )
     given = f"channels=6, width=5, act=<{criterion.__module__}.criterion>"
     assert caught.value.example == ("from net import Net", "def build():", f"    return Net({given})")
@@ -252,27 +250,33 @@ def test_a_small_file_that_would_be_a_large_value_is_refused():
     assert read_hyper_parameters({"hyper_parameters": {"deep": wide}}).values == {}
 
 
-LINES = "or write these lines to build.py and give -m build.py:build -w {path}"
-CALL = "name its class with --model-class FILE.py:CLASS, "
+OF_A_CHECKPOINT = (
+    "{path}: a Lightning checkpoint, which holds weights and hyper-parameters (channels=6, width=5), but not"
+    " the model's code; name its class with --model-class FILE.py:CLASS, or write these lines to build.py and"
+    " give -m build.py:build -w {path}"
+)
+FACTORY = ("from PACKAGE.MODULE import CLASS", "def build():", "    return CLASS(channels=6, width=5)")
 
 
 @pytest.mark.parametrize("suffix", [".ckpt", ".pt", ".pth", ".torch", ".bin"])
-def test_without_a_class_the_message_has_a_factory_that_works(tmp_path, saved, capsys, monkeypatch, suffix):
+def test_without_a_class_the_message_has_a_factory(tmp_path, saved, suffix):
     path = saved(SIZES).rename(tmp_path / f"net{suffix}")
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelRequest(str(path)))
+    assert str(caught.value) == OF_A_CHECKPOINT.format(path=path)
+    assert caught.value.example == FACTORY
+
+
+def test_the_factory_of_the_message_works_as_it_is_printed(tmp_path, saved, capsys, monkeypatch):
+    path = saved(SIZES)
     assert command("inspect", path) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == (
-        f"sparselrp: error: {path}: a Lightning checkpoint, which holds weights and hyper-parameters"
-        f" (channels=6, width=5), but not the model's code; {CALL}{LINES.format(path=path)}"
-    )
-    assert lines[1:] == [
-        "from PACKAGE.MODULE import CLASS", "def build():", "    return CLASS(channels=6, width=5)",
-    ]  # fmt: skip
-    (tmp_path / "net.py").write_text(CODE)
-    factory = "\n".join(lines[1:]).replace("PACKAGE.MODULE", "net").replace("CLASS", "Net")
-    (tmp_path / "build.py").write_text(factory)
+    said, *lines = capsys.readouterr().err.splitlines()
+    assert said == f"sparselrp: error: {OF_A_CHECKPOINT.format(path=path)}"
+    assert tuple(lines) == FACTORY
+    write(tmp_path / "net.py", CODE)
+    write(tmp_path / "build.py", "\n".join(lines).replace("PACKAGE.MODULE", "net").replace("CLASS", "Net"))
     monkeypatch.chdir(tmp_path)
-    assert command("inspect", "build.py:build", "-w", path, "-q") == 0
+    assert load_model(ModelRequest("build.py:build", path)).module.scan.out_channels == 6
 
 
 def test_of_hyper_parameters_taken_as_one_the_factory_makes_one(saved):
