@@ -98,8 +98,8 @@ def read_checkpoint(path: Path) -> Any:
                 )
             if "model.weights.h5" in names:
                 raise ModelError(
-                    f"{path}: a Keras model in the .keras format; load it in Keras and write it with"
-                    " model.save('NAME.h5')"
+                    f"{path}: a Keras model in the .keras format; read it with sparselrp import --format"
+                    " keras-archive"
                 )
             if len(pickles) != 1:
                 raise ModelError(f"{path}: a ZIP archive, but not one torch.save wrote")

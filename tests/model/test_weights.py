@@ -363,8 +363,8 @@ def test_a_torchscript_archive_is_named(tmp_path):
         (
             "m.keras",
             b"PK",
-            "a Keras 3 archive; save it with model.save('m.h5'), then make a model folder of it with"
-            " `sparselrp import m.h5 -o FOLDER`, and give that with -m",
+            "a Keras 3 archive; make a model folder of it with `sparselrp import {path} -o FOLDER`, and give"
+            " that with -m",
         ),
         (
             "pytorch_model.bin.index.json",
