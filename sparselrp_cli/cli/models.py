@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sparselrp_cli.cli.options import Command
-from sparselrp_cli.model.request import ALPHABET, LAYOUTS, LONGEST_WINDOW, ModelRequest
+from sparselrp_cli.model.request import ALPHABET, FORMS, LAYOUTS, LONGEST_WINDOW, ModelRequest
 
 REFERENCE = (
     "Model folder or its model.json; PACKAGE.MODULE:FACTORY or FILE.py:FACTORY; or, with --trust-model, a"
@@ -98,14 +98,14 @@ def _details(command: Callable[..., Any], *, several: bool) -> Callable[..., Any
             "--alphabet", metavar="ACGT", help=f"The model's order of bases.  [default: {ALPHABET}]"
         ),
         click.option(
-            "--layout", type=click.Choice(LAYOUTS),
-            help="The model's input axes: bases before (NCL) or after (NLC) positions."
-            f"  [default: {LAYOUTS[0]}]",
+            "--layout", type=click.Choice((*LAYOUTS, *FORMS)),
+            help="The model's input axes: bases before (NCL) or after (NLC) positions, maybe with an axis of"
+            f" length 1, or ids 0 to 3 (NL).  [default: {LAYOUTS[0]}]",
         ),
         click.option(
             "--input", "inputs", multiple=True, metavar="NAME=SHAPE[:VALUE]",
             help="Hold another input of the model constant, by its name in forward; such as control=2x2114:0."
-            " Repeatable.",
+            " NAME channels: rows beside A, C, G, T. Repeatable.",
         ),
         click.option(
             "--model-class", metavar="FILE.py:CLASS",

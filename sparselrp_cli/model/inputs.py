@@ -11,6 +11,8 @@ from sparselrp_cli.errors import ModelError
 
 _FORM = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<shape>\d+(?:x\d+)*)(?::(?P<value>[-+.\deE]+))?")
 _MAX_NUMBERS = 10**8
+CHANNELS = "channels"
+"""Names what stands beside A, C, G and T in the sequence's own input, unless forward has such a parameter."""
 
 
 class WithConstantInputs(nn.Module):
@@ -23,36 +25,54 @@ class WithConstantInputs(nn.Module):
         By the name of forward's parameter; shaped as for one sample, without the sample axis.
     sequence : str
         The parameter of forward that takes the sequence.
+    base_axis : int
+        The axis of its bases, and of channels beside them.
     """
 
-    def __init__(self, module: nn.Module, constants: dict[str, Tensor], sequence: str) -> None:
+    def __init__(
+        self, module: nn.Module, constants: dict[str, Tensor], sequence: str, base_axis: int = 1
+    ) -> None:
         super().__init__()
         self.module = module
-        self.sequence = sequence
-        self.names = tuple(constants)
+        self.sequence, self.base_axis = sequence, base_axis
+        self.names = tuple(name for name in constants if name != CHANNELS or name in parameters_of(module))
+        self.beside = set(constants) - set(self.names)
         for name, value in constants.items():
             self.register_buffer(f"constant_{name}", value, persistent=False)
 
     def forward(self, x: Tensor) -> Any:
-        given = {}
-        for name in self.names:
-            value = getattr(self, f"constant_{name}")
-            given[name] = value.unsqueeze(0).expand(x.shape[0], *value.shape)
+        given = {name: self._of_all(name, x) for name in self.names}
+        for name in self.beside:
+            more = self._of_all(name, x)
+            x = torch.cat([x, more if self.base_axis == 1 else more.transpose(1, 2)], self.base_axis)
         return self.module(**{self.sequence: x}, **given)
 
+    def _of_all(self, name: str, x: Tensor) -> Tensor:
+        value: Tensor = getattr(self, f"constant_{name}")
+        return value.unsqueeze(0).expand(x.shape[0], *value.shape)
 
-def hold_inputs(module: nn.Module, texts: tuple[str, ...], dtype: torch.dtype) -> nn.Module:
+
+def parameters_of(module: nn.Module) -> dict[str, inspect.Parameter]:
+    """Give the parameters of a module's forward that can be named, in order."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+
+
+def hold_inputs(
+    module: nn.Module, texts: tuple[str, ...], dtype: torch.dtype, base_axis: int = 1
+) -> nn.Module:
     """Hold inputs constant, written ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``, such as ``control=2x2114:0``.
 
     Raises
     ------
     ModelError
         If a text can't be read or the model's forward has no such parameter.
+
+    ``channels=CxL``, where forward has no parameter of that name, are rows beside A, C, G and T.
     """
     if not texts:
         return module
-    parameters = [p for p in inspect.signature(module.forward).parameters.values() if p.kind != p.VAR_KEYWORD]
-    names = [p.name for p in parameters]
+    names = list(parameters_of(module))
     constants = {}
     for text in texts:
         match = _FORM.fullmatch(text)
@@ -60,7 +80,8 @@ def hold_inputs(module: nn.Module, texts: tuple[str, ...], dtype: torch.dtype) -
             raise ModelError(
                 f"--input '{text}': write NAME=SHAPE or NAME=SHAPE:VALUE, such as control=2x2114:0"
             )
-        if match["name"] not in names:
+        beside = match["name"] == CHANNELS and match["shape"].count("x") == 1
+        if match["name"] not in names and not beside:
             raise ModelError(
                 f"--input '{text}': the model's forward takes {', '.join(names)}, not '{match['name']}'"
             )
@@ -70,7 +91,7 @@ def hold_inputs(module: nn.Module, texts: tuple[str, ...], dtype: torch.dtype) -
     free = [n for n in names if n not in constants]
     if not free:
         raise ModelError("--input holds every input of the model constant; none is left for the sequence")
-    return WithConstantInputs(module, constants, free[0])
+    return WithConstantInputs(module, constants, free[0], base_axis)
 
 
 def _constant(match: re.Match[str], text: str, dtype: torch.dtype) -> Tensor:

@@ -14,12 +14,13 @@ from sparselrp_cli.model.factories import file_of, import_factory
 from sparselrp_cli.model.finite import require_finite
 from sparselrp_cli.model.folder import build, read_spec
 from sparselrp_cli.model.foreign import foreign_file
+from sparselrp_cli.model.forms import InForm
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
-from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
 from sparselrp_cli.model.weights import NOTHING, fill_from, load_checkpoint
 from sparselrp_cli.model.whole_folders import GRAPH, SPEC
@@ -95,11 +96,15 @@ def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
     """Bring a model to evaluation mode, with the layout, window and inputs that were asked for."""
     for submodule in model.module.modules():  # what .eval() does; exported programs refuse the call
         submodule.training = False
-    layout = InputLayout(request.alphabet or model.layout.alphabet, request.layout or model.layout.layout)  # type: ignore[arg-type]
+    form = request.layout if request.layout in FORMS else None
+    asked = LAYOUTS[0] if form else request.layout
+    layout = InputLayout(request.alphabet or model.layout.alphabet, asked or model.layout.layout)  # type: ignore[arg-type]
     window = request.window or model.window
     if not window:
         raise ModelError(f"model '{model.name}' doesn't say its window length; give it with --window")
-    module = hold_inputs(model.module, request.inputs, module_dtype(model.module))
+    dtype = module_dtype(model.module)
+    module = hold_inputs(model.module, request.inputs, dtype, layout.base_axis)
+    module = module if form is None else InForm(module, form)
     return replace(model, module=module, layout=layout, window=window)
 
 

@@ -9,6 +9,8 @@ ALPHABET = "ACGT"
 Layout = Literal["NCL", "NLC"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 """Axes of a model's input, bases before or after positions; the first unless told."""
+FORMS = ("NC1L", "NCL1", "N1CL", "N1LC", "NL")
+"""Other forms of input: with an axis of length 1, or ids 0 to 3 in the place of bases."""
 LONGEST_WINDOW = 10_000_000
 """In bp."""
 
@@ -26,7 +28,8 @@ class ModelRequest:
     window : int or None
         Window length in bp, where the model doesn't carry it.
     alphabet, layout : str or None
-        Where they differ from the model's own, or, if it names none, from `ALPHABET` and the first layout.
+        Where they differ from the model's own, or, if it names none, from `ALPHABET` and the first layout;
+        one of `LAYOUTS` or of `FORMS`.
     trust : bool
         Whether files that can run code may be loaded.
     inputs : tuple of str
