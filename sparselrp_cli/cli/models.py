@@ -103,9 +103,10 @@ def _details(command: Callable[..., Any], *, several: bool) -> Callable[..., Any
             f" length 1, or ids 0 to 3 (NL).  [default: {LAYOUTS[0]}]",
         ),
         click.option(
-            "--input", "inputs", multiple=True, metavar="NAME=SHAPE[:VALUE]",
-            help="Hold another input of the model constant, by its name in forward; such as control=2x2114:0."
-            " NAME channels: rows beside A, C, G, T. Repeatable.",
+            "--input", "inputs", multiple=True, metavar="NAME=SHAPE[:VALUE]|FILE",
+            help="Hold another input of the model constant, by its name in forward, such as control=2x2114:0."
+            " For attribute also a .npz or .npy with a row for each region. NAME channels: beside A, C, G, T."
+            " Repeatable.",
         ),
         click.option(
             "--model-class", metavar="FILE.py:CLASS",

@@ -51,7 +51,7 @@ def input_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
             more, length = channels - 4, max(example.shape[1:])
             return (
                 f"it reads {channels} channels: give {layout}those beside A, C, G and T with --input"
-                f" channels={more}x{length}:VALUE"
+                f" channels={more}x{length}:VALUE, or channels=FILE.npz by region"
             )
     if isinstance(error, (RuntimeError, AssertionError, ValueError)):
         return _window_advice(module, example)
@@ -64,10 +64,14 @@ def _other_inputs(module: nn.Module, said: str) -> str:
     if "missing" in said and "argument" in said:
         given = " ".join(f"--input {name}=SHAPE:VALUE" for name in names[1:])
         first = f" ('{names[0]}' takes the sequence, unless it is held, too)" if names else ""
-        return f"hold its other inputs constant with {given or '--input NAME=SHAPE:VALUE'}{first}"
+        rows = f", or give a row for each region, --input {names[1] if names[1:] else 'NAME'}=FILE.npz"
+        return f"hold its other inputs constant with {given or '--input NAME=SHAPE:VALUE'}{first}{rows}"
     optional = [name for name, p in list(parameters_of(module).items())[1:] if p.default is None]
     if "NoneType" in said and optional:
-        return f"it wants more inputs: give them with --input {optional[0]}=SHAPE:VALUE"
+        name = optional[0]
+        return (
+            f"it wants more inputs: give them with --input {name}=SHAPE:VALUE, or {name}=FILE.npz by region"
+        )
     return ""
 
 

@@ -21,6 +21,7 @@ from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
+from sparselrp_cli.model.rows import row_files
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
 from sparselrp_cli.model.weights import NOTHING, fill_from, load_checkpoint
 from sparselrp_cli.model.whole_folders import GRAPH, SPEC
@@ -103,8 +104,13 @@ def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
     if not window:
         raise ModelError(f"model '{model.name}' doesn't say its window length; give it with --window")
     dtype = module_dtype(model.module)
-    module = hold_inputs(model.module, request.inputs, dtype, layout.base_axis)
-    module = module if form is None else InForm(module, form)
+    if not request.by_window and (files := row_files(request.inputs)):
+        raise ModelError(
+            f"--input {files[0].name}={files[0].path}: rows go with the regions of `sparselrp attribute`;"
+            f" here hold the input constant, {files[0].name}=SHAPE:VALUE"
+        )
+    module = hold_inputs(model.module, request.inputs, dtype, layout.base_axis, form)
+    module = InForm(module, form) if form is not None and module is model.module else module
     return replace(model, module=module, layout=layout, window=window)
 
 

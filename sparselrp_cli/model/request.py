@@ -33,9 +33,12 @@ class ModelRequest:
     trust : bool
         Whether files that can run code may be loaded.
     inputs : tuple of str
-        Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``.
+        Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``; or by window,
+        ``NAME=FILE``.
     model_class : str or None
         Of a checkpoint: what makes its model, ``package.module:Class`` or ``file.py:Class``.
+    by_window : bool
+        Whether rows of files are given to each window, so that inputs may name files.
     """
 
     reference: str
@@ -46,3 +49,4 @@ class ModelRequest:
     trust: bool = False
     inputs: tuple[str, ...] = ()
     model_class: str | None = None
+    by_window: bool = False

@@ -1,10 +1,12 @@
 """The forward pass of one batch: every tensor of the graph, and what operations remember."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.graph.canonical import Node
 from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.shapes import Samples
@@ -39,11 +41,15 @@ class ForwardPass:
     once: bool
 
     @classmethod
-    def run(cls, program: Program, x: Tensor, *, once: bool = False) -> "ForwardPass":
-        """Compute a batch."""
+    def run(
+        cls, program: Program, x: Tensor, given: Mapping[str, Tensor] = NO_ROWS, *, once: bool = False
+    ) -> "ForwardPass":
+        """Compute a batch; `given` are values of nodes that aren't computed: inputs beside the sequence."""
         graph = program.graph
-        values, memos, n = {graph.input: x}, {}, x.shape[0]
+        values, memos, n = {graph.input: x, **given}, {}, x.shape[0]
         for node in graph.nodes:
+            if node.name in given:
+                continue
             value, memo = node.operation.forward(*[values[i] for i in node.inputs])
             values[node.name] = value
             if memo is not None:

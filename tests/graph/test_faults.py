@@ -234,24 +234,28 @@ ONE_ROW = (
         (
             nn.Conv1d(5, 2, 3),
             "but got 4 channels instead; it reads 5 channels: give those beside A, C, G and T with --input"
-            " channels=1x12:VALUE",
+            " channels=1x12:VALUE, or channels=FILE.npz by region",
         ),
         (
             Turned(nn.Conv1d(6, 2, 3)),
             "it reads 6 channels: give --layout NLC and those beside A, C, G and T with --input"
-            " channels=2x12:VALUE",
+            " channels=2x12:VALUE, or channels=FILE.npz by region",
         ),
         (nn.Conv2d(1, 2, (5, 4)), "; give --layout N1LC"),
         (nn.Conv2d(4, 2, (3, 1)), "; give --layout NCL1"),
         (Turned(Flattened()), "; windows of 20 to 23 bp would fit: --layout NLC --window 20"),
-        (WithMask(), "it wants more inputs: give them with --input mask=SHAPE:VALUE"),
+        (
+            WithMask(),
+            "it wants more inputs: give them with --input mask=SHAPE:VALUE, or mask=FILE.npz by region",
+        ),
         (Flattened(), "; windows of 20 to 23 bp would fit: --window 20"),
         (Placed(), "; windows of 30 bp would fit: --window 30"),
         (nn.Conv1d(4, 2, 40), "; windows of 40 bp or more would fit: --window 40"),
         (
             nn.Bilinear(3, 3, 2),
             "missing 1 required positional argument: 'input2'; hold its other inputs constant with --input"
-            " input2=SHAPE:VALUE ('input1' takes the sequence, unless it is held, too)",
+            " input2=SHAPE:VALUE ('input1' takes the sequence, unless it is held, too), or give a row for"
+            " each region, --input input2=FILE.npz",
         ),
         (
             nn.Sequential(nn.Flatten(), nn.Unflatten(1, (7, 7))),
@@ -260,8 +264,8 @@ ONE_ROW = (
     ],
     ids=[
         "NLC", "NLC, linear", "4 axes", "an axis for one channel", "ids", "one row", "5 channels",
-        "6 channels, NLC", "an axis for one channel, NLC", "an axis behind", "window and NLC", "an optional input",
-        "window",
+        "6 channels, NLC", "an axis for one channel, NLC", "an axis behind", "window and NLC",
+        "an optional input", "window",
         "one window", "too short", "two inputs", "nothing found",
     ],
 )  # fmt: skip
