@@ -242,6 +242,7 @@ def test_the_files_are_in_the_manifest_and_others_cant_resume(tmp_path, folder, 
     assert "is a complete run in which the content of rows.npz is another" in error_line(capsys)
 
 
+HELD = "hold the input constant, mask=SHAPE:VALUE"
 ELSEWHERE = (
     "rows go with the regions of `sparselrp attribute`; here hold the input constant, mask=SHAPE:VALUE"
 )
