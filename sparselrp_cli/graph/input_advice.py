@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.model.forms import in_form
-from sparselrp_cli.model.inputs import parameters_of
+from sparselrp_cli.model.inputs import WithConstantInputs, parameters_of
 from sparselrp_cli.model.prints import silently
 from sparselrp_cli.model.request import FORMS, LAYOUTS, LONGEST_WINDOW
 
@@ -54,7 +54,8 @@ def input_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
                 f" channels={more}x{length}:VALUE, or channels=FILE.npz by region"
             )
     if isinstance(error, (RuntimeError, AssertionError, ValueError)):
-        return _window_advice(module, example)
+        held = f"; or a shape of --input is wrong: {_held(module)}" if _holds(module) else ""
+        return _window_advice(module, example) + held
     return "wrap it in a module whose forward takes one tensor of this shape"
 
 
@@ -73,6 +74,16 @@ def _other_inputs(module: nn.Module, said: str) -> str:
             f"it wants more inputs: give them with --input {name}=SHAPE:VALUE, or {name}=FILE.npz by region"
         )
     return ""
+
+
+def _holds(module: nn.Module) -> TypeGuard[WithConstantInputs]:
+    return isinstance(module, WithConstantInputs)
+
+
+def _held(module: WithConstantInputs) -> str:
+    """List the shapes of what is held constant or given by window, for one sample."""
+    held = module.rows_of(1, (*module.names, *module.beside))
+    return ", ".join(f"{name} {'x'.join(map(str, value.shape[1:])) or '1'}" for name, value in held.items())
 
 
 def _turned(example: Tensor) -> str:

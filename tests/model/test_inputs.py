@@ -188,8 +188,11 @@ def test_an_input_that_is_missing_is_said_with_the_way_to_give_it(load):
 def test_a_held_input_of_a_wrong_shape_is_said(load):
     with pytest.raises(
         ModelError, match=r"the model can't take an input of shape \(2, 4, 10\): Sizes of tens"
-    ):
+    ) as caught:
         capture_model(load("control=2x9", "depth=1"))
+    assert str(caught.value).endswith(
+        "; windows of 9 bp would fit: --window 9; or a shape of --input is wrong: control 2x9, depth 1"
+    )
 
 
 def scan(n_in: int) -> nn.Module:
