@@ -4,6 +4,7 @@ Every message is one line that says what is wrong, where, and what to do; the co
 """
 
 import re
+from collections.abc import Sequence
 
 LONGEST_MESSAGE = 2000
 
@@ -23,11 +24,30 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-class SparselrpError(Exception):
-    """Root of all errors that the user, not the programmer, can mend."""
+def _printable_line(text: str) -> str:
+    """Put a line of code on one line, its indentation kept."""
+    indent = len(text) - len(text.lstrip(" "))
+    return " " * indent + printable(text[indent:])
 
-    def __init__(self, message: str) -> None:
+
+def first_line(error: Exception) -> str:
+    """Give the first line of an error's message, or its type."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+class SparselrpError(Exception):
+    """Root of all errors that the user, not the programmer, can mend.
+
+    Parameters
+    ----------
+    message : str
+    example : sequence of str
+        Lines that the user can paste into a file; shown below the message.
+    """
+
+    def __init__(self, message: str, example: Sequence[str] = ()) -> None:
         super().__init__(printable(message))
+        self.example = tuple(map(_printable_line, example))
 
 
 class InputError(SparselrpError):

@@ -57,6 +57,8 @@ def attribute(
     """
     start_log(context, quiet=quiet)
     _refuse_contradictions(sequences, regions, settings, report=report, database=database)
+    if report:
+        _refuse_rows(models)
     if database is not None:
         from sparselrp_cli.motifs.database import database_at_hand
 
@@ -101,6 +103,17 @@ def _refuse_contradictions(
     if sequences == "-" and regions is not None:
         raise click.UsageError(
             "with --regions SEQUENCES is read at random places and can't be standard input"
+        )
+
+
+def _refuse_rows(models: tuple[ModelRequest, ...]) -> None:
+    """Refuse a report of models that get a row for each region: its null is explained on other windows."""
+    from sparselrp_cli.model.rows import row_files
+
+    for asked in row_files(models[0].inputs):
+        raise click.UsageError(
+            f"--report explains shuffled windows, too, which have no rows in {asked.path}; leave it out, and"
+            " call `motifs --null permuted` and `report`"
         )
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,7 +48,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.runs.composite_file import find_composite
 
     rules = find_composite(composite)
-    loaded = load_model(model)
+    loaded = load_model(replace(model, by_window=True))
     graph = capture_model(loaded)
     names = output_names(loaded, graph)
     explainer, stuck = None, None

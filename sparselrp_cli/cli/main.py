@@ -102,9 +102,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (SparselrpError, click.ClickException) as error:
         if verbose:
             traceback.print_exc()
-        return _failed(
-            error.format_message() if isinstance(error, click.ClickException) else str(error), FAILED
-        )
+        said = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        return _failed(said, FAILED, getattr(error, "example", ()))
     except Exception as error:  # noqa: BLE001 - a fault of ours: still one line, and how to see more
         if verbose:
             traceback.print_exc()
@@ -121,8 +120,8 @@ def _interrupted(error: BaseException | None) -> int:
     return _failed(said, STOPPED if stopped else INTERRUPTED)
 
 
-def _failed(message: str, code: int) -> int:
+def _failed(message: str, code: int, example: Sequence[str] = ()) -> int:
     # Where standard error is full, the code alone tells.
     with suppress(OSError):
-        click.echo(f"sparselrp: error: {message}", err=True)
+        click.echo("\n".join([f"sparselrp: error: {message}", *example]), err=True)
     return code

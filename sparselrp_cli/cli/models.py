@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sparselrp_cli.cli.options import Command
-from sparselrp_cli.model.request import ALPHABET, LAYOUTS, LONGEST_WINDOW, ModelRequest
+from sparselrp_cli.model.request import ALPHABET, FORMS, LAYOUTS, LONGEST_WINDOW, ModelRequest
 
 REFERENCE = (
     "Model folder or its model.json; PACKAGE.MODULE:FACTORY or FILE.py:FACTORY; or, with --trust-model, a"
@@ -18,7 +18,7 @@ REFERENCE = (
 SEVERAL = f"{REFERENCE} Repeatable: the models, such as folds, are averaged, and their spread is written too."
 DETAILS = {
     "weights": "--weights", "window": "--window", "alphabet": "--alphabet", "layout": "--layout",
-    "inputs": "--input", "trust_model": "--trust-model",
+    "inputs": "--input", "model_class": "--model-class", "trust_model": "--trust-model",
 }  # fmt: skip
 
 
@@ -74,10 +74,10 @@ def _require_no_details(**parsed: object) -> None:
 def _taken(parsed: dict[str, Any]) -> Callable[[str, Path | None], ModelRequest]:
     """Take the details out of what was parsed; give what makes requests with them."""
     window, alphabet, layout = (parsed.pop(name) for name in ("window", "alphabet", "layout"))
-    trust, inputs = parsed.pop("trust_model"), parsed.pop("inputs")
+    trust, inputs, of_class = (parsed.pop(name) for name in ("trust_model", "inputs", "model_class"))
 
     def request(reference: str, weights: Path | None) -> ModelRequest:
-        return ModelRequest(reference, weights, window, alphabet, layout, trust, inputs)
+        return ModelRequest(reference, weights, window, alphabet, layout, trust, inputs, of_class)
 
     return request
 
@@ -98,14 +98,20 @@ def _details(command: Callable[..., Any], *, several: bool) -> Callable[..., Any
             "--alphabet", metavar="ACGT", help=f"The model's order of bases.  [default: {ALPHABET}]"
         ),
         click.option(
-            "--layout", type=click.Choice(LAYOUTS),
-            help="The model's input axes: bases before (NCL) or after (NLC) positions."
-            f"  [default: {LAYOUTS[0]}]",
+            "--layout", type=click.Choice((*LAYOUTS, *FORMS)),
+            help="The model's input axes: bases before (NCL) or after (NLC) positions, maybe with an axis of"
+            f" length 1, or ids 0 to 3 (NL).  [default: {LAYOUTS[0]}]",
         ),
         click.option(
-            "--input", "inputs", multiple=True, metavar="NAME=SHAPE[:VALUE]",
-            help="Hold another input of the model constant, by its name in forward; such as control=2x2114:0."
+            "--input", "inputs", multiple=True, metavar="NAME=SHAPE[:VALUE]|FILE",
+            help="Hold another input of the model constant, by its name in forward, such as control=2x2114:0."
+            " For attribute also a .npz or .npy with a row for each region. NAME channels: beside A, C, G, T."
             " Repeatable.",
+        ),
+        click.option(
+            "--model-class", metavar="FILE.py:CLASS",
+            help="For a Lightning checkpoint (.ckpt): the class of its model, also PACKAGE.MODULE:CLASS; it"
+            " is called with the checkpoint's hyper-parameters.",
         ),
         click.option(
             "--trust-model", is_flag=True,

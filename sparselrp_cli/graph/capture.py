@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.apart import apart
+from sparselrp_cli.graph.beside import default_rows
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.faults import require_explainable
@@ -97,9 +98,10 @@ def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype) -> CanonicalG
     """Trace and convert; `dtype` is that of the numbers that constants must not exceed."""
     program = _export(module, example)
     require_explainable(program.program, lambda: differs_between_calls(module, example))
-    graph = Conversion(program, example, dtype).graph()
+    rows = default_rows(module, 1)
+    graph = Conversion(program, example, dtype, rows).graph()
     if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
-        graph = Conversion(simpler, example, dtype).graph()
+        graph = Conversion(simpler, example, dtype, rows).graph()
     return read_log_sums(fold_batch_norm(cancel_terms(graph)))
 
 
@@ -200,8 +202,12 @@ def differs_between_calls(module: Callable[[Tensor], Any], x: Tensor) -> bool:
 
 
 def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> ExportedProgram:
+    arguments: tuple[Any, ...] = (example,)
+    if rows := tuple(row.contiguous() for row in default_rows(module, len(example)).values()):
+        arguments = (example, rows)
+        dynamic_shapes = dynamic_shapes and (*dynamic_shapes, tuple(dynamic_shapes[0] for _ in rows))
     with silently():
-        program = torch.export.export(module, (example,), dynamic_shapes=dynamic_shapes, strict=False)
+        program = torch.export.export(module, arguments, dynamic_shapes=dynamic_shapes, strict=False)
         functional: ExportedProgram = program.run_decompositions({})
         return functional
 

@@ -12,6 +12,7 @@ from torch.export.graph_signature import InputKind
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.bases import LookUp, find_look_up
+from sparselrp_cli.graph.beside import NO_ROWS, Beside
 from sparselrp_cli.graph.call import Alias, Call, Converted, NoRule
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
 from sparselrp_cli.graph.layer import Layer
@@ -45,7 +46,9 @@ _CHECKING = frozenset({torch.ops.aten._assert_tensor_metadata.default, torch.ops
 class Conversion:
     """Walks an exported program once and collects canonical nodes."""
 
-    def __init__(self, traced: Traced, example: Tensor, dtype: torch.dtype) -> None:
+    def __init__(
+        self, traced: Traced, example: Tensor, dtype: torch.dtype, rows: Mapping[str, Tensor] = NO_ROWS
+    ) -> None:
         self.largest = torch.finfo(dtype).max
         self.traced = traced
         self.program = traced.program
@@ -66,6 +69,8 @@ class Conversion:
         # Torch 2.11 traces the last state of a recurrent layer with an axis too many, and all that reads it.
         self.mended: set[str] = set()
         self.input = ""
+        self.rows = iter(rows.items())
+        self.of_windows: set[str] = set()  # what depends on inputs beside the sequence
 
     def _lifted_constants(self) -> Mapping[str, Any]:
         tensors = {**self.program.state_dict, **self.program.constants}
@@ -98,6 +103,9 @@ class Conversion:
 
     def _placeholder(self, node: fx.Node) -> None:
         if node.name in self.user_inputs:
+            if self.input and (row := next(self.rows, None)) is not None:
+                self._beside(node, *row)
+                return
             if self.input:
                 raise ModelError(
                     "the model takes several inputs; hold the others constant with --input NAME=SHAPE:VALUE,"
@@ -109,6 +117,15 @@ class Conversion:
         elif node.name in self.constants:
             value = self.constants[node.name]
             self.values[node] = value.detach() if isinstance(value, Tensor) else value
+
+    def _beside(self, node: fx.Node, name: str, row: Tensor) -> None:
+        """Note an input of each window; what is made of nothing else decides, as comparisons do."""
+        shape = (BatchDim(), *row.shape[1:])
+        self.nodes.append(Node(node.name, Beside(name, row.detach().clone()), (self.input,), shape))
+        self.shapes[node.name], self.refs[node] = shape, node.name
+        self.gates.add(node.name)
+        self.decisions.add(node.name)
+        self.of_windows.add(node.name)
 
     def _call(self, node: fx.Node) -> None:
         arguments = self._arguments(node)
@@ -231,7 +248,8 @@ class Conversion:
         try:
             converted = convert_call(origin.target, call)
         except NoRule:
-            if not only_steps or origin.target is torch.ops.aten.embedding.default:
+            by_window = any(self.refs[n] in self.of_windows for n in steps)
+            if not only_steps or (origin.target is torch.ops.aten.embedding.default and not by_window):
                 raise
             return decision()(call), {}
         if not steps or isinstance(converted, Alias) or origin.target is torch.ops.aten.embedding.default:
@@ -245,6 +263,8 @@ class Conversion:
     def _look_up(self, node: fx.Node) -> tuple[LookUp, fx.Node] | None:
         """Find which base decides each row of a step, and give the sequences."""
         name = self.refs[node]
+        if name in self.of_windows:
+            return None  # no base decides it alone
         if name not in self.look_ups:
             self.look_ups[name] = self._found_look_up(name)
         found = self.look_ups[name]
@@ -295,6 +315,8 @@ class Conversion:
         self.nodes.append(Node(name, operation, inputs, shape, module, source))
         self.shapes[name] = shape
         self.refs[node] = name
+        if self.of_windows.intersection(inputs):
+            self.of_windows.add(name)
         if isinstance(operation, Decision) or (inputs and self.decisions.issuperset(inputs)):
             self.decisions.add(name)
         if name in self.decisions or operation.is_gate([i in self.gates for i in inputs]):

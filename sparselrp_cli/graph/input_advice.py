@@ -2,25 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from sparselrp_cli.model.forms import in_form
+from sparselrp_cli.model.inputs import WithConstantInputs, parameters_of
 from sparselrp_cli.model.prints import silently
-from sparselrp_cli.model.request import LONGEST_WINDOW
+from sparselrp_cli.model.request import FORMS, LAYOUTS, LONGEST_WINDOW
 
-Form = Callable[[Tensor], Tensor]
-_FORMS: tuple[tuple[str, Form], ...] = (
-    ("net(x[:, :, None])", lambda x: x[:, :, None]),
-    ("net(x[:, None])", lambda x: x[:, None]),
-    ("net(x[..., None])", lambda x: x[..., None]),
-    ("net(x.argmax(1))", lambda x: x.argmax(1)),
-    ("net(x.flatten(1))", lambda x: x.flatten(1)),
-)
-"""Inputs that models of a sequence take, by what a wrapper's forward would return."""
 _MOST_STEPS, _MOST_DOUBLINGS, _MOST_TRIALS = 6, 8, 100
 _LONGEST_STRETCH = 4096
 
@@ -38,23 +31,82 @@ def input_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
 
     """
     said = str(error)
-    if "missing" in said and "argument" in said:
-        return "hold its other inputs constant with --input NAME=SHAPE:VALUE"
+    if others := _other_inputs(module, said):
+        return others
     if isinstance(error, AttributeError) and re.search(r"'\w+' object has no attribute", said):
         return (
             "if it was pickled, another version of torch or of its code did that: load its state dict into"
             " its class, FILE.py:FACTORY with -w"
         )
-    if _takes(module, example.transpose(1, 2)):
-        return f"give --layout {'NLC' if example.shape[1] == 4 else 'NCL'}"
-    for wrapped, form in _FORMS:
-        if _takes(module, form(example)):
-            return f"it takes another form: wrap it in a module whose forward returns {wrapped}"
-    if channels := re.search(r"to have (\d+) channels, but got 4 channels", said):
-        return f"it reads {channels[1]} channels: wrap it in a module that adds those beside A, C, G and T"
+    if fitting := _layouts(module, example):
+        whichever = ", whichever it was trained with" if len(fitting) > 1 else ""
+        return f"give --layout {' or '.join(fitting)}{whichever}"
+    if _takes(module, example.flatten(1)):
+        return (
+            "it takes a window as one row: wrap it in a module whose forward returns net(x.flatten(1)), or"
+            " net(x.transpose(1, 2).flatten(1)) if the four numbers of a position stand side by side"
+        )
+    for layout, x in (("", example), (f"--layout {_turned(example)} and ", example.transpose(1, 2))):
+        if channels := _channels(module, x):
+            more, length = channels - 4, max(example.shape[1:])
+            return (
+                f"it reads {channels} channels: give {layout}those beside A, C, G and T with --input"
+                f" channels={more}x{length}:VALUE, or channels=FILE.npz by region"
+            )
     if isinstance(error, (RuntimeError, AssertionError, ValueError)):
-        return _window_advice(module, example)
+        held = f"; or a shape of --input is wrong: {_held(module)}" if _holds(module) else ""
+        return _window_advice(module, example) + held
     return "wrap it in a module whose forward takes one tensor of this shape"
+
+
+def _other_inputs(module: nn.Module, said: str) -> str:
+    """Say how to give the other inputs of a forward, where one is missing or None; nothing where none is."""
+    names = list(parameters_of(module))
+    if "missing" in said and "argument" in said:
+        given = " ".join(f"--input {name}=SHAPE:VALUE" for name in names[1:])
+        first = f" ('{names[0]}' takes the sequence, unless it is held, too)" if names else ""
+        rows = f", or give a row for each region, --input {names[1] if names[1:] else 'NAME'}=FILE.npz"
+        return f"hold its other inputs constant with {given or '--input NAME=SHAPE:VALUE'}{first}{rows}"
+    optional = [name for name, p in list(parameters_of(module).items())[1:] if p.default is None]
+    if "NoneType" in said and optional:
+        name = optional[0]
+        return (
+            f"it wants more inputs: give them with --input {name}=SHAPE:VALUE, or {name}=FILE.npz by region"
+        )
+    return ""
+
+
+def _holds(module: nn.Module) -> TypeGuard[WithConstantInputs]:
+    return isinstance(module, WithConstantInputs)
+
+
+def _held(module: WithConstantInputs) -> str:
+    """List the shapes of what is held constant or given by window, for one sample."""
+    held = module.rows_of(1, (*module.names, *module.beside))
+    return ", ".join(f"{name} {'x'.join(map(str, value.shape[1:])) or '1'}" for name, value in held.items())
+
+
+def _turned(example: Tensor) -> str:
+    return LAYOUTS[1] if example.shape[1] == 4 else LAYOUTS[0]
+
+
+def _layouts(module: nn.Module, example: Tensor) -> list[str]:
+    """List the layouts in which a model takes such windows."""
+    if _takes(module, example.transpose(1, 2)):
+        return [_turned(example)]
+    windows = example if example.shape[1] == 4 else example.transpose(1, 2)
+    return [form for form in FORMS if _takes(module, in_form(form, windows))]
+
+
+def _channels(module: nn.Module, x: Tensor) -> int:
+    """Give how many channels a model says it reads; 0 where it says nothing, or not more than the bases."""
+    try:
+        with torch.no_grad(), silently():
+            module(x)
+    except Exception as error:  # noqa: BLE001 - what it says is the answer
+        found = re.search(r"to have (\d+) channels, but got 4 channels", str(error))
+        return int(found[1]) if found and int(found[1]) > 4 else 0
+    return 0
 
 
 def _takes(module: Callable[[Tensor], Any], x: Tensor) -> bool:
@@ -71,15 +123,17 @@ def _keeps_samples(outputs: object, n_samples: int) -> bool:
 
 
 def _window_advice(module: nn.Module, example: Tensor) -> str:
-    found = fitting_windows(module, example)
+    layout, found = "", fitting_windows(module, example)
+    if found is None:
+        layout, found = f"--layout {_turned(example)} ", fitting_windows(module, example.transpose(1, 2))
     if found is None:
         return "the window length may be wrong (--window), or the order of the axes (--layout)"
     first, last = found
     if last is None:
-        return f"windows of {first} bp or more would fit: --window {first}"
+        return f"windows of {first} bp or more would fit: {layout}--window {first}"
     if first == last:
-        return f"windows of {first} bp would fit: --window {first}"
-    return f"windows of {first} to {last} bp would fit: --window {first}"
+        return f"windows of {first} bp would fit: {layout}--window {first}"
+    return f"windows of {first} to {last} bp would fit: {layout}--window {first}"
 
 
 def fitting_windows(module: nn.Module, example: Tensor) -> tuple[int, int | None] | None:

@@ -3,6 +3,7 @@
 from collections import deque
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.beside import made_of_rows
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.operations.product import Product
 
@@ -49,7 +50,8 @@ def steps_beside(graph: CanonicalGraph) -> tuple[str, ...]:
     for i, output in enumerate(graph.outputs):
         part = graph.restricted((i,))
         smooth = reached(part)
-        steps = [_first_step(part, name, smooth) for name in _read_as_numbers(part, smooth)]
+        read = [name for name in _read_as_numbers(part, smooth) if name not in made_of_rows(part)]
+        steps = [_first_step(part, name, smooth) for name in read]
         if output.node not in smooth or not steps:
             continue
         others = f" (and {len(set(steps)) - 1} more)" if len(set(steps)) > 1 else ""

@@ -1,9 +1,10 @@
 """Models that the user's code makes: `FILE.py:FACTORY` and `package.module:factory`."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,11 +26,27 @@ class Factory:
     function : callable
     neighbours : Neighbours
         What it may import besides what is installed.
+    arguments : mapping of str to object
+        What it is called with; each call has copies of its own.
+    whose : str
+        Where they come from, for messages.
     """
 
     reference: str
-    function: Callable[[], Any]
+    function: Callable[..., Any]
     neighbours: Neighbours
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    whose: str = ""
+
+    def imported_again(self) -> "Factory":
+        """Import it anew, to be called as this one.
+
+        Raises
+        ------
+        ModelError
+        """
+        again = import_factory(self.reference)
+        return replace(again, arguments=self.arguments, whose=self.whose)
 
     def make(self) -> nn.Module:
         """Call it.
@@ -38,9 +55,9 @@ class Factory:
         ------
         ModelError
         """
-        what = f"{self.reference}: calling it without arguments fails"
-        with self.neighbours.importable(), _told(what):
-            module = self.function()
+        how = f"with {self.whose}" if self.arguments else "without arguments"
+        with self.neighbours.importable(), _told(f"{self.reference}: calling it {how} fails"):
+            module = self.function(**deepcopy(dict(self.arguments)))
         if not isinstance(module, nn.Module):
             raise ModelError(f"{self.reference}: gives a {type(module).__name__}, not a torch.nn.Module")
         return module

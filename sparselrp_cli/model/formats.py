@@ -44,6 +44,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         for row in (
             Format("keras", "a Keras model (.h5)", "keras:import_keras", b"\x89HDF\r\n\x1a\n"),
             Format(
+                "keras-archive",
+                "one of Keras 3 (.keras)",
+                "keras.archive:import_archive",
+                b"PK\x03\x04",
+                ".keras",
+            ),
+            Format(
                 "bpnet-lite",
                 "a bpnet-lite checkpoint (.torch, .pt)",
                 "bpnet_lite:import_bpnet_lite",

@@ -21,6 +21,7 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.model.folder import read_spec
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.rows import row_files
 from sparselrp_cli.model.whole_folders import SPEC
 
 logger = logging.getLogger("sparselrp")
@@ -46,7 +47,7 @@ def place_of(request: ModelRequest) -> Path | None:
     """Give where the graph of a model is kept; None of a model that isn't of a named architecture."""
     folder, path = cache_folder(), Path(request.reference)
     path = path if path.name == SPEC else path / SPEC
-    if folder is None or request.weights is not None or not path.is_file():
+    if folder is None or request.weights is not None or not path.is_file() or row_files(request.inputs):
         return None
     try:
         files = path, path.parent / read_spec(path).weights

@@ -9,18 +9,21 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.checkpoint_models import only_weights, what_is_pickled, with_hyper_parameters
 from sparselrp_cli.model.factories import file_of, import_factory
 from sparselrp_cli.model.finite import require_finite
 from sparselrp_cli.model.folder import build, read_spec
 from sparselrp_cli.model.foreign import foreign_file
+from sparselrp_cli.model.forms import InForm
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
-from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
+from sparselrp_cli.model.rows import row_files
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
-from sparselrp_cli.model.weights import NOTHING, fill
+from sparselrp_cli.model.weights import NOTHING, fill_from, load_checkpoint
 from sparselrp_cli.model.whole_folders import GRAPH, SPEC
 from sparselrp_cli.model.wrappers import unwrapped
 
@@ -94,15 +97,26 @@ def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
     """Bring a model to evaluation mode, with the layout, window and inputs that were asked for."""
     for submodule in model.module.modules():  # what .eval() does; exported programs refuse the call
         submodule.training = False
-    layout = InputLayout(request.alphabet or model.layout.alphabet, request.layout or model.layout.layout)  # type: ignore[arg-type]
+    form = request.layout if request.layout in FORMS else None
+    asked = LAYOUTS[0] if form else request.layout
+    layout = InputLayout(request.alphabet or model.layout.alphabet, asked or model.layout.layout)  # type: ignore[arg-type]
     window = request.window or model.window
     if not window:
         raise ModelError(f"model '{model.name}' doesn't say its window length; give it with --window")
-    module = hold_inputs(model.module, request.inputs, module_dtype(model.module))
+    dtype = module_dtype(model.module)
+    if not request.by_window and (files := row_files(request.inputs)):
+        raise ModelError(
+            f"--input {files[0].name}={files[0].path}: rows go with the regions of `sparselrp attribute`;"
+            f" here hold the input constant, {files[0].name}=SHAPE:VALUE"
+        )
+    module = hold_inputs(model.module, request.inputs, dtype, layout.base_axis, form)
+    module = InForm(module, form) if form is not None and module is model.module else module
     return replace(model, module=module, layout=layout, window=window)
 
 
 def _load(request: ModelRequest) -> LoadedModel:
+    if request.model_class is not None:
+        return _load_factory(_of_class(request))
     path = Path(request.reference)
     if path.is_dir() or path.name == SPEC:
         return _load_folder(path if path.name == SPEC else path / SPEC, request)
@@ -110,6 +124,9 @@ def _load(request: ModelRequest) -> LoadedModel:
         return _load_file(path, request)
     if ":" in request.reference and not path.is_file():
         return _load_factory(request)
+    if path.is_file() and path.suffix in _ONLY_WEIGHTS and foreign_file(path) is None:
+        _require_no_folder(path)
+        raise only_weights(path)
     if path.is_file():
         raise ModelError(f"{path}: {_what_it_is(path)}")
     raise ModelError(f"{path}: no such model folder or file")
@@ -119,13 +136,15 @@ def _what_it_is(path: Path) -> str:
     """Say why a file isn't a model, and what to do."""
     if (said := foreign_file(path)) is not None:
         return said
-    if path.suffix in _ONLY_WEIGHTS:
-        if path.suffix == ".safetensors" and any((path.parent / name).is_file() for name in (SPEC, GRAPH)):
-            return f"weights of a model folder; give the folder: {path.parent}"
-        return f"holds weights without a model; use FILE.py:FACTORY with -w {path}"
     if path.suffix == ".py":
         return f"Python code; say which function or class in it makes the model: {path}:FACTORY"
     return "not a model; give a model folder, FILE.py:FACTORY, or a .pt2 or .pt file"
+
+
+def _require_no_folder(path: Path) -> None:
+    """Refuse a model folder's own weights with the folder's name."""
+    if path.suffix == ".safetensors" and any((path.parent / name).is_file() for name in (SPEC, GRAPH)):
+        raise ModelError(f"{path}: weights of a model folder; give the folder: {path.parent}")
 
 
 def _load_folder(path: Path, request: ModelRequest) -> LoadedModel:
@@ -141,12 +160,26 @@ def _load_folder(path: Path, request: ModelRequest) -> LoadedModel:
     return LoadedModel(spec.name, module, spec.window, layout, spec.outputs, files)
 
 
+def _of_class(request: ModelRequest) -> ModelRequest:
+    """Take a checkpoint and the class of its model as a factory and its weights."""
+    path, place = Path(request.reference), request.model_class
+    if path.is_dir() or not path.is_file() or request.weights is not None:
+        raise ModelError(
+            f"{request.reference}: --model-class goes with a checkpoint, -m NET.ckpt; a factory needs none,"
+            " and a model folder says its own"
+        )
+    if ":" not in str(place):
+        raise ModelError(f"--model-class '{place}': write PACKAGE.MODULE:CLASS or FILE.py:CLASS")
+    return replace(request, reference=str(place), weights=path, model_class=None)
+
+
 def _load_factory(request: ModelRequest) -> LoadedModel:
+    checkpoint = None if request.weights is None else load_checkpoint(request.weights, trust=request.trust)
     with seeded(FIRST_SEED), printing_to_stderr():
-        factory = import_factory(request.reference)
+        factory, called = with_hyper_parameters(import_factory(request.reference), checkpoint)
         module, wrappers = unwrapped(factory.make())
-    notes = tuple(f"{request.reference}: {note}" for note in wrappers)
-    filled = NOTHING if request.weights is None else fill(module, request.weights)
+    notes = tuple(f"{request.reference}: {note}" for note in (*called, *wrappers))
+    filled = NOTHING if checkpoint is None else fill_from(module, checkpoint)
     require_finite(module, str(request.weights or request.reference))
     files = [file for file in (file_of(request.reference), request.weights) if file is not None]
     name = request.reference.rpartition(":")[2]
@@ -172,10 +205,7 @@ def _load_file(path: Path, request: ModelRequest) -> LoadedModel:
     if (said := foreign_file(path)) is not None:
         raise ModelError(f"{path}: {said}")
     if not request.trust:
-        raise ModelError(
-            f"{path}: loading this file can run code that is inside it; if you trust where it comes from, add"
-            " --trust-model"
-        )
+        raise what_is_pickled(path)
     if request.weights is not None:
         raise ModelError(f"--weights goes with a factory; {path} brings its own")
     module, notes = load_trusted(path)

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.model.factories import Factory, import_factory
+from sparselrp_cli.model.factories import Factory
 from sparselrp_cli.model.memory import give_back
 from sparselrp_cli.model.prints import silently
 from sparselrp_cli.model.wrappers import unwrapped
@@ -101,7 +101,7 @@ def _made_again(factory: Factory) -> nn.Module | None:
     for anew in (True, False):
         try:
             with seeded(SECOND_SEED), silently():
-                same = import_factory(factory.reference) if anew else factory
+                same = factory.imported_again() if anew else factory
                 return unwrapped(same.make())[0]
         except ModelError as error:
             said = error

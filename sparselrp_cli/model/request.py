@@ -9,6 +9,8 @@ ALPHABET = "ACGT"
 Layout = Literal["NCL", "NLC"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 """Axes of a model's input, bases before or after positions; the first unless told."""
+FORMS = ("NC1L", "NCL1", "N1CL", "N1LC", "NL")
+"""Other forms of input: with an axis of length 1, or ids 0 to 3 in the place of bases."""
 LONGEST_WINDOW = 10_000_000
 """In bp."""
 
@@ -26,11 +28,17 @@ class ModelRequest:
     window : int or None
         Window length in bp, where the model doesn't carry it.
     alphabet, layout : str or None
-        Where they differ from the model's own, or, if it names none, from `ALPHABET` and the first layout.
+        Where they differ from the model's own, or, if it names none, from `ALPHABET` and the first layout;
+        one of `LAYOUTS` or of `FORMS`.
     trust : bool
         Whether files that can run code may be loaded.
     inputs : tuple of str
-        Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``.
+        Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``; or by window,
+        ``NAME=FILE``.
+    model_class : str or None
+        Of a checkpoint: what makes its model, ``package.module:Class`` or ``file.py:Class``.
+    by_window : bool
+        Whether rows of files are given to each window, so that inputs may name files.
     """
 
     reference: str
@@ -40,3 +48,5 @@ class ModelRequest:
     layout: str | None = None
     trust: bool = False
     inputs: tuple[str, ...] = ()
+    model_class: str | None = None
+    by_window: bool = False

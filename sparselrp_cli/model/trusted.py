@@ -13,6 +13,7 @@ from sparselrp_cli.model.prints import printing_to_stderr, without_noise
 from sparselrp_cli.model.wrappers import unwrapped
 
 TRUSTED_SUFFIXES = (".pt2", ".pt", ".pth", ".pkl", ".torch")
+SCRIPT = "{path}: a TorchScript archive; export the original model with torch.export instead"
 _SHOWN = 3
 
 
@@ -42,12 +43,28 @@ def _load_program(path: Path) -> nn.Module:
 
 
 def _load_pickle(path: Path) -> tuple[nn.Module, str]:
-    if _is_script(path):
-        raise ModelError(
-            f"{path}: a TorchScript archive; export the original model with torch.export instead"
-        )
+    if is_script(path):
+        raise ModelError(SCRIPT.format(path=path))
+    module, key = _only_module(_unpickled(path), path)
+    _require_whole(module, path)
+    return module, key
+
+
+def load_objects(path: Path) -> object:
+    """Load what torch.save wrote, running what code is in it.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, or its code isn't there.
+    """
+    with printing_to_stderr(), without_noise(), Neighbours(Path()).importable():
+        return _unpickled(path)
+
+
+def _unpickled(path: Path) -> object:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=False)
+        return torch.load(path, map_location="cpu", weights_only=False)
     except (AttributeError, ImportError) as error:
         message = (
             f"{path}: the code of the model isn't importable here ({error}); use FILE.py:FACTORY with -w"
@@ -59,12 +76,10 @@ def _load_pickle(path: Path) -> tuple[nn.Module, str]:
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"{path}: loading what is pickled in it fails ({what})") from error
-    module, key = _only_module(loaded, path)
-    _require_whole(module, path)
-    return module, key
 
 
-def _is_script(path: Path) -> bool:
+def is_script(path: Path) -> bool:
+    """Whether a file is what torch.jit.save wrote."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.foreign import foreign_file
+from sparselrp_cli.model.plain_modules import foreign_classes, with_weights_of_modules
 from sparselrp_cli.model.state_dict import MisfitError, equal, expected_tensors, find_weights, misfit, places
+from sparselrp_cli.model.trusted import is_script, load_objects
+from sparselrp_cli.model.unpickling import read_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Filled:
 
 
 NOTHING = Filled()
+_SHOWN = 3
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -52,27 +56,59 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path}: corrupt or not safetensors ({error}); get the file again") from error
 
 
-def load_checkpoint(path: Path) -> object:
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a file of weights holds.
+
+    Attributes
+    ----------
+    path : Path
+    document : object
+        Named tensors, perhaps among other things; stand-ins for what would need code.
+    note : str
+        What wasn't read, for the log; may be empty.
+    """
+
+    path: Path
+    document: object
+    note: str = ""
+
+
+def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
     """Read what a file of weights holds: named tensors, perhaps among other things.
+
+    Parameters
+    ----------
+    path : Path
+    trust : bool
+        Whether objects that run code may be made.
 
     Raises
     ------
     ModelError
-        If the file is missing, corrupt, or holds what can't be read without running code.
+        If the file is missing or corrupt, or can't be read without running code.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
     if (said := foreign_file(path)) is not None:
         raise ModelError(f"{path}: {said}")
-    return load_weights(path) if path.suffix == ".safetensors" else _load_pickled(path)
+    if path.suffix == ".safetensors":
+        return Checkpoint(path, load_weights(path))
+    return _load_pickled(path, trust=trust)
 
 
-def _load_pickled(path: Path) -> object:
+def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
+    if is_script(path):
+        raise ModelError(f"{path}: a TorchScript archive, which holds code; use the original checkpoint")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(path, torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
+        if trust:
+            return Checkpoint(path, load_objects(path))
+        if zipfile.is_zipfile(path):
+            return _load_without_objects(path)
         named = re.search(r"GLOBAL (\S+)", str(error))
-        if named is None and not zipfile.is_zipfile(path):
+        if named is None:
             raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
         what = f" ({named[1]})" if named else ""
         raise ModelError(
@@ -85,15 +121,35 @@ def _load_pickled(path: Path) -> object:
         raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
 
 
+def _load_without_objects(path: Path) -> Checkpoint:
+    """Read tensors and data; of every module its weights, of other objects nothing."""
+    document = with_weights_of_modules(read_checkpoint(path))
+    kinds = foreign_classes(document)
+    more = f" and {len(kinds) - _SHOWN} more" if len(kinds) > _SHOWN else ""
+    note = f"objects that aren't weights are left out ({', '.join(kinds[:_SHOWN])}{more})" if kinds else ""
+    return Checkpoint(path, document, note)
+
+
 def fill(module: nn.Module, path: Path) -> Filled:
-    """Fill a module from a file, every tensor of it; what stands around the weights is taken off.
+    """Fill a module from a file, as `fill_from` does.
 
     Raises
     ------
     ModelError
         If the file can't be read or doesn't fit.
     """
-    document = load_checkpoint(path)
+    return fill_from(module, load_checkpoint(path))
+
+
+def fill_from(module: nn.Module, checkpoint: Checkpoint) -> Filled:
+    """Fill a module, every tensor of it; what stands around the weights is taken off.
+
+    Raises
+    ------
+    ModelError
+        If the weights don't fit.
+    """
+    path, document = checkpoint.path, checkpoint.document
     try:
         found = find_weights(module, document, path)
     except MisfitError:
@@ -101,8 +157,9 @@ def fill(module: nn.Module, path: Path) -> Filled:
             raise
         notes: list[str] = []
     else:
-        notes = [note for note in (found.describe(), *_conversions(module, found.weights)) if note]
+        notes = [found.describe(), *_conversions(module, found.weights)]
         put_weights(module, found.weights, path)
+    notes = [note for note in (checkpoint.note, *notes) if note]
     return Filled(frozenset(module.state_dict()), tuple(f"{path}: {note}" for note in notes))
 
 

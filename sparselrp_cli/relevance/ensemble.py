@@ -4,13 +4,15 @@ Contributions and accounts are linear in the models, so the mean of the explanat
 models' scores, and its accounts close as each model's do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.relevance.windows import (
     BOOKS,
     ExplainedWindows,
@@ -38,7 +40,11 @@ class EnsembleExplainer:
         self.explainers = tuple(explainers)
 
     def explain(
-        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+        self,
+        one_hot: npt.NDArray[np.uint8],
+        reverse: Sequence[bool],
+        marked: Marked | None = None,
+        rows: Mapping[str, Tensor] = NO_ROWS,
     ) -> ExplainedWindows:
         """Explain windows; parameters as for `WindowExplainer.explain`.
 
@@ -49,14 +55,18 @@ class EnsembleExplainer:
             that of the mean map. With the spread: population standard deviations (divisor: the number of
             models) of the scores and of the contributions of the observed bases.
         """
-        return self.launch(one_hot, reverse, marked).result()
+        return self.launch(one_hot, reverse, marked, rows).result()
 
     def launch(
-        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+        self,
+        one_hot: npt.NDArray[np.uint8],
+        reverse: Sequence[bool],
+        marked: Marked | None = None,
+        rows: Mapping[str, Tensor] = NO_ROWS,
     ) -> "LaunchedEnsemble":
         """Begin to explain windows by the first model; the others follow where the result is asked for."""
-        first = self.explainers[0].launch(one_hot, reverse, marked)
-        return LaunchedEnsemble(self.explainers, one_hot, reverse, marked, first)
+        first = self.explainers[0].launch(one_hot, reverse, marked, rows)
+        return LaunchedEnsemble(self.explainers, one_hot, reverse, marked, rows, first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +77,7 @@ class LaunchedEnsemble:
     one_hot: npt.NDArray[np.uint8]
     reverse: Sequence[bool]
     marked: Marked | None
+    rows: Mapping[str, Tensor]
     first: Launched
 
     def result(self) -> ExplainedWindows:
@@ -77,7 +88,7 @@ class LaunchedEnsemble:
         maps, books = _Running(explained.hypothetical), _Running(_books(explained))
         kept = _Running(explained.accounting["kept_share"])
         for explainer in self.explainers[1:]:
-            explained = explainer.explain(one_hot, reverse, self.marked)
+            explained = explainer.explain(one_hot, reverse, self.marked, self.rows)
             maps.add(explained.hypothetical)
             books.add(_books(explained))
             kept.add(explained.accounting["kept_share"])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import CompositeError
+from sparselrp_cli.graph.beside import NO_ROWS, with_rows
 from sparselrp_cli.graph.bins import Bins
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.graph.layer import Layer
@@ -290,7 +291,12 @@ class Explainer:
         return NOTHING if marked is None else {i: bins.touched(marked) for i, bins in self.bins.items()}
 
     def explain(
-        self, x: Tensor, *, mirrored: bool = False, marked: Tensor | None = None
+        self,
+        x: Tensor,
+        *,
+        mirrored: bool = False,
+        marked: Tensor | None = None,
+        rows: Mapping[str, Tensor] = NO_ROWS,
     ) -> list[Explanation]:
         """Explain a batch.
 
@@ -302,6 +308,8 @@ class Explainer:
             Whether `x` holds reverse complements: positions of targets are then counted from the other end.
         marked : Tensor of bool, shape (N, L), optional
             For targets that read blocks: the bases of `x` that lie in one.
+        rows : mapping of str to Tensor (N, ...)
+            Inputs beside the sequence, by name, as the model takes them.
 
         Returns
         -------
@@ -312,9 +320,10 @@ class Explainer:
         kernels.use_threads()
         program, touched = self._program_for(targets), self.touched(marked)
         with torch.inference_mode():
+            given = with_rows(program.graph, rows) if rows else NO_ROWS
             keeping = self.keeping(len(x), mirrored=mirrored)
             pace = None if self.say is None else Pace(program.graph, keeping, len(targets), self.say)
-            forward = ForwardPass.run(program, x, keeping, once=len(targets) == 1, pace=pace)
+            forward = ForwardPass.run(program, x, keeping, given, once=len(targets) == 1, pace=pace)
             return [self._explain_target(forward, target, touched) for target in targets]
 
     def _explain_target(self, forward: ForwardPass, target: Target, touched: Touched) -> Explanation:

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import torch
 
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.beside import besides
 from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous
@@ -58,8 +60,22 @@ def range_of(graph: CanonicalGraph, name: str) -> tuple[float, float]:
     return float(both.min()), float(both.max())
 
 
+def _reads(graph: CanonicalGraph, name: str, source: str) -> bool:
+    """Whether a tensor is made of another."""
+    made = {source}
+    for node in graph.nodes:
+        if made.intersection(node.inputs):
+            made.add(node.name)
+    return name in made
+
+
 def _values(graph: CanonicalGraph, name: str, x: torch.Tensor) -> torch.Tensor:
     before = before_layers(graph)
+    if by_window := [node for node in besides(graph) if node in before and _reads(graph, name, node)]:
+        raise ModelError(
+            f"what the first layer reads depends on the input '{besides(graph)[by_window[0]].name}' of each"
+            " window, so its range isn't known; choose a composite without z-box, or hold the input constant"
+        )
     nodes = tuple(node for node in graph.nodes if node.name in before)
     front = replace(graph, nodes=nodes).to(torch.device("cpu"), torch.float64)
     return front.evaluate(x)[name]

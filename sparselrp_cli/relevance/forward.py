@@ -1,10 +1,12 @@
 """The forward pass of one batch: the tensors that the walk reads, and what operations remember."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.graph.canonical import Node
 from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.shapes import Samples
@@ -33,6 +35,8 @@ class ForwardPass:
         Whether a single walk follows, which then takes tensors out as it goes.
     keeping : Keeping
         Which tensors are there, and which are computed again on the way back.
+    given : mapping of str to Tensor
+        Inputs beside the sequence, by the node that stands for each.
     pace : Pace or None
         Is told of each operation.
     """
@@ -44,24 +48,26 @@ class ForwardPass:
     denominators: Denominators
     once: bool
     keeping: Keeping
-    pace: Pace | None = None
+    given: Mapping[str, Tensor]
+    pace: Pace | None
 
     @classmethod
     def run(
-        cls, program: Program, x: Tensor, keeping: Keeping, *, once: bool = False, pace: Pace | None = None
-    ) -> "ForwardPass":
-        """Compute a batch."""
+        cls, program: Program, x: Tensor, keeping: Keeping, given: Mapping[str, Tensor] = NO_ROWS,
+        *, once: bool = False, pace: Pace | None = None,
+    ) -> "ForwardPass":  # fmt: skip
+        """Compute a batch; `given` are values of nodes that aren't computed: inputs beside the sequence."""
         # Where memory is short, denominators aren't kept for other walks either.
         kept = not once and not keeping.again
         denominators = Denominators(kept, frozenset(program.masked_readings))
-        values = {program.graph.input: x}
-        found = cls(program, program.samples(x.shape[0]), values, {}, denominators, once, keeping, pace)
+        values, samples = {program.graph.input: x}, program.samples(x.shape[0])
+        found = cls(program, samples, values, {}, denominators, once, keeping, given, pace)
         found._compute(keeping.first)
         return found
 
     def _compute(self, stretch: Stretch) -> None:
         for node in stretch.nodes:
-            value, memo = node.operation.forward(*[self.values[name] for name in node.inputs])
+            value, memo = self._computed(node)
             self.values[node.name] = value
             if memo is not None and node.name in stretch.remembered:
                 self.memos[node.name] = memo
@@ -69,6 +75,11 @@ class ForwardPass:
                 self.values[name] = hollow(self.values[name])
             if self.pace is not None:
                 self.pace.computed(node)
+
+    def _computed(self, node: Node) -> tuple[Tensor, Any]:
+        if node.name in self.given:
+            return self.given[node.name], None
+        return node.operation.forward(*[self.values[name] for name in node.inputs])
 
     def reach(self, node: Node) -> None:
         """Be ready for the walk at a node: compute again what it reads from here on."""

@@ -1,15 +1,19 @@
 """How far a run in reduced precision is from float32, on a few of its own windows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.relevance.windows import ExplainedWindows, Marked
 
 WINDOWS = 4
-Explain = Callable[[npt.NDArray[np.uint8], Sequence[bool], Marked | None], ExplainedWindows]
+Explain = Callable[
+    [npt.NDArray[np.uint8], Sequence[bool], Marked | None, Mapping[str, Tensor]], ExplainedWindows
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Agreement:
 
 def agreement(
     reduced: ExplainedWindows, exact: Explain, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool],
-    marked: Marked | None = None,
+    marked: Marked | None = None, rows: Mapping[str, Tensor] = NO_ROWS,
 ) -> Agreement:  # fmt: skip
     """Explain the first windows of a batch once more, in float32, and compare.
 
@@ -52,7 +56,8 @@ def agreement(
         Explains in float32, as `WindowExplainer.explain`.
     """
     n = min(WINDOWS, len(one_hot))
-    again = exact(one_hot[:n], reverse[:n], None if marked is None else marked[:n])
+    own = {name: row[:n] for name, row in rows.items()}
+    again = exact(one_hot[:n], reverse[:n], None if marked is None else marked[:n], own)
     ours, theirs = (
         np.einsum("tnbl,nbl->tnl", maps[:, :n].astype(np.float64), one_hot[:n])
         for maps in (reduced.hypothetical, again.hypothetical)

@@ -1,6 +1,6 @@
 """From one-hot windows to contributions on the forward strand, with their accounts, as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.batching import halving, to_device, to_host
 from sparselrp_cli.relevance.conservation import conservation_error
@@ -78,13 +79,21 @@ class WindowExplainer:
         self.average_strands = average_strands
 
     def explain(
-        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+        self,
+        one_hot: npt.NDArray[np.uint8],
+        reverse: Sequence[bool],
+        marked: Marked | None = None,
+        rows: Mapping[str, Tensor] = NO_ROWS,
     ) -> ExplainedWindows:
         """Explain windows, and wait for what comes out; see `launch`."""
-        return self.launch(one_hot, reverse, marked).result()
+        return self.launch(one_hot, reverse, marked, rows).result()
 
     def launch(
-        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None = None
+        self,
+        one_hot: npt.NDArray[np.uint8],
+        reverse: Sequence[bool],
+        marked: Marked | None = None,
+        rows: Mapping[str, Tensor] = NO_ROWS,
     ) -> "Launched":
         """Begin to explain windows. A GPU goes on while the host does something else.
 
@@ -96,19 +105,29 @@ class WindowExplainer:
             Windows that the model is to see reverse-complemented.
         marked : ndarray of uint8, shape (N, L), optional
             For targets that read blocks: 1 where a base, of the forward strand, lies in one.
+        rows : mapping of str to Tensor (N, ...)
+            Inputs beside the sequence, by name, as the model is to see them. One orientation has them: not
+            where strands are averaged.
         """
+        if rows and self.average_strands:
+            raise ValueError("rows are of one orientation, and both strands are read")
 
         def part(start: int, end: int) -> _OnTheWay:
             of_part = None if marked is None else marked[start:end]
-            return self._launch(one_hot[start:end], reverse[start:end], of_part)
+            own = {name: row[start:end] for name, row in rows.items()}
+            return self._launch(one_hot[start:end], reverse[start:end], of_part, own)
 
         return Launched(halving(len(one_hot), part))
 
     def _launch(
-        self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None
+        self,
+        one_hot: npt.NDArray[np.uint8],
+        reverse: Sequence[bool],
+        marked: Marked | None,
+        rows: Mapping[str, Tensor],
     ) -> "_OnTheWay":
         forward, flip, x, blocks = self._read(one_hot, reverse, marked)
-        explanations = self.explainer.explain(self.layout.to_model(x), marked=blocks)
+        explanations = self.explainer.explain(self.layout.to_model(x), marked=blocks, rows=rows)
         maps = torch.stack([self.layout.from_model(e.hypothetical) for e in explanations])
         books = torch.stack([_books(e) for e in explanations], 1)
         kept = torch.stack([_kept_share(e) for e in explanations])

@@ -35,6 +35,7 @@ from sparselrp_cli.runs.models import (
     prepare_all,
 )
 from sparselrp_cli.runs.recording import Done, Recorder, State, read_blocks, read_state
+from sparselrp_cli.runs.rows import RowsOfRegions, asked_of, rows_of_regions
 from sparselrp_cli.runs.run_files import (
     RunHeader,
     RunSummary,
@@ -95,7 +96,8 @@ class RunRequest:
     def inputs(self) -> dict[str, str]:
         """The files that are read, by role."""
         regions = {} if self.regions is None else {"regions": self.regions}
-        return {"sequences": self.sequences, **regions}
+        rows = {f"input {asked.name}": str(asked.path) for asked in asked_of(self.models)}
+        return {"sequences": self.sequences, **regions, **rows}
 
     @property
     def piped(self) -> bool:
@@ -113,6 +115,7 @@ class _Run:
     shape: ArchiveShape
     manifest: Manifest
     batch_size: int
+    rows: RowsOfRegions
 
     @property
     def settings(self) -> RunSettings:
@@ -162,6 +165,7 @@ def attribute(
     if asked.dtype == "tf32" and device.type != "cuda":
         raise SparselrpError("--dtype tf32 needs an NVIDIA GPU; use float32, or bfloat16")
     with locked(request.prefix):
+        rows = rows_of_regions(request)
         models = prepare_all(request.models, asked, device)
         logger.info("device: %s, %s", prepare_device(device), asked.dtype)
         allow_tf32(asked.dtype == "tf32")
@@ -172,14 +176,16 @@ def attribute(
                 overlap=asked.tile_overlap, max_unknown=asked.max_unknown, allele=asked.allele, blocks=blocks,
             ) as source,
         ):  # fmt: skip
-            run = _set_up(request, models, source)
+            run = _set_up(request, models, source, rows)
             if request.resume and _nothing_to_do(run):
                 return None
             with Journal(path_of(request.prefix, ".partial")) as journal:
                 return _carry_out(run, journal, command, progress, stop)
 
 
-def _set_up(request: RunRequest, models: Sequence[PreparedModel], source: WindowSource) -> _Run:
+def _set_up(
+    request: RunRequest, models: Sequence[PreparedModel], source: WindowSource, rows: RowsOfRegions
+) -> _Run:
     asked = request.settings
     size = asked.batch_size or min(map(batch_size, models))
     shape = ArchiveShape(
@@ -189,7 +195,8 @@ def _set_up(request: RunRequest, models: Sequence[PreparedModel], source: Window
         spread=len(models) > 1,
         blocks=any(model.explainer.bins for model in models),
     )
-    return _Run(request, models, source, shape, manifest_of(models, request.inputs, asked, size), size)
+    manifest = manifest_of(models, request.inputs, asked, size)
+    return _Run(request, models, source, shape, manifest, size, rows)
 
 
 def _nothing_to_do(run: _Run) -> bool:
@@ -349,7 +356,8 @@ def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
     for model in run.models:
         model.explainer.say = partial(_say_how_far, batch, model.model.name)
     explainer = averaged([m.windows for m in run.models])
-    return explainer.launch(batch.one_hot, [w.strand == "-" for w in batch.windows], batch.marked)
+    reverse = [w.strand == "-" for w in batch.windows]
+    return explainer.launch(batch.one_hot, reverse, batch.marked, run.rows.of(batch.windows))
 
 
 def _say_how_far(batch: Batch, model: str, share: float) -> None:
@@ -372,7 +380,9 @@ def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: 
     explained = launched.result()
     check_explained(settings, run.models[0].explainer.targets, batch.windows, explained)
     if settings.dtype in REDUCED and recorder.agreement is None and recorder.state.agreement is None:
-        recorder.agreement = measure_agreement(run.models, batch, explained, settings.dtype)
+        recorder.agreement = measure_agreement(
+            run.models, batch, explained, settings.dtype, run.rows.of(batch.windows)
+        )
     rows = ArchiveRows(
         batch.windows, batch.one_hot, explained.hypothetical, explained.accounting, batch.n_unknown,
         explained.spread, batch.marked,

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
+from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.graph.loaded import capture_model, output_names, recall_model
 from sparselrp_cli.graph.located import bins_of
 from sparselrp_cli.graph.steps import steps_beside
@@ -85,7 +87,7 @@ def prepare_all(
     loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
         with _naming(f"model {number}" if several else ""):
-            model = recall_model(request)
+            model = recall_model(replace(request, by_window=True))
         loaded.append((f"model {number} ('{model.name}')", model))
     _require_one_window(loaded)
     models: list[PreparedModel] = []
@@ -249,13 +251,17 @@ def batch_size(model: PreparedModel) -> int:
 
 
 def measure_agreement(
-    models: Sequence[PreparedModel], batch: Batch, explained: ExplainedWindows, dtype: str
+    models: Sequence[PreparedModel],
+    batch: Batch,
+    explained: ExplainedWindows,
+    dtype: str,
+    rows: Mapping[str, Tensor] = NO_ROWS,
 ) -> dict[str, float]:
     """Compare with float32, and say how far off it is."""
     reverse = [w.strand == "-" for w in batch.windows]
     allow_tf32(False)
     exact = averaged([m.exact for m in models if m.exact is not None])
-    agreed = agreement(explained, exact.explain, batch.one_hot, reverse, batch.marked)
+    agreed = agreement(explained, exact.explain, batch.one_hot, reverse, batch.marked, rows)
     allow_tf32(dtype == "tf32")
     logger.info("%s: %s", dtype, agreed.describe())
     return asdict(agreed)

@@ -205,8 +205,18 @@ def test_window_lengths_that_fit_are_found(module, fitting):
     assert fitting_windows(module, x.transpose(1, 2) if isinstance(module, Turned) else x) == fitting
 
 
+class WithMask(nn.Module):
+    """Fails without an input that has a default."""
+
+    def forward(self, x, mask=None):
+        return torch.cat([x, mask], 1).sum(2)
+
+
 CANT = "the model can't take an input of shape (2, 4, 12): "
-WRAP = "; it takes another form: wrap it in a module whose forward returns "
+ONE_ROW = (
+    "; it takes a window as one row: wrap it in a module whose forward returns net(x.flatten(1)), or"
+    " net(x.transpose(1, 2).flatten(1)) if the four numbers of a position stand side by side"
+)
 
 
 @pytest.mark.parametrize(
@@ -214,14 +224,29 @@ WRAP = "; it takes another form: wrap it in a module whose forward returns "
     [
         (Turned(nn.Conv1d(4, 2, 3)), "; give --layout NLC"),
         (nn.Linear(4, 2), "cannot be multiplied (8x12 and 4x2); give --layout NLC"),
-        (nn.Conv2d(4, 2, (1, 3)), f"but got 2 channels instead{WRAP}net(x[:, :, None])"),
-        (nn.Conv2d(1, 2, (4, 3)), f"but got 2 channels instead{WRAP}net(x[:, None])"),
-        (nn.Embedding(4, 2), f"(while checking arguments for embedding){WRAP}net(x.argmax(1))"),
-        (nn.Linear(48, 2), f"cannot be multiplied (8x12 and 48x2){WRAP}net(x.flatten(1))"),
+        (nn.Conv2d(4, 2, (1, 3)), "but got 2 channels instead; give --layout NC1L"),
+        (
+            nn.Conv2d(1, 2, (4, 3)),
+            "but got 2 channels instead; give --layout N1CL or N1LC, whichever it was trained with",
+        ),
+        (nn.Embedding(4, 2), "(while checking arguments for embedding); give --layout NL"),
+        (nn.Linear(48, 2), f"cannot be multiplied (8x12 and 48x2){ONE_ROW}"),
         (
             nn.Conv1d(5, 2, 3),
-            "but got 4 channels instead; it reads 5 channels: wrap it in a module that adds those beside A,"
-            " C, G and T",
+            "but got 4 channels instead; it reads 5 channels: give those beside A, C, G and T with --input"
+            " channels=1x12:VALUE, or channels=FILE.npz by region",
+        ),
+        (
+            Turned(nn.Conv1d(6, 2, 3)),
+            "it reads 6 channels: give --layout NLC and those beside A, C, G and T with --input"
+            " channels=2x12:VALUE, or channels=FILE.npz by region",
+        ),
+        (nn.Conv2d(1, 2, (5, 4)), "; give --layout N1LC"),
+        (nn.Conv2d(4, 2, (3, 1)), "; give --layout NCL1"),
+        (Turned(Flattened()), "; windows of 20 to 23 bp would fit: --layout NLC --window 20"),
+        (
+            WithMask(),
+            "it wants more inputs: give them with --input mask=SHAPE:VALUE, or mask=FILE.npz by region",
         ),
         (Flattened(), "; windows of 20 to 23 bp would fit: --window 20"),
         (Placed(), "; windows of 30 bp would fit: --window 30"),
@@ -229,7 +254,8 @@ WRAP = "; it takes another form: wrap it in a module whose forward returns "
         (
             nn.Bilinear(3, 3, 2),
             "missing 1 required positional argument: 'input2'; hold its other inputs constant with --input"
-            " NAME=SHAPE:VALUE",
+            " input2=SHAPE:VALUE ('input1' takes the sequence, unless it is held, too), or give a row for"
+            " each region, --input input2=FILE.npz",
         ),
         (
             nn.Sequential(nn.Flatten(), nn.Unflatten(1, (7, 7))),
@@ -237,7 +263,9 @@ WRAP = "; it takes another form: wrap it in a module whose forward returns "
         ),
     ],
     ids=[
-        "NLC", "NLC, linear", "4 axes", "an axis for one channel", "ids", "one row", "5 channels", "window",
+        "NLC", "NLC, linear", "4 axes", "an axis for one channel", "ids", "one row", "5 channels",
+        "6 channels, NLC", "an axis for one channel, NLC", "an axis behind", "window and NLC",
+        "an optional input", "window",
         "one window", "too short", "two inputs", "nothing found",
     ],
 )  # fmt: skip

@@ -90,11 +90,44 @@ def keras_lambda(mark: Path) -> bytes:
     return stream.getvalue()
 
 
+def keras_archive_lambda(mark: Path) -> bytes:
+    code = f"__import__('pathlib').Path({str(mark)!r}).touch()"
+    layer = {"class_name": "Lambda", "config": {"name": "l", "function": code}, "module": "keras.layers"}
+    start = {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 9, 4]}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [start, layer]}}
+    weights, stream = io.BytesIO(), io.BytesIO()
+    h5py.File(weights, "w").close()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", weights.getvalue())
+    return stream.getvalue()
+
+
+def lightning_checkpoint(mark: Path) -> bytes:
+    stream = io.BytesIO()
+    values = {"channels": 3, "act": Payload(mark)}
+    torch.save({"state_dict": {"w": torch.zeros(2)}, "hyper_parameters": values}, stream)
+    return stream.getvalue()
+
+
 KINDS = [
     plain_pickle, optimised_pickle, torch_zip, torch_legacy, torch_tar, exported_program, numpy_objects,
-    keras_lambda,
+    keras_lambda, keras_archive_lambda, lightning_checkpoint,
 ]  # fmt: skip
-SUFFIXES = [".pt", ".pth", ".pkl", ".bin", ".pt2", ".safetensors", ".h5", ".json", ".npy", ""]
+SUFFIXES = [
+    ".pt",
+    ".pth",
+    ".pkl",
+    ".bin",
+    ".pt2",
+    ".safetensors",
+    ".h5",
+    ".json",
+    ".npy",
+    "",
+    ".ckpt",
+    ".keras",
+]
 
 
 def fails_clearly(capsys, *arguments: object) -> None:

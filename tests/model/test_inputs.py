@@ -10,7 +10,8 @@ from sparselrp_cli.graph.loaded import capture_model
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.inputs import WithConstantInputs, hold_inputs
 from sparselrp_cli.model.loading import LoadedModel, load_model
-from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.request import FORMS, ModelRequest
+from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import NONE, Pruning
 
@@ -187,5 +188,109 @@ def test_an_input_that_is_missing_is_said_with_the_way_to_give_it(load):
 def test_a_held_input_of_a_wrong_shape_is_said(load):
     with pytest.raises(
         ModelError, match=r"the model can't take an input of shape \(2, 4, 10\): Sizes of tens"
-    ):
+    ) as caught:
         capture_model(load("control=2x9", "depth=1"))
+    assert str(caught.value).endswith(
+        "; windows of 9 bp would fit: --window 9; or a shape of --input is wrong: control 2x9, depth 1"
+    )
+
+
+def scan(n_in: int) -> nn.Module:
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Conv1d(n_in, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+
+
+class Squeezed(nn.Module):
+    """Takes an input with an axis of length 1, and says so where it gets another."""
+
+    window = WINDOW
+
+    def __init__(self, shape: tuple[int, ...], turned: bool = False) -> None:
+        super().__init__()
+        self.shape, self.turned, self.scan = shape, turned, scan(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"not {tuple(x.shape)}")
+        x = x.reshape(len(x), *(size for size in self.shape if size != 1))
+        return self.scan(x.transpose(1, 2) if self.turned else x)
+
+
+class Ids(nn.Module):
+    """Takes ids of bases."""
+
+    window = WINDOW
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scan, self.table = scan(4), nn.Embedding(4, 4)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.scan(self.table(ids).transpose(1, 2))
+
+
+FORMS_OF = {
+    "NC1L": (Squeezed((4, 1, WINDOW)), lambda x: x[:, :, None]),
+    "NCL1": (Squeezed((4, WINDOW, 1)), lambda x: x[..., None]),
+    "N1CL": (Squeezed((1, 4, WINDOW)), lambda x: x[:, None]),
+    "N1LC": (Squeezed((1, WINDOW, 4), turned=True), lambda x: x.transpose(1, 2)[:, None]),
+    "NL": (Ids(), lambda x: x.argmax(1)),
+}
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Load a network through a pickle that is trusted, as one from a file."""
+
+    def loaded(module: nn.Module, **more: object) -> LoadedModel:
+        torch.save(module.double(), tmp_path / "net.pt")
+        return load_model(ModelRequest(str(tmp_path / "net.pt"), window=WINDOW, trust=True, **more))
+
+    return loaded
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_layout_that_the_message_names_is_explained_as_the_model_computes(made, form):
+    module, given = FORMS_OF[form]
+    with pytest.raises(ModelError, match=rf"; give --layout {form}$"):
+        capture_model(made(module))
+    model = made(module, layout=form)
+    x = model.example(3)
+    assert tuple(x.shape) == (3, 4, WINDOW)
+    (found,) = Explainer(
+        capture_model(model), [Target("1", (Term(0, 1, None),))], composite=PRESETS["zero"], pruning=NONE
+    ).explain(x)
+    torch.testing.assert_close(found.score, module(given(x))[:, 1], rtol=1e-12, atol=1e-13)
+    assert float(found.conservation_error.max()) < 1e-9
+
+
+@pytest.mark.parametrize("layout", ["NCL", "NLC"])
+def test_channels_beside_the_bases_are_held_as_the_message_says(made, layout):
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scan = scan(6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.scan(x.transpose(1, 2))
+
+    module = (scan(6) if layout == "NCL" else Turned()).double()
+    example = torch.zeros(2, *((4, WINDOW) if layout == "NCL" else (WINDOW, 4))).double()
+    with pytest.raises(ModelError, match=r"those beside A, C, G and T with --input channels=2x10:VALUE"):
+        capture(module, example)
+    held = hold_inputs(module, ("channels=2x10:0.5",), torch.float64, 1 if layout == "NCL" else 2)
+    x = torch.rand(3, 4, WINDOW).double()
+    beside = torch.cat([x, torch.full((3, 2, WINDOW), 0.5).double()], 1)
+    turned = (lambda t: t) if layout == "NCL" else (lambda t: t.transpose(1, 2))
+    torch.testing.assert_close(held(turned(x)), module(turned(beside)), rtol=0, atol=0)
+    capture(held, turned(x))
+
+
+def test_a_parameter_that_is_called_channels_is_held_as_any_other():
+    class Takes(nn.Module):
+        def forward(self, x: Tensor, channels: Tensor) -> Tensor:
+            return x.sum((1, 2)) + channels.sum(1)
+
+    x = torch.rand(2, 4, WINDOW)
+    held = hold_inputs(Takes(), ("channels=3:2",), torch.float32)
+    torch.testing.assert_close(held(x), x.sum((1, 2)) + 6)

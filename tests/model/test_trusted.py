@@ -172,3 +172,56 @@ def test_weights_of_a_model_folder_lead_to_the_folder(tmp_path):
         load_model(ModelRequest(str(tmp_path / "weights.safetensors")))
     path = tmp_path / "weights.safetensors"
     assert str(caught.value) == f"{path}: weights of a model folder; give the folder: {tmp_path}"
+
+
+PICKLED = {
+    "a module": NET,
+    "one under a key": {"net": NET, "epoch": 3},
+    "DataParallel": nn.DataParallel(NET),
+}
+WAYS = (
+    "; or name its class (torch.nn.modules.container.Sequential), FILE.py:Sequential with -w {path}: its"
+    " weights are read without running code"
+)
+LOADS = (
+    "{path}: loading this file can run code that is inside it; if you trust where it comes from, add"
+    " --trust-model"
+)
+
+
+@pytest.mark.parametrize("document", PICKLED.values(), ids=PICKLED)
+def test_a_pickled_module_that_isnt_trusted_has_two_ways_in(tmp_path, document):
+    path = tmp_path / "net.torch"
+    torch.save(document, path)
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelRequest(str(path)))
+    assert str(caught.value) == (LOADS + WAYS).format(path=path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".torch", ".pkl", ".bin"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_alone_arent_to_be_trusted_in_vain(tmp_path, suffix, zipped):
+    path = tmp_path / f"net{suffix}"
+    torch.save({"module.model." + k: v for k, v in NET.state_dict().items()}, path,
+               _use_new_zipfile_serialization=zipped)  # fmt: skip
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelRequest(str(path)))
+    assert str(caught.value) == f"{path}: holds weights without a model; use FILE.py:FACTORY with -w {path}"
+
+
+def test_objects_that_are_neither_have_to_be_trusted(tmp_path):
+    torch.save(Exits(), tmp_path / "net.pt")
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelRequest(str(tmp_path / "net.pt")))
+    assert str(caught.value) == LOADS.format(path=tmp_path / "net.pt")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_torchscript_archive_says_what_to_give_instead(tmp_path):
+    path = tmp_path / "net.pt"
+    torch.jit.save(torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), path)
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelRequest(str(path)))
+    assert str(caught.value) == (
+        f"{path}: a TorchScript archive; export the original model with torch.export instead"
+    )

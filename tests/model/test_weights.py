@@ -4,6 +4,7 @@ import argparse
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file, save_model
@@ -265,15 +266,88 @@ def test_names_of_an_older_torch_are_loaded_as_torch_does(tmp_path):
     torch.testing.assert_close(module.weight.detach(), 2 * torch.eye(2, 3))
 
 
-def test_a_checkpoint_with_other_objects_says_how_to_save_the_weights_alone(tmp_path):
+BESIDE = {
+    "a namespace": (argparse.Namespace(lr=1), "argparse.Namespace"),
+    "a class": (torch.optim.Adam, "torch.optim.adam.Adam"),
+    "an optimiser": (torch.optim.SGD([nn.Parameter(torch.ones(1))]), "torch.optim.sgd.SGD"),
+    "a path": (Path("runs"), "pathlib.PosixPath"),
+    "a number of NumPy's": (np.float64(0.5), "numpy._core.multiarray.scalar"),
+}
+
+
+@pytest.mark.parametrize(("value", "kind"), BESIDE.values(), ids=BESIDE)
+def test_objects_beside_the_weights_are_left_out_and_said(tmp_path, value, kind):
+    module, path = Net(), tmp_path / "w.ckpt"
+    torch.save({"state_dict": trained(), "more": [{"deep": value}]}, path)
+    notes = fill(module, path).notes
+    assert filled_as(module, trained())
+    assert notes[0].startswith(f"{path}: objects that aren't weights are left out ({kind}")
+    assert notes[1] == f"{path}: weights are taken from 'state_dict'"
+
+
+class Marks:
+    """Touches a file where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_code_beside_the_weights_isnt_run(tmp_path):
+    torch.save({"state_dict": trained(), "more": Marks(tmp_path / "mark")}, tmp_path / "w.ckpt")
+    module = Net()
+    fill(module, tmp_path / "w.ckpt")
+    assert filled_as(module, trained())
+    assert not (tmp_path / "mark").exists()
+    torch.load(tmp_path / "w.ckpt", weights_only=False)
+    assert (tmp_path / "mark").exists(), "the bomb of this test is a dud"
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "place", "prefix"),
+    [
+        (lambda net: net, "", ""),
+        (lambda net: {"model": net, "epoch": 3}, "model", ""),
+        (nn.DataParallel, "", "module."),
+        (lambda net: {"net": nn.DataParallel(net)}, "net", "module."),
+    ],
+    ids=["alone", "under a key", "DataParallel", "both"],
+)
+def test_of_a_pickled_module_the_weights_are_read_without_its_code(tmp_path, wrapped, place, prefix):
+    source = Net(2)
+    source.register_buffer("scratch", torch.ones(3), persistent=False)
+    module, path = Net(), tmp_path / "w.pt"
+    torch.save(wrapped(source), path)
+    notes = fill(module, path).notes
+    assert filled_as(module, trained())
+    taken = [f"weights are taken from '{place}'"] if place else []
+    taken += [f"the prefix '{prefix}' is taken off their names"] if prefix else []
+    assert notes == ((f"{path}: {', '.join(taken)}",) if taken else ())
+
+
+def test_a_checkpoint_of_the_old_form_with_objects_says_how_to_save_the_weights_alone(tmp_path):
     path = tmp_path / "w.ckpt"
-    torch.save({"state_dict": trained(), "hyper_parameters": argparse.Namespace(lr=1)}, path)
+    document = {"state_dict": trained(), "hyper_parameters": argparse.Namespace(lr=1)}
+    torch.save(document, path, _use_new_zipfile_serialization=False)
     with pytest.raises(ModelError) as caught:
         fill(Net(), path)
     assert str(caught.value) == (
         f"{path}: holds more than tensors (argparse.Namespace), so reading it could run code; save its state"
         " dict alone where you trust it: d = torch.load('w.ckpt', map_location='cpu', weights_only=False);"
         " torch.save(d.get('state_dict', d), 'weights.pt')"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_torchscript_archive_is_named(tmp_path):
+    path = tmp_path / "w.pt"
+    torch.jit.save(torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), path)
+    with pytest.raises(ModelError) as caught:
+        fill(Net(), path)
+    assert str(caught.value) == (
+        f"{path}: a TorchScript archive, which holds code; use the original checkpoint"
     )
 
 
@@ -289,8 +363,8 @@ def test_a_checkpoint_with_other_objects_says_how_to_save_the_weights_alone(tmp_
         (
             "m.keras",
             b"PK",
-            "a Keras 3 archive; save it with model.save('m.h5'), then make a model folder of it with"
-            " `sparselrp import m.h5 -o FOLDER`, and give that with -m",
+            "a Keras 3 archive; make a model folder of it with `sparselrp import {path} -o FOLDER`, and give"
+            " that with -m",
         ),
         (
             "pytorch_model.bin.index.json",

@@ -12,6 +12,7 @@ from sparselrp_cli.model.architectures.recurrent import Recurrent
 from sparselrp_cli.model.architectures.reshaping import (
     Crop,
     Flatten,
+    Flip,
     Permute,
     Reshape,
     Upsample,
@@ -150,6 +151,19 @@ class Pool(nn.Module):
         return F.avg_pool1d(F.pad(x, (left, right)), self.width, self.stride) * (1 / share)
 
 
+class Affine(nn.Module):
+    """A multiple of every number, and a number added to it."""
+
+    def __init__(self, scale: float = 1.0, shift: float = 0.0) -> None:
+        super().__init__()
+        self.scale, self.shift = float(scale), float(shift)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, L) or (N, C)."""
+        x = x * self.scale if self.scale != 1 else x
+        return x + self.shift if self.shift else x
+
+
 class GlobalPool(nn.Module):
     """Maximum or mean over all positions."""
 
@@ -237,6 +251,8 @@ PARTS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "crop": Crop,
         "zero-pad": ZeroPad,
         "upsample": Upsample,
+        "flip": Flip,
+        "affine": Affine,
         "recurrent": Recurrent,
     }
 )

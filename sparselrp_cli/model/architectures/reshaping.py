@@ -50,6 +50,18 @@ class Permute(nn.Module):
         return x.transpose(1, 2)
 
 
+class Flip(nn.Module):
+    """Positions, channels or both in reverse order: of one-hot bases A C G T both, the other strand."""
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        super().__init__()
+        self.axes = tuple(axes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Flip (N, C, L) or (N, C)."""
+        return x.flip([axis_of(axis, x.dim()) for axis in self.axes])
+
+
 class Crop(nn.Module):
     """Positions cut off at the left and right."""
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.formats import PARTS
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
-from sparselrp_cli.model.importing.unpickling import Stub, read_checkpoint
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.unpickling import Stub, read_checkpoint
 
 _PROFILE_LENGTH = 1000  # what the published models were trained to predict, in bp
 _CONVOLUTIONS = ("iconv", "fconv", "rconvs")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, first_line
 from sparselrp_cli.model.architectures import ARCHITECTURES
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.sizes import outline, require_room
@@ -121,8 +121,3 @@ def random_windows(window: int, n_samples: int = 2) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     bases = torch.randint(4, (n_samples, window), generator=generator)
     return nn.functional.one_hot(bases, 4).transpose(1, 2).float()
-
-
-def first_line(error: Exception) -> str:
-    """Give the first line of an error's message, or its type."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -13,7 +13,7 @@ from torch import nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.importing import ImportRequest, import_model
-from sparselrp_cli.model.importing.unpickling import Stub, read_checkpoint
+from sparselrp_cli.model.unpickling import Stub, read_checkpoint
 
 DATA = Path(__file__).parent / "data"
 
@@ -184,11 +184,11 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
 
 
 def test_a_keras_archive_is_refused_with_what_to_do(tmp_path):
-    path = tmp_path / "model.keras"
+    path = tmp_path / "model.torch"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.weights.h5", b"")
     with pytest.raises(
-        ModelError, match=r"the \.keras format; load it in Keras and write it with model\.save"
+        ModelError, match=r"the \.keras format; read it with sparselrp import --format keras-archive"
     ):
         imported(path)
 

@@ -145,7 +145,7 @@ def test_a_lambda_layer_is_refused_by_name_and_its_code_never_runs(tmp_path):
         dense("site", "flat"),
     ]
     message = refusal(tmp_path / "model.h5", layers)
-    assert "layer 'odd' (Lambda) isn't a kind that can be imported" in message
+    assert "layer 'odd' (Lambda) holds Python code, which isn't run" in message
     assert "FILE.py:FACTORY" in message
     assert not marker.exists()
 
@@ -198,15 +198,71 @@ def test_a_setting_that_cannot_be_expressed_is_refused_by_name(tmp_path, kind, c
     assert why in message
 
 
-def test_a_layer_used_twice_is_refused(tmp_path):
-    layers = [SEQUENCE, flatten("dna"), dense("site", "flat")]
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_layer_used_twice_has_the_same_weights_twice(tmp_path, first):
+    layers = [SEQUENCE, flatten("dna"), dense("site", "flat", 48, 48, activation="tanh")]
     path = write(tmp_path / "model.h5", layers, ["site"])
     with keras_files.h5py.File(path, "a") as file:
         config = keras_files.json.loads(file.attrs["model_config"])
-        config["config"]["layers"][2]["inbound_nodes"].append([["flat", 0, 0, {}]])
+        config["config"]["layers"][2]["inbound_nodes"].append([["site", first, 0, {}]])
+        config["config"]["output_layers"] = [["site", first + 1, 0]]
         file.attrs["model_config"] = keras_files.json.dumps(config)
-    with pytest.raises(ModelError, match=r"layer 'site' \(Dense\) is used 2 times"):
+        kernel, bias = (file[f"model_weights/site/site_1/{role}:0"][()] for role in ("kernel", "bias"))
+    x = windows(np.random.default_rng(0).integers(0, 4, (6, 12)))
+    flat = x.transpose(1, 2).flatten(1).numpy()
+    once = np.tanh(flat @ kernel + bias)
+    with torch.no_grad():
+        found = imported(path).build("twice").double()(x).numpy()
+    np.testing.assert_allclose(found, np.tanh(once @ kernel + bias), atol=1e-12)
+
+
+STATISTICS = {"gamma:0": random(3), "beta:0": random(3), "moving_mean:0": random(3)}
+
+
+def both_strands(path, **more):
+    """Write a network of keras-genomics: a layer for both strands, its normalisation, the maximum."""
+    scan = {"name": "scan", "activation": "relu", "padding": "same", "strides": [1], "use_bias": True}
+    layers = [
+        SEQUENCE,
+        ("RevCompConv1D", scan, ["dna"], {"kernel:0": random(5, 4, 3), "bias:0": random(3), **more}),
+        ("RevCompConv1DBatchNorm", {"name": "norm", "axis": -1, "epsilon": 0.01}, ["scan"],
+         {**STATISTICS, "moving_variance:0": random(3) ** 2 + 1}),
+    ]  # fmt: skip
+    return write(path, layers, ["norm"])
+
+
+def test_a_layer_that_shares_weights_between_strands_gives_the_other_strand_in_its_second_half(tmp_path):
+    path = both_strands(tmp_path / "strands.h5")
+    net = imported(path).build("strands").double()
+    x = windows(np.random.default_rng(0).integers(0, 4, (6, 12)))
+    with torch.no_grad():
+        forward, other = net(x), net(x.flip(1, 2))
+    assert forward.shape == (6, 6, 12)
+    torch.testing.assert_close(other, forward.flip(1, 2), rtol=0, atol=1e-12)
+    with keras_files.h5py.File(path) as file:
+        kernel, bias = (
+            torch.tensor(file[f"model_weights/scan/scan_1/{r}:0"][()]) for r in ("kernel", "bias")
+        )
+        gamma, beta, mean = (torch.tensor(STATISTICS[f"{r}:0"]) for r in ("gamma", "beta", "moving_mean"))
+        variance = torch.tensor(file["model_weights/norm/norm_1/moving_variance:0"][()])
+    scanned = torch.nn.functional.conv1d(x, kernel.permute(2, 1, 0).double(), bias.double(), padding=2).relu()
+    column = lambda t: t.double()[:, None]  # noqa: E731
+    expected = column(gamma) * (scanned - column(mean)) / (column(variance) + 0.01).sqrt() + column(beta)
+    torch.testing.assert_close(forward[:, :3], expected, rtol=1e-7, atol=1e-7)
+
+
+def test_weights_of_a_wrong_form_for_both_strands_are_refused(tmp_path):
+    path = both_strands(tmp_path / "strands.h5", **{"kernel:0": random(4, 3)})
+    with pytest.raises(ModelError, match=r"layer 'scan' \(RevCompConv1D\) has 'kernel' of shape \(4, 3\); 3"):
         imported(path)
+
+
+def test_other_layers_for_both_strands_are_refused_by_name(tmp_path):
+    layers = [SEQUENCE, ("DenseAfterRevcompConv1D", {"name": "site"}, ["dna"], {"kernel:0": random(24, 2)})]
+    message = refusal(tmp_path / "model.h5", layers)
+    assert (
+        "layer 'site' (DenseAfterRevcompConv1D) isn't a kind that can be imported; port the model" in message
+    )
 
 
 def test_the_window_is_asked_for_where_the_file_leaves_it_open(tmp_path):

@@ -4,18 +4,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import torch
 from torch import Tensor
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, first_line
 from sparselrp_cli.files.hdf5 import within
 from sparselrp_cli.model.architectures.layers import INPUT, Layers, usable_name
-from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest, first_line, random_windows
+from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest, random_windows
 from sparselrp_cli.model.importing.keras.config import KerasLayer, KerasNetwork, read_network
-from sparselrp_cli.model.importing.keras.layers import SKIPPED, TRANSLATORS
+from sparselrp_cli.model.importing.keras.layers import SKIPPED, TRANSLATORS, is_custom, why_not
+from sparselrp_cli.model.importing.keras.operations import OPERATIONS
 from sparselrp_cli.model.importing.keras.source import Source
 from sparselrp_cli.model.importing.keras.weights import LayerWeights
 from sparselrp_cli.model.output_names import OutputNames
@@ -32,7 +33,7 @@ _PASSES_POSITIONS = (
     "average",
 )
 # HDF5 raises these at damaged bytes, and the translation at settings of other types than Keras writes.
-_DAMAGED = (
+DAMAGED = (
     OSError,
     RuntimeError,
     KeyError,
@@ -42,6 +43,13 @@ _DAMAGED = (
     IndexError,
     ArithmeticError,
 )
+
+
+class WeightsOfLayers(Protocol):
+    """Finds the arrays of a layer, whatever the file."""
+
+    def of(self, layer: KerasLayer) -> list[tuple[str, Any]]:
+        """Give the arrays of a layer in Keras's order, each as ``kernel``, ``bias`` and so on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +71,26 @@ def import_keras(path: Path, request: ImportRequest) -> list[ImportedModel]:
     try:
         with h5py.File(path, "r") as file:
             network = read_network(_model_config(file, place), place)
-            window, source = _window(network, request.window, place)
-            translated = _translate(
-                network, source, LayerWeights(within(file, "model_weights"), place), place
+            return imported_network(
+                network, LayerWeights(within(file, "model_weights"), place), path, request
             )
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ModelError(f"{place}: can't be read as HDF5 ({first_line(error)})") from error
+
+
+def imported_network(
+    network: KerasNetwork, weights: WeightsOfLayers, path: Path, request: ImportRequest
+) -> list[ImportedModel]:
+    """Translate a network and its weights.
+
+    Raises
+    ------
+    ModelError
+        If it holds a layer that can't be translated, or takes more than the sequence.
+    """
+    place = str(path)
+    window, source = _window(network, request.window, place)
+    translated = _translate(network, source, weights, place)
     model = ImportedModel(
         name=request.name or path.stem,
         architecture="layers",
@@ -124,14 +146,14 @@ def _input_shape(layer: KerasLayer) -> tuple[Any, ...]:
     return tuple(shape) if isinstance(shape, (list, tuple)) else ()
 
 
-def _translate(network: KerasNetwork, sequence: str, weights: LayerWeights, place: str) -> _Translated:
+def _translate(network: KerasNetwork, sequence: str, weights: WeightsOfLayers, place: str) -> _Translated:
     result = _Translated([], {}, [])
     refs = {sequence: INPUT}
     for layer in network.layers:
         if layer.name == sequence:
             continue
         inputs = [refs[name] for name in layer.inputs]
-        if layer.kind in SKIPPED and layer.name not in network.outputs:
+        if layer.kind in SKIPPED and not is_custom(layer) and layer.name not in network.outputs:
             refs[layer.name] = inputs[0]
             continue
         refs[layer.name] = _add_layer(result, layer, inputs, weights, place)
@@ -140,19 +162,18 @@ def _translate(network: KerasNetwork, sequence: str, weights: LayerWeights, plac
 
 
 def _add_layer(
-    result: _Translated, layer: KerasLayer, inputs: list[str], weights: LayerWeights, place: str
+    result: _Translated, layer: KerasLayer, inputs: list[str], weights: WeightsOfLayers, place: str
 ) -> str:
     kind = "Permute" if layer.kind in SKIPPED else layer.kind
     source = Source(layer, tuple(weights.of(layer)), place)
-    if kind not in TRANSLATORS:
-        source.refuse(
-            "isn't a kind that can be imported; port the model to a PyTorch factory (FILE.py:FACTORY)"
-        )
+    translators = OPERATIONS if layer.is_operation else TRANSLATORS
+    if kind not in translators or is_custom(layer):
+        source.refuse(f"{why_not(layer)}; port the model to a PyTorch factory (FILE.py:FACTORY)")
     if layer.kind in SKIPPED:
         source = Source(replace(layer, config={"dims": [1, 2]}), (), place)
     taken = {entry["name"] for entry in result.entries}
     name = ""
-    for piece in TRANSLATORS[kind](source):
+    for piece in translators[kind](source):
         name = _free_name(layer.name + piece.suffix, taken)
         entry = {"name": name, "type": piece.type, "inputs": inputs, **piece.arguments}
         result.entries.append(

@@ -24,6 +24,10 @@ class KerasLayer:
         Names of layers.
     path : tuple of str
         Names of the models around it and its own, as its weights are filed.
+    module : str
+        Where its class is, as Keras 3 says it; may be empty.
+    arguments : tuple
+        Of an operation of Keras 3 what it is called with, None for the result of a layer.
     """
 
     name: str
@@ -31,6 +35,13 @@ class KerasLayer:
     config: Mapping[str, Any]
     inputs: tuple[str, ...]
     path: tuple[str, ...]
+    module: str = ""
+    arguments: tuple[Any, ...] = ()
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is a function of `keras.ops`, which a model of Keras 3 holds between its layers."""
+        return self.module.startswith("keras.") and ".ops" in self.module
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ def read_network(document: Mapping[str, Any], place: str) -> KerasNetwork:
     Raises
     ------
     ModelError
-        If it is none, or a layer is used twice.
+        If it is none.
     """
     try:
         network = _network(document, place)
@@ -65,7 +76,7 @@ def _network(document: Mapping[str, Any], place: str) -> KerasNetwork:
     if kind == "Sequential":
         network = _sequential(document["config"])
     elif kind in _FUNCTIONAL:
-        network = _functional(document["config"], place)
+        network = _functional(document["config"])
     else:
         raise ModelError(
             f"{place}: a model of class '{kind}', whose code isn't in the file; build it with the functional"
@@ -94,19 +105,48 @@ def _first_shape(config: Any, first: Mapping[str, Any]) -> Any:
     return shape
 
 
-def _functional(config: Mapping[str, Any], place: str) -> KerasNetwork:
-    layers = []
-    for entry in config["layers"]:
-        nodes = entry["inbound_nodes"]
-        sources = _sources(nodes)
-        if len(nodes) > 1 and not _one_node(nodes):
-            name = entry["config"].get("name", entry.get("name"))
-            raise ModelError(
-                f"{place}: layer '{name}' ({entry['class_name']}) is used {len(nodes)} times; layers that are"
-                " shared can't be imported, port the model to a PyTorch factory"
-            )
-        layers.append(_layer(entry, sources))
-    return KerasNetwork(tuple(layers), _sources(config["input_layers"]), _sources(config["output_layers"]))
+def _functional(config: Mapping[str, Any]) -> KerasNetwork:
+    uses = _Uses(config)
+    layers = [layer for entry in config["layers"] for layer in _used(entry, uses)]
+    inputs, outputs = (uses.names(config[key]) for key in ("input_layers", "output_layers"))
+    return KerasNetwork(tuple(layers), inputs, outputs)
+
+
+class _Uses:
+    """Names the uses of layers: one that is called several times is as many layers of equal weights.
+
+    Some versions count the uses of a model within a model from 1, as the model itself was the first.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.first: dict[str, int] = {}
+        ends = [config["input_layers"], config["output_layers"]]
+        for name, use in _references([*ends, *(entry["inbound_nodes"] for entry in config["layers"])]):
+            self.first[name] = min(use, self.first.get(name, use))
+
+    def names(self, value: Any) -> tuple[str, ...]:
+        """Give the names of the uses that are referred to, in any nesting."""
+        return tuple(use_name(name, use - self.first[name]) for name, use in _references(value))
+
+
+def use_name(layer: str, use: int) -> str:
+    """Name a use of a layer, counted from 0."""
+    return f"{layer}/{use}" if use else layer
+
+
+def _used(entry: Mapping[str, Any], uses: _Uses) -> list[KerasLayer]:
+    nodes = entry["inbound_nodes"]
+    if len(nodes) <= 1 or _one_node(nodes):
+        return [_layer(entry, uses.names(nodes), _arguments(nodes))]
+    layers = [_layer(entry, uses.names(node), _arguments(node)) for node in nodes]
+    return [replace(layer, name=use_name(layer.name, use)) for use, layer in enumerate(layers)]
+
+
+def _arguments(node: Any) -> tuple[Any, ...]:
+    """Give what an operation is called with; a tensor counts as None."""
+    node = node[0] if isinstance(node, list) and len(node) == 1 else node
+    given = node.get("args", ()) if isinstance(node, Mapping) else ()
+    return tuple(None if isinstance(value, Mapping) else value for value in given)
 
 
 def _one_node(nodes: Sequence[Any]) -> bool:
@@ -114,27 +154,27 @@ def _one_node(nodes: Sequence[Any]) -> bool:
     return all(isinstance(n, list) and n and isinstance(n[0], str) for n in nodes)
 
 
-def _sources(value: Any) -> tuple[str, ...]:
-    """Collect the names of layers in any nesting of references of Keras 2 and 3."""
+def _references(value: Any) -> tuple[tuple[str, int], ...]:
+    """Collect layers and which use of them is meant, in any nesting of references of Keras 2 and 3."""
     if isinstance(value, Mapping):
         history = value.get("keras_history")
         if isinstance(history, list):
-            return (str(history[0]),)
-        return tuple(name for part in value.values() for name in _sources(part))
+            return ((str(history[0]), int(history[1])),)
+        return tuple(found for part in value.values() for found in _references(part))
     if not isinstance(value, (list, tuple)):
         return ()
     if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
-        return (value[0], *(name for part in value[3:] for name in _sources(part)))
-    return tuple(name for part in value for name in _sources(part))
+        return ((value[0], value[1]), *(found for part in value[3:] for found in _references(part)))
+    return tuple(found for part in value for found in _references(part))
 
 
-def _layer(entry: Mapping[str, Any], inputs: tuple[str, ...]) -> KerasLayer:
+def _layer(entry: Mapping[str, Any], inputs: tuple[str, ...], arguments: tuple[Any, ...] = ()) -> KerasLayer:
     config = entry["config"]
     name = entry.get("name") or (config["name"] if isinstance(config, Mapping) else None)
     kind, name = str(entry["class_name"]), str(name)
     if kind == "Sequential" or kind in _FUNCTIONAL:
         config = {"nested": dict(entry)}
-    return KerasLayer(name, kind, config, inputs, (name,))
+    return KerasLayer(name, kind, config, inputs, (name,), str(entry.get("module") or ""), arguments)
 
 
 def _inlined(network: KerasNetwork, place: str) -> KerasNetwork:
@@ -151,7 +191,7 @@ def _inlined(network: KerasNetwork, place: str) -> KerasNetwork:
         for inside in inner.layers:
             if inside.name not in inner.inputs:
                 sources = tuple(names[i] for i in inside.inputs)
-                path = (layer.name, *inside.path)
+                path = (*layer.path, *inside.path)
                 layers.append(replace(inside, name=names[inside.name], inputs=sources, path=path))
         aliases[layer.name] = tuple(names[o] for o in inner.outputs)
     return KerasNetwork(

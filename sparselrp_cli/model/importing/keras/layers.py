@@ -1,14 +1,15 @@
 """How each kind of Keras layer is written in the list of layers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
 
+from sparselrp_cli.model.importing.keras.config import KerasLayer
 from sparselrp_cli.model.importing.keras.recurrent import bidirectional, recurrent
-from sparselrp_cli.model.importing.keras.source import Piece, Source, ascending
+from sparselrp_cli.model.importing.keras.source import Piece, Source, Translator, ascending
+from sparselrp_cli.model.importing.keras.strands import both_strands
 
-Translator = Callable[[Source], list[Piece]]
 SKIPPED = frozenset(
     ["Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
      "ActivityRegularization", "Identity"]
@@ -226,9 +227,35 @@ def _merge(kind: str) -> Translator:
     return lambda source: [Piece(kind)]
 
 
+def is_custom(layer: KerasLayer) -> bool:
+    """Whether Keras 3 says that a layer's class is the user's own; those of published layers are known."""
+    of_keras = layer.module.partition(".")[0] in ("", "keras", "tf_keras", "tensorflow", "builtins")
+    return not of_keras and layer.kind not in PUBLISHED
+
+
+def why_not(layer: KerasLayer) -> str:
+    """Say why a layer can't be translated."""
+    if layer.kind == "Lambda":
+        return "holds Python code, which isn't run; use layers or keras.ops in its place and save it again"
+    if is_custom(layer):
+        return f"is a class of its own ({layer.module}), whose code isn't in the file"
+    if layer.is_operation:
+        return f"is an operation ({layer.module}) that can't be imported"
+    return "isn't a kind that can be imported"
+
+
+PUBLISHED: Mapping[str, Translator] = MappingProxyType(
+    {
+        **dict.fromkeys(["ConvDNA", "ConvSequence"], _convolution),
+        "RevCompConv1D": both_strands(_convolution),
+        "RevCompConv1DBatchNorm": both_strands(_batch_normalisation),
+    }
+)
+"""Layers of published packages whose class isn't Keras's."""
 TRANSLATORS: Mapping[str, Translator] = MappingProxyType(
     {
-        **dict.fromkeys(["Conv1D", "Convolution1D", "ConvDNA", "ConvSequence"], _convolution),
+        **PUBLISHED,
+        **dict.fromkeys(["Conv1D", "Convolution1D"], _convolution),
         "DepthwiseConv1D": _depthwise_convolution,
         **dict.fromkeys(["SeparableConv1D", "SeparableConvolution1D"], _separable),
         **dict.fromkeys(["Conv1DTranspose", "Convolution1DTranspose"], _transposed),

@@ -1,11 +1,11 @@
 """LSTM and GRU of Keras in PyTorch's order of gates."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sparselrp_cli.model.importing.keras.config import KerasLayer
 from sparselrp_cli.model.importing.keras.source import Array, Piece, Source, ascending
 
 # Keras keeps LSTM gates as input, forget, cell, output, as PyTorch does; GRU gates as update, reset, new,
@@ -37,7 +37,7 @@ def bidirectional(source: Source) -> list[Piece]:
 
 def _direction(source: Source, inner: Mapping[str, Any], arrays: tuple[tuple[str, Array], ...]) -> Source:
     layer = source.layer
-    made = KerasLayer(layer.name, str(inner["class_name"]), inner["config"], layer.inputs, layer.path)
+    made = replace(layer, kind=str(inner["class_name"]), config=inner["config"])
     return Source(made, arrays, source.place)
 
 

@@ -1,6 +1,6 @@
 """One Keras layer with its arrays, as translators read it, and what they give back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -130,12 +130,17 @@ class Source:
         return [Piece(piece.type, piece.arguments, piece.tensors, ACTIVATIONS[value], piece.suffix)]
 
 
+Translator = Callable[[Source], list[Piece]]
+
+
 def _function_name(value: Any) -> Any:
-    """Read an activation, by name or as an object of Keras."""
+    """Read an activation, by name or as an object of Keras; of the user's own with its module."""
     if not isinstance(value, Mapping):
         return value if value is None or isinstance(value, str) else str(value)
     inner = value.get("config")
-    return inner if isinstance(inner, str) else str(value.get("class_name"))
+    name = inner if isinstance(inner, str) else str(value.get("class_name"))
+    module = str(value.get("module") or "keras")
+    return name if module.partition(".")[0] in ("keras", "builtins") else f"{module}.{name}"
 
 
 def ascending(array: Array, *axes: int) -> Array:

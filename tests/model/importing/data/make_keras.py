@@ -163,6 +163,8 @@ def repack(path):
     old.unlink()
 
 
+STYLES = (pooled, chrombpnet, danq, recurrent, zoo, shapes)
+
 if __name__ == "__main__":
-    for make in (pooled, chrombpnet, danq, recurrent, zoo, shapes):
+    for make in STYLES:
         write(make.__name__, make())

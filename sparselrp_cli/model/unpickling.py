@@ -18,31 +18,45 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparselrp_cli.errors import ModelError
-from sparselrp_cli.model.importing.imported import first_line
+from sparselrp_cli.errors import ModelError, first_line
 
 _DTYPES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
     "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
+    "BoolStorage": torch.bool, "ComplexFloatStorage": torch.complex64,
+    "ComplexDoubleStorage": torch.complex128,
 }  # fmt: skip
 
 
 class Stub:
-    """Stands for an object whose class isn't loaded: it keeps its state and does nothing."""
+    """Stands for an object whose class isn't loaded: it keeps what it is given and does nothing.
+
+    Attributes
+    ----------
+    path : str
+        Where its class is: ``MODULE.NAME``.
+    arguments : tuple
+        What the class would have been called with.
+    state : dict
+        What would have become its attributes.
+    entries : list of (key, value)
+        What would have become its items, of one that is a mapping.
+    """
 
     path = ""
+    arguments: tuple[Any, ...]
     state: dict[str, Any]
+    entries: list[tuple[Any, Any]]
 
     def __new__(cls, *arguments: object, **named: object) -> "Stub":
-        """Take any arguments and keep none."""
+        """Take any arguments."""
         made = object.__new__(cls)
-        made.state = {}
+        made.arguments, made.state, made.entries = arguments, {}, []
         return made
 
     def __init__(self, *arguments: object, **named: object) -> None:
-        """Take any arguments and keep none."""
+        """Take any arguments."""
 
     def __setstate__(self, state: object) -> None:
         self.state = state if isinstance(state, dict) else {}
@@ -52,7 +66,8 @@ class Stub:
         return Stub()
 
     def __setitem__(self, key: object, value: object) -> None:
-        """Take items and keep none."""
+        """Keep an item."""
+        self.entries.append((key, value))
 
     def append(self, item: object) -> None:
         """Take an item and keep none."""
@@ -83,8 +98,8 @@ def read_checkpoint(path: Path) -> Any:
                 )
             if "model.weights.h5" in names:
                 raise ModelError(
-                    f"{path}: a Keras model in the .keras format; load it in Keras and write it with"
-                    " model.save('NAME.h5')"
+                    f"{path}: a Keras model in the .keras format; read it with sparselrp import --format"
+                    " keras-archive"
                 )
             if len(pickles) != 1:
                 raise ModelError(f"{path}: a ZIP archive, but not one torch.save wrote")
@@ -173,3 +188,10 @@ _REBUILDERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "_rebuild_parameter_with_state": _parameter,
     }
 )
+
+
+def foreign_class(value: object) -> str:
+    """Name the class of what stands for an object, or the class or function it stands for; else nothing."""
+    if isinstance(value, Stub):
+        return type(value).path
+    return value.path if isinstance(value, type) and issubclass(value, Stub) else ""
