@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, NoRule, axis_of
+from sparselrp_cli.graph.constants import never_negative
 from sparselrp_cli.graph.operation import At, Cropped, Pulled, Transport, position_by_position
 from sparselrp_cli.graph.shapes import Dim, Span, sample_axis
 
@@ -58,7 +59,7 @@ class Concatenate(Transport):
         return c * constants_only
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        return all(inputs) and all(p is None or bool((p >= 0).all()) for p in self.parts)
+        return all(inputs) and all(p is None or never_negative(p) for p in self.parts)
 
     def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
         side_by_side = not self.stack and self.axis != span.axis and all(part is None for part in self.parts)
