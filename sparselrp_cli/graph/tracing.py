@@ -144,7 +144,10 @@ class Traced:
         if not found:
             return None
         if len(found) > 1 or dims[0][found[0]] != BatchDim():
-            raise ModelError(f"a constant ('{node.name}') that mixes with the number of samples has no rule")
+            raise ModelError(
+                f"a constant ('{node.name}') that mixes with the number of samples has no rule{_at(node)};"
+                " index and reshape within each sample, as x.flatten(1) does"
+            )
         return found[0]
 
     def number(self, node: fx.Node) -> Any:
@@ -215,6 +218,11 @@ def _compared(two: Any, three: Any) -> Any:
     if isinstance(two, int) and not isinstance(two, bool) and isinstance(three, int) and two != three:
         return _different(two, three)
     return two
+
+
+def _at(node: fx.Node) -> str:
+    _, line = place_of(node)
+    return f" at {line}" if line else ""
 
 
 def place_of(node: fx.Node) -> tuple[str, str]:

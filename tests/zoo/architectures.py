@@ -38,7 +38,7 @@ ZOO = (
     Entry("basenji", profiles.Basenji, 96, "1@3:6", "Kelley 2020"),
     Entry("sei", profiles.Sei, 64, "2", "Chen et al. 2022"),
     Entry("malinois", regulatory.Malinois, 50, "1 2-0", "Gosai et al. 2024", piecewise_linear=True),
-    Entry("mpra-legnet", regulatory.LegNet, 32, "0", "Agarwal et al. 2025", axes="N"),
+    Entry("mpra-legnet", regulatory.LegNet, 32, "0", "Agarwal et al. 2025"),
     Entry("promoterai", regulatory.PromoterAI, 32, "1@4:9", "Jaganathan et al. 2025", axes="NPT"),
     Entry("beluga", regulatory.Beluga, 62, "1", "Zhou et al. 2018"),
     Entry("puffin", regulatory.Puffin, 40, "1@20", "Dudnyk et al. 2024"),

@@ -140,6 +140,7 @@ CONVERTERS: Converters = MappingProxyType(
         aten.fft_fft.default: refused,
         aten.fft_ifft.default: refused,
         aten.fft_rfft2.default: refused,
+        aten.fft_rfftn.default: refused,
         aten.fft_fft2.default: refused,
         aten.fft_fftn.default: refused,
         aten.stft.default: refused,

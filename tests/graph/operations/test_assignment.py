@@ -142,6 +142,10 @@ REFUSALS = {
         given(to_part_of_the_samples),
         "slice_scatter: it assigns to part of the samples; treat all of them alike",
     ),
+    "in the order of a mask": (
+        lambda x: (x * 2).masked_scatter(torch.arange(6) % 2 == 0, x),
+        "masked_scatter: write y[:, index] = x with an index that is the same for every sample",
+    ),
     "what the sequence decides": (
         given(to_a_decided_place),
         "index_put: only assignments to constant indices, or to one mask, have a rule",

@@ -77,6 +77,13 @@ def test_what_has_no_rule_is_refused_with_its_reason():
     check_refusals(REFUSALS, np.random.default_rng(0).normal(size=SHAPE))
 
 
+def test_a_constant_made_of_all_samples_is_refused_with_its_line():
+    pooled = Called(lambda x: functional.max_unpool1d(*functional.max_pool1d(x, 2, return_indices=True), 2))
+    message = r"has no rule at operations.py:\d+; index and reshape within each sample"
+    with pytest.raises(ModelError, match=message):
+        capture(pooled, torch.ones(SHAPE))
+
+
 def test_a_model_that_numbers_its_samples_is_told_what_to_write():
     numbering = Called(lambda x: x[torch.arange(len(x)), 1])
     with pytest.raises(ModelError, match=r"numbers its samples .*; write x\[:, i\] for x\[torch.arange"):
