@@ -81,6 +81,8 @@ class Call:
     look_up : callable
         Says of an activation which base decides each of its rows, and gives the sequences; None where several
         bases decide a row.
+    made_by : callable
+        Gives the function that made an activation, and its arguments.
     """
 
     arguments: Mapping[str, Any]
@@ -94,6 +96,7 @@ class Call:
     is_gate: Callable[[fx.Node], bool]
     is_decision: Callable[[fx.Node], bool]
     look_up: Callable[[fx.Node], tuple["LookUp", fx.Node] | None]
+    made_by: Callable[[fx.Node], tuple[object, Mapping[str, Any]]]
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]

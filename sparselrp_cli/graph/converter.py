@@ -28,7 +28,7 @@ _READING_SHAPES = frozenset(
     {
         torch.ops.aten.sym_size.int, torch.ops.aten.full_like.default, torch.ops.aten.zeros_like.default,
         torch.ops.aten.ones_like.default, torch.ops.aten.new_zeros.default, torch.ops.aten.new_ones.default,
-        torch.ops.aten.new_full.default,
+        torch.ops.aten.new_full.default, torch.ops.aten.empty_like.default,
     }
 )  # fmt: skip
 # Functions that write all of an activation anew, and the argument that says with what.
@@ -164,6 +164,7 @@ class Conversion:
             raise ModelError(f"the traced model calls '{node.target}', which isn't a function")
         with torch.no_grad():
             result = node.target(*args, **kwargs)
+        self.traced.note(node, result)
         axis = self.traced.axis(node)
         self.values[node] = result if axis is None else _one_row(result, axis)
 
@@ -199,8 +200,20 @@ class Conversion:
             return min(max(value, -self.largest), self.largest)
         return value
 
+    def _note_sizes(self, node: fx.Node) -> None:
+        """Find out how large a result is where constants decide that, as how much a mask chooses."""
+        if not self.traced.is_open(node) or any(self._is_step(n) for n in node.all_input_nodes):
+            return
+        args, kwargs = fx.map_arg(node.args, self._concrete), fx.map_arg(node.kwargs, self._concrete)
+        with torch.no_grad():
+            self.traced.note(node, node.target(*args, **kwargs))  # type: ignore[operator]
+
+    def _is_step(self, node: fx.Node) -> bool:
+        return self.refs.get(node) in self.decisions
+
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
         origin, item = node, 0
+        self._note_sizes(node)
         if node.target is operator.getitem:
             origin, item = node.args[0], int(node.args[1])  # type: ignore[assignment,arg-type]
             arguments = self._arguments(origin)
@@ -217,6 +230,7 @@ class Conversion:
             is_gate=lambda n: self.refs[n] in self.gates,
             is_decision=lambda n: self.refs[n] in self.decisions,
             look_up=self._look_up,
+            made_by=lambda n: (n.target, self._arguments(n)),
         )
         converted, read = self._converted(origin, call)
         if isinstance(converted, Alias):
@@ -352,6 +366,11 @@ def _one_row(value: Tensor, axis: int) -> Tensor:
         If the rows differ, as random numbers do.
     """
     row = value.narrow(axis, 0, 1)
+    if value.dim() == 1 and torch.equal(value, torch.arange(len(value)).to(value)):
+        raise ModelError(
+            "the model numbers its samples (torch.arange over the batch), so that it can't be seen whether it"
+            " keeps them apart; write x[:, i] for x[torch.arange(len(x)), i]"
+        )
     if not torch.equal(row.expand_as(value), value):
         raise ModelError("the model makes different numbers for each sample (random?); it can't be explained")
     return row.clone()

@@ -87,6 +87,20 @@ def _hardswish(x: Tensor) -> Tensor:
     return x * _hardsigmoid(x)
 
 
+def _threshold(x: Tensor, threshold: float, value: float) -> Tensor:
+    return functional.threshold(x, threshold, value)
+
+
+def _at_threshold(threshold: float, value: float) -> dict[str, Any]:
+    below = threshold >= 0
+    return {
+        "value": float(value) if below else 0.0,
+        "slope": 0.0 if below else 1.0,
+        "non_negative": value >= 0 and below,
+        "keeps_sign": value >= 0 or not below,
+    }
+
+
 def _clamped(low: float, high: float) -> dict[str, Any]:
     slope = 1.0 if low < 0 < high else 0.0
     return {
@@ -108,6 +122,7 @@ _ROWS = (
     Function("prelu", _prelu),
     Function("relu6", functional.relu6, aten.relu6.default, non_negative=True),
     Function("hardtanh", functional.hardtanh, slope=1.0, keeps_gate=True, by_arguments=_clamped),
+    Function("threshold", _threshold, by_arguments=_at_threshold),
     Function("elu", functional.elu, slope=1.0, by_arguments=lambda alpha: {"slope": float(alpha)}),
     Function("celu", functional.celu, aten.celu.default, ("alpha",), slope=1.0),
     Function("selu", functional.selu, aten.selu.default, slope=1.0507009873554805),
@@ -117,6 +132,16 @@ _ROWS = (
     Function("hardswish", _hardswish, aten.hardswish.default, slope=0.5),
     Function("tanh", torch.tanh, aten.tanh.default, slope=1.0),
     Function("atan", torch.atan, aten.atan.default, slope=1.0),
+    Function("sinh", torch.sinh, aten.sinh.default, slope=1.0),
+    Function("cosh", torch.cosh, aten.cosh.default, value=1.0, non_negative=True),
+    Function("tan", torch.tan, aten.tan.default, slope=1.0, keeps_sign=False),
+    Function("asinh", torch.asinh, aten.asinh.default, slope=1.0),
+    Function("atanh", torch.atanh, aten.atanh.default, slope=1.0),
+    Function("asin", torch.asin, aten.asin.default, slope=1.0),
+    Function("acos", torch.acos, aten.acos.default, value=math.pi / 2, slope=-1.0, non_negative=True),
+    Function(
+        "erfc", torch.erfc, aten.erfc.default, value=1.0, slope=-2 / math.sqrt(math.pi), non_negative=True
+    ),
     Function("erf", torch.erf, aten.erf.default, slope=2 / math.sqrt(math.pi)),
     Function(
         "sigmoid", torch.sigmoid, aten.sigmoid.default, value=0.5, slope=0.25, non_negative=True, gate=True,
@@ -138,6 +163,7 @@ _ROWS = (
     Function("exp", torch.exp, aten.exp.default, value=1.0, slope=1.0, non_negative=True, end=True),
     Function("expm1", torch.expm1, aten.expm1.default, slope=1.0, end=True),
     Function("log", torch.log, aten.log.default, keeps_sign=False, end=True),
+    Function("logit", torch.logit, aten.logit.default, ("eps",), keeps_sign=False, end=True),
     Function("log1p", torch.log1p, aten.log1p.default, slope=1.0, end=True),
     Function("log2", torch.log2, aten.log2.default, keeps_sign=False, end=True),
     Function("log10", torch.log10, aten.log10.default, keeps_sign=False, end=True),

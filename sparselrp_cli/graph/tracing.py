@@ -2,13 +2,15 @@
 
 import re
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
+from torch.utils._sympy.symbol import SymT, symbol_is_type
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.call import NoRule
@@ -27,6 +29,8 @@ class Traced:
         Traced with a free number of samples, or with two.
     larger : ExportedProgram or None
         Where the number of samples couldn't be left free: the same model traced with three.
+    sizes : dict of symbol to int
+        Sizes that constants decide, such as how many entries a mask chooses, as they are found out.
 
     Raises
     ------
@@ -36,6 +40,7 @@ class Traced:
 
     program: ExportedProgram
     larger: ExportedProgram | None = None
+    sizes: dict[Any, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.larger is None:
@@ -72,9 +77,37 @@ class Traced:
         values = _values(node)
         twin = self._twin(node)
         if twin is None:
-            return [tuple(_symbolic(d) for d in v.shape) for v in values]
+            return [tuple(self._size(d) for d in v.shape) for v in values]
         pairs = zip(values, _values(twin), strict=True)
-        return [tuple(_different(a, b) for a, b in zip(v.shape, w.shape, strict=True)) for v, w in pairs]
+        return [
+            tuple(
+                self._size(a) if _decided_by_constants(a) else _different(a, b)
+                for a, b in zip(v.shape, w.shape, strict=True)
+            )
+            for v, w in pairs
+        ]
+
+    def _size(self, size: Any) -> Any:
+        """Turn a traced size into a number, a `BatchDim`, or None for anything else."""
+        return _symbolic(size, self.sizes)
+
+    def is_open(self, node: fx.Node) -> bool:
+        """Whether a size of a result depends on constants and isn't known yet."""
+        sizes = [d for v in _values(node) for d in v.shape if _decided_by_constants(d)]
+        return any(self._size(d) is None for d in sizes)
+
+    def note(self, node: fx.Node, result: Any) -> None:
+        """Note the sizes that constants decide, from what a node computes with them."""
+        values = node.meta.get("val")
+        if isinstance(values, torch.SymInt):
+            self._note(values, int(result))
+        for value, computed in zip(_values(node), _tensors(result), strict=False):
+            for size, number in zip(value.shape, computed.shape, strict=True):
+                self._note(size, number)
+
+    def _note(self, size: Any, number: int) -> None:
+        if _decided_by_constants(size) and size.node.expr.is_Symbol:
+            self.sizes[size.node.expr] = number
 
     def shape(self, node: fx.Node) -> tuple[Dim, ...]:
         """Give the symbolic shape of a node's only result.
@@ -111,15 +144,18 @@ class Traced:
         if not found:
             return None
         if len(found) > 1 or dims[0][found[0]] != BatchDim():
-            raise ModelError(f"a constant ('{node.name}') that mixes with the number of samples has no rule")
+            raise ModelError(
+                f"a constant ('{node.name}') that mixes with the number of samples has no rule{_at(node)};"
+                " index and reshape within each sample, as x.flatten(1) does"
+            )
         return found[0]
 
     def number(self, node: fx.Node) -> Any:
         """Give a node's result where it is a number; a `BatchDim` where it counts samples."""
         value = node.meta.get("val")
         if isinstance(value, torch.SymInt):
-            size = _symbolic(value)
-            return value if size is None else size
+            size = self._size(value)
+            return value if size is None and not _decided_by_constants(value) else size
         twin = self._twin(node)
         if twin is not None and isinstance(value, int) and not isinstance(value, bool):
             return _different(value, twin.meta["val"])
@@ -137,17 +173,31 @@ class Traced:
 
 
 def _values(node: fx.Node) -> list[Tensor]:
-    value = node.meta.get("val")
+    return _tensors(node.meta.get("val"))
+
+
+def _tensors(value: Any) -> list[Tensor]:
     values = value if isinstance(value, (list, tuple)) else [value]
     return [v for v in values if isinstance(v, Tensor)]
 
 
-def _symbolic(size: Any) -> Any:
+def _decided_by_constants(size: Any) -> bool:
+    """Whether a traced size depends on the numbers in a tensor."""
+    symbols = getattr(size.node.expr, "free_symbols", ()) if isinstance(size, torch.SymInt) else ()
+    return any(symbol_is_type(symbol, SymT.UNBACKED_INT) for symbol in symbols)
+
+
+def _symbolic(size: Any, known: Mapping[Any, int]) -> Any:
     """Turn a traced size into a number, a multiple of the number of samples, or None for anything else."""
     if isinstance(size, int):
         return size
-    expression = size.node.expr
+    expression = known.get(size.node.expr, size.node.expr)
+    if isinstance(expression, int):
+        return expression
+    expression = expression.xreplace(dict(known))
     symbols = list(expression.free_symbols)
+    if any(symbol_is_type(symbol, SymT.UNBACKED_INT) for symbol in symbols):
+        return None
     if len(symbols) != 1:
         return int(expression) if not symbols else None
     multiple = expression / symbols[0]
@@ -168,6 +218,11 @@ def _compared(two: Any, three: Any) -> Any:
     if isinstance(two, int) and not isinstance(two, bool) and isinstance(three, int) and two != three:
         return _different(two, three)
     return two
+
+
+def _at(node: fx.Node) -> str:
+    _, line = place_of(node)
+    return f" at {line}" if line else ""
 
 
 def place_of(node: fx.Node) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from sparselrp_cli.graph.operations.log_sum_exp import LogSumExp
 from sparselrp_cli.graph.operations.pooling import AveragePool
 from sparselrp_cli.graph.operations.product import Scale
 from sparselrp_cli.graph.operations.reduction import Mean, Sum
+from sparselrp_cli.graph.operations.where import Where
 from sparselrp_cli.graph.shapes import Dim, resolve
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
@@ -164,7 +165,7 @@ def _tail(
         mark, operation = marks.pop(node.name, None), node.operation
         if mark is None or not _is_read(mark):
             continue
-        if _is_undone(operation) or operation.transport or isinstance(operation, passed):
+        if _is_undone(operation) or _moves(operation) or isinstance(operation, passed):
             reached.append(node)
             for name, part in zip(node.inputs, _marked(node, mark, graph, shapes), strict=True):
                 accumulate(marks, name, part)
@@ -191,6 +192,11 @@ def _marked(
 def _is_undone(operation: Operation) -> bool:
     """Whether it is an end, or keeps what an end gives within bounds, as a clamp does."""
     return bool(operation.end()) or (isinstance(operation, Activation) and operation.function == "hardtanh")
+
+
+def _moves(operation: Operation) -> bool:
+    """Whether it moves entries, or chooses among them by a constant, as a mask of tasks does."""
+    return operation.transport or (isinstance(operation, Where) and operation.parts[0] is not None)
 
 
 def _one_sample(graph: CanonicalGraph, shape: Sequence[Dim]) -> Tensor:

@@ -52,14 +52,14 @@ def test_the_operation_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
 def test_the_function_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
     row = eval(code_in("An element-wise function").strip().rstrip(","), vars(functions))  # noqa: S307
     x = torch.rand(3, 4, 6, dtype=torch.float64)
-    net = Called(lambda x: torch.asinh(x).sum(2))
+    net = Called(lambda x: torch.erfinv(x).sum(2))
     assert capture(net, x).unsupported(), "the page adds what is missing"
     monkeypatch.setattr(activation, "FUNCTIONS", {**functions.FUNCTIONS, row.name: row})
     both = [("the project", overloads.CONVERTERS), ("the page", {row.overload: activation._of_row(row)})]
     monkeypatch.setattr(overloads, "CONVERTERS", overloads.merged(both))
     (explanation,) = Explainer(capture(net, x), [FIRST], pruning=NONE).explain(x)
     expected: Tensor = torch.zeros_like(x)
-    expected[:, 0] = x[:, 0].asinh()
+    expected[:, 0] = x[:, 0].erfinv()
     torch.testing.assert_close(explanation.contributions, expected)
 
 

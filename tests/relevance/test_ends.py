@@ -193,8 +193,39 @@ def test_a_multiple_and_one_minus_a_probability_are_undone():
         torch.testing.assert_close(ours.score, factor * model.logits(x)[:, 1, 2].detach(), **CLOSE)
 
 
-def test_each_branch_of_a_concatenation_has_its_own_end():
-    model, x = made(lambda y: torch.cat([y[:, :2].softmax(1), torch.sigmoid(y[:, 2:]), y[:, :1]], 1))
+def assigned(y: Tensor) -> Tensor:
+    out = y.new_zeros(len(y), 4, 6)
+    out[:, 3] = y[:, 0]
+    out[:, :2] = y[:, :2].softmax(1)
+    out[:, 2:3] = torch.sigmoid(y[:, 2:])
+    return out
+
+
+def in_place(y: Tensor) -> Tensor:
+    out = torch.cat([y, y[:, :1]], 1)
+    out[:, torch.tensor([0, 1])] = y[:, :2].softmax(1)
+    out[:, 2].sigmoid_()
+    return out
+
+
+def chosen(y: Tensor) -> Tensor:
+    out, kinds = torch.cat([y, y[:, :1]], 1), torch.arange(4)[:, None]
+    shares = torch.cat([y[:, :2].softmax(1), y[:, :2]], 1)
+    return torch.where(kinds < 2, shares, torch.where(kinds == 2, torch.sigmoid(out), out))
+
+
+BRANCHES = {
+    "side by side": lambda y: torch.cat([y[:, :2].softmax(1), torch.sigmoid(y[:, 2:]), y[:, :1]], 1),
+    "stacked": lambda y: torch.stack([*y[:, :2].softmax(1).unbind(1), torch.sigmoid(y[:, 2]), y[:, 0]], 1),
+    "assigned to zeros": assigned,
+    "written over logits": in_place,
+    "chosen by a constant": chosen,
+}
+
+
+@pytest.mark.parametrize("put_together", BRANCHES.values(), ids=BRANCHES)
+def test_each_branch_of_an_output_has_its_own_end(put_together):
+    model, x = made(put_together)
     logits = model.logits(x).detach()
     for task, end in ((1, "softmax"), (2, "sigmoid"), (3, "")):
         ours, notes = explained(model, x, Term(0, task, (2, 3)))

@@ -4,7 +4,7 @@ from functools import partial
 
 from torch import nn
 
-from zoo import attention, convolutional, operations, profiles, recurrent
+from zoo import attention, contacts, convolutional, operations, profiles, recurrent, regulatory, splicing
 from zoo.entry import Entry
 
 ZOO = (
@@ -37,6 +37,34 @@ ZOO = (
     Entry("spliceai", profiles.SpliceAI, 72, "1@10", "Jaganathan et al. 2019"),
     Entry("basenji", profiles.Basenji, 96, "1@3:6", "Kelley 2020"),
     Entry("sei", profiles.Sei, 64, "2", "Chen et al. 2022"),
+    Entry("malinois", regulatory.Malinois, 50, "1 2-0", "Gosai et al. 2024", piecewise_linear=True),
+    Entry("mpra-legnet", regulatory.LegNet, 32, "0", "Agarwal et al. 2025"),
+    Entry("promoterai", regulatory.PromoterAI, 32, "1@4:9", "Jaganathan et al. 2025", axes="NPT"),
+    Entry("beluga", regulatory.Beluga, 62, "1", "Zhou et al. 2018"),
+    Entry("puffin", regulatory.Puffin, 40, "1@20", "Dudnyk et al. 2024"),
+    Entry(
+        "clipnet", regulatory.Clipnet, 61, "output0/2 output1/0", "He and Danko 2024", piecewise_linear=True
+    ),
+    Entry(
+        "procapnet", regulatory.ProCapNet, 48, "output0@profile output1/0", "Cochran et al. 2024",
+        piecewise_linear=True,
+    ),
+    Entry("crested-deeptopic", regulatory.DeepTopic, 64, "2", "Kempynck et al. 2025"),
+    Entry("crested-peaks", regulatory.DilatedPeaks, 48, "0", "Kempynck et al. 2025"),
+    Entry("grelu-conv-transformer", regulatory.ConvTransformer, 64, "1", "Lal et al. 2025"),
+    Entry("decima", regulatory.Decima, 64, "2-0", "Lal et al. 2024"),
+    Entry("scbasset", regulatory.ScBasset, 54, "3", "Yuan and Kelley 2022"),
+    Entry("saluki", regulatory.Saluki, 64, "0", "Agarwal and Kelley 2022"),
+    Entry("pangolin", splicing.Pangolin, 44, "1@10 2@5", "Zeng and Li 2022"),
+    Entry("openspliceai", splicing.OpenSpliceAI, 48, "1@8", "Chao et al. 2025"),
+    Entry("splicetransformer", splicing.SpliceTransformer, 32, "1@8 4@3", "You et al. 2024"),
+    Entry("akita", contacts.Akita, 64, "1@3", "Fudenberg et al. 2020", axes="NPT", piecewise_linear=True),
+    Entry(
+        "orca", contacts.Orca, 64, "output0@1x3 output1@0:2x3", "Zhou 2022", axes="NPP",
+        piecewise_linear=True,
+    ),
+    Entry("resnet-18", contacts.ResNet18, 144, "1", "He et al. 2016", piecewise_linear=True),
+    Entry("u-net", contacts.UNet, 46, "1@20:30", "Ronneberger et al. 2015", piecewise_linear=True),
     Entry("danq", recurrent.DanQ, 64, "1", "Quang and Xie 2016"),
     Entry("gru", recurrent.GRU, 13, "0", "Shen et al. 2018"),
     Entry("lstm-positions-first", recurrent.PositionsFirst, 10, "0", "Hochreiter and Schmidhuber 1997"),

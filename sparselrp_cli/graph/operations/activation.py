@@ -132,15 +132,20 @@ def clamp(call: Call) -> Converted:
 
 def _bound(value: Any) -> float:
     """Give a bound as a number; a tensor of one number is one."""
-    if isinstance(value, fx.Node) or (isinstance(value, Tensor) and value.numel() != 1):
-        raise NoRule("clamps to tensors have no rule; use torch.minimum and torch.maximum")
     return float(value)
 
 
 def threshold(call: Call) -> Converted:
-    if call["threshold"] != 0 or call["value"] != 0:
-        raise NoRule("only threshold(x, 0, 0) has a rule")
-    return chain(call, Activation("relu"))
+    limits = float(call["threshold"]), float(call["value"])
+    return chain(call, Activation("relu") if limits == (0, 0) else Activation("threshold", limits))
+
+
+def random_leaky_relu(call: Call) -> Converted:
+    """Convert a randomised leaky ReLU, which in evaluation mode has the mean of its slopes."""
+    if call.item:
+        raise NoRule("its random slopes carry no relevance")
+    slope = (float(call["lower"]) + float(call["upper"])) / 2
+    return chain(call, Activation("leaky_relu", (slope,)))
 
 
 def prelu(call: Call) -> Converted:
@@ -159,6 +164,21 @@ def power(call: Call) -> Converted:
     return chain(call, Activation("power", (exponent,)))
 
 
+def power_of_activations(call: Call) -> Converted:
+    if isinstance(call["exponent"], Tensor) and call["exponent"].numel() == 1:
+        return power(call)
+    raise NoRule("only powers with one constant exponent have a rule; write (y * x.log()).exp() for x ** y")
+
+
+def power_of_a_number(call: Call) -> Converted:
+    """Convert ``base ** x``, which is ``exp(x log base)``."""
+    base = float(call["self"])
+    if base <= 0:
+        raise NoRule("powers of 0 and of negative numbers have no rule")
+    factor = Scale(torch.tensor(math.log(base), dtype=call.dtype))
+    return chain(call, factor, Activation("exp"), name="exponent")
+
+
 CONVERTERS: Converters = MappingProxyType(
     {
         **{row.overload: _of_row(row) for row in FUNCTIONS.values() if row.overload is not None},
@@ -167,12 +187,13 @@ CONVERTERS: Converters = MappingProxyType(
         aten.clamp_min.default: clamp,
         aten.clamp_max.default: clamp,
         aten.hardtanh.default: clamp,
-        aten.clamp.Tensor: clamp,
-        aten.clamp_min.Tensor: clamp,
-        aten.clamp_max.Tensor: clamp,
+        aten.rrelu.default: random_leaky_relu,
+        aten.rrelu_with_noise_functional.default: random_leaky_relu,
         aten.threshold.default: threshold,
         aten.prelu.default: prelu,
         aten._prelu_kernel.default: prelu,
         aten.pow.Tensor_Scalar: power,
+        aten.pow.Tensor_Tensor: power_of_activations,
+        aten.pow.Scalar: power_of_a_number,
     }
 )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, chain
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, chain
 from sparselrp_cli.graph.constants import finite, never_negative
 from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled, position_by_position
 from sparselrp_cli.graph.operations.product import Scale
@@ -131,18 +131,23 @@ def add(call: Call) -> Converted:
 
 
 def subtract(call: Call) -> Converted:
-    if call.get("alpha", 1) != 1:
-        raise NoRule("a subtraction with alpha has no rule")
-    first, second = call["self"], call["other"]
-    if isinstance(first, fx.Node) and isinstance(second, fx.Node):
-        return Chain((Subtract(),), (first, second))
-    if isinstance(first, fx.Node):
-        return chain(call, Shift(-call.weight("other")))
-    return chain(call, Negate(), Shift(call.weight("self")), name="other")
+    return _difference(call, "self", "other")
 
 
 def reversed_subtract(call: Call) -> Converted:
-    return chain(call, Negate(), Shift(call.weight("other")))
+    return _difference(call, "other", "self")
+
+
+def _difference(call: Call, name: str, taken_off: str) -> Converted:
+    """Convert ``first - alpha * second``."""
+    alpha = float(call.get("alpha", 1))
+    first, second = call[name], call[taken_off]
+    if isinstance(first, fx.Node) and isinstance(second, fx.Node):
+        return Chain((Subtract() if alpha == 1 else Add(-alpha),), (first, second))
+    if isinstance(first, fx.Node):
+        return chain(call, Shift(-alpha * call.weight(taken_off)), name=name)
+    scale = Negate() if alpha == 1 else Scale(torch.tensor(-alpha, dtype=call.dtype))
+    return chain(call, scale, Shift(call.weight(name)), name=taken_off)
 
 
 def negate(call: Call) -> Converted:

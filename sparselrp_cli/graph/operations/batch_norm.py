@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converters, chain
+from sparselrp_cli.graph.constants import never_negative
 from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled, position_by_position
 from sparselrp_cli.graph.shapes import Dim, Span
 
@@ -43,7 +44,7 @@ class ChannelAffine(Operation):
         return c * self._spread(self.shift, c)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        return inputs[0] and bool((self.scale >= 0).all()) and bool((self.shift >= 0).all())
+        return inputs[0] and never_negative(self.scale) and never_negative(self.shift)
 
     def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
         return position_by_position(self, span) if span.axis > 1 else None

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, axis_of
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, NoRule, axis_of
+from sparselrp_cli.graph.constants import never_negative
 from sparselrp_cli.graph.operation import At, Cropped, Pulled, Transport, position_by_position
 from sparselrp_cli.graph.shapes import Dim, Span, sample_axis
 
@@ -58,7 +59,7 @@ class Concatenate(Transport):
         return c * constants_only
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
-        return all(inputs) and all(p is None or bool((p >= 0).all()) for p in self.parts)
+        return all(inputs) and all(p is None or never_negative(p) for p in self.parts)
 
     def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
         side_by_side = not self.stack and self.axis != span.axis and all(part is None for part in self.parts)
@@ -69,18 +70,37 @@ class Concatenate(Transport):
 
 
 def concatenate(call: Call) -> Converted:
+    return _along(call, call.get("dim", 0))
+
+
+def _along(call: Call, dim: int) -> Converted:
     pieces = list(call["tensors"])
     parts = tuple(None if isinstance(p, fx.Node) else p for p in pieces)
     inputs = tuple(p for p in pieces if isinstance(p, fx.Node))
-    axis = axis_of(call.get("dim", 0), call.output)
+    axis = axis_of(dim, call.output)
     shape = call.shape_of(inputs[0])
     stacked = len(call.output) > len(shape)
     return Chain((Concatenate(axis, parts, stacked, sample_axis(shape)),), inputs)
+
+
+def side_by_side(axis: int) -> Converter:
+    """Make the converter of ``hstack`` and its like, for tensors that have such an axis."""
+
+    def convert(call: Call) -> Converted:
+        shapes = [call.shape_of(p) if isinstance(p, fx.Node) else p.shape for p in call["tensors"]]
+        if any(len(shape) <= axis for shape in shapes):
+            raise NoRule("its tensors have too few axes; use torch.cat or torch.stack")
+        return _along(call, axis)
+
+    return convert
 
 
 CONVERTERS: Converters = MappingProxyType(
     {
         aten.cat.default: concatenate,
         aten.stack.default: concatenate,
+        aten.hstack.default: side_by_side(1),
+        aten.column_stack.default: side_by_side(1),
+        aten.dstack.default: side_by_side(2),
     }
 )

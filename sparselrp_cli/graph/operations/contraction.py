@@ -10,9 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, fx
 
+from sparselrp_cli.graph.aten_call import Place
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converters
 from sparselrp_cli.graph.layer import Layer
-from sparselrp_cli.graph.operations.homogeneous import homogeneous
+from sparselrp_cli.graph.operations.addition import Shift
+from sparselrp_cli.graph.operations.homogeneous import Homogeneous, homogeneous
 from sparselrp_cli.graph.shapes import Dim, numbers
 
 aten = torch.ops.aten
@@ -87,8 +89,20 @@ def einsum(call: Call) -> Converted:
     return homogeneous(f"sum {equation}", degree=float(len(activations)), sign=False)(call)
 
 
+def bilinear(call: Call) -> Converted:
+    """Convert ``x1 W x2 + b`` of two activations, which take half each."""
+    inputs = tuple(call.activation(name) for name in ("input1", "input2"))
+    arguments = (
+        ("input1", Place(0)), ("input2", Place(1)), ("weight", call.weight("weight")), ("bias", None)
+    )  # fmt: skip
+    form = Homogeneous(aten.bilinear.default, arguments, "bilinear form", degree=2.0)
+    bias = call.constant("bias")
+    return Chain((form,) if bias is None else (form, Shift(bias)), inputs)
+
+
 CONVERTERS: Converters = MappingProxyType(
     {
         aten.einsum.default: einsum,
+        aten.bilinear.default: bilinear,
     }
 )

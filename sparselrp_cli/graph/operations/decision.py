@@ -77,7 +77,8 @@ _STEPS = (
     aten.floor.default, aten.ceil.default, aten.trunc.default, aten.fix.default, aten.round.default,
     aten.round.decimals, aten.floor_divide.default, aten.floor_divide.Scalar,
     aten.bucketize.Tensor, aten.searchsorted.Tensor, aten.count_nonzero.dim_IntList,
-    aten.isnan.default, aten.any.dim, aten.all.dim,
+    aten.isnan.default, aten.isinf.default, aten.isfinite.default, aten.isposinf.default,
+    aten.isneginf.default, aten.any.dim, aten.all.dim,
 )  # fmt: skip
 CONVERTERS: Converters = MappingProxyType(
     {**dict.fromkeys(_COMPARING, decision("comparison")), **dict.fromkeys(_STEPS, decision())}

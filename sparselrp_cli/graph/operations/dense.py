@@ -45,13 +45,6 @@ def linear(call: Call) -> Converted:
     return chain(call, Dense(call.weight("weight"), call.constant("bias")), name="input")
 
 
-def addmm(call: Call) -> Converted:
-    if call.get("beta", 1) != 1 or call.get("alpha", 1) != 1:
-        raise NoRule("addmm with beta or alpha has no rule")
-    layer = Dense(call.weight("mat2").t().contiguous(), call.constant("self"))
-    return chain(call, layer, name="mat1")
-
-
 def embedding(call: Call) -> Converted:
     """Convert a look-up of tokens, each decided by one base: a dense layer without bias, and constants."""
     indices = call["indices"]
@@ -68,7 +61,6 @@ def embedding(call: Call) -> Converted:
 CONVERTERS: Converters = MappingProxyType(
     {
         aten.linear.default: linear,
-        aten.addmm.default: addmm,
         aten.embedding.default: embedding,
     }
 )

@@ -20,6 +20,7 @@ aten = torch.ops.aten
 _ENTRY_BY_ENTRY = (
     "running sum",
     "running maximum",
+    "running minimum",
     "lower half",
     "upper half",
     "larger of two",
@@ -137,6 +138,15 @@ def gathered(x: Tensor, axis: int, index: Tensor, samples: int) -> Tensor:
     return x.gather(axis, index.expand(sizes))
 
 
+def moments(name: str, degree: float) -> Converter:
+    """Make the converter of a function that gives a measure of spread, and the mean beside it."""
+
+    def convert(call: Call) -> Converted:
+        return homogeneous("mean")(call) if call.item else homogeneous(name, degree=degree, sign=True)(call)
+
+    return convert
+
+
 def first_only(converter: Converter) -> Converter:
     """Refuse the indices that go with values."""
 
@@ -164,8 +174,15 @@ _ROWS = (
     (aten.upsample_linear1d.vec, "upsample, linear", 1, True),
     (aten.upsample_bilinear2d.vec, "upsample, bilinear", 1, True),
     (aten.upsample_bicubic2d.vec, "upsample, bicubic", 1, False),
-    (aten.maximum.default, "larger of two", 1, True),
-    (aten.minimum.default, "smaller of two", 1, True),
+    (aten.upsample_trilinear3d.vec, "upsample, trilinear", 1, True),
+    (aten._upsample_bilinear2d_aa.vec, "upsample, bilinear", 1, True),
+    (aten._upsample_bicubic2d_aa.vec, "upsample, bicubic", 1, False),
+    (aten.upsample_nearest3d.vec, "upsample, nearest", 1, True),
+    (aten._upsample_nearest_exact1d.vec, "upsample, nearest", 1, True),
+    (aten._upsample_nearest_exact2d.vec, "upsample, nearest", 1, True),
+    (aten._upsample_nearest_exact3d.vec, "upsample, nearest", 1, True),
+    (aten.hypot.default, "length of two", 1, True),
+    (aten._cdist_forward.default, "distances", 1, True),
     (aten.amin.default, "minimum", 1, True),
     (aten.linalg_vector_norm.default, "norm", 1, True),
     (aten.norm.ScalarOpt_dim, "norm", 1, True),
@@ -180,14 +197,19 @@ _FIRST_ONLY = (
     (aten.topk.default, "largest values"),
     (aten.min.dim, "minimum"),
     (aten.cummax.default, "running maximum"),
+    (aten.cummin.default, "running minimum"),
+    (aten.median.dim, "median"),
+    (aten.nanmedian.dim, "median"),
     (aten.kthvalue.default, "k-th value"),
 )
 CONVERTERS: Converters = MappingProxyType(
     {
         **{overload: homogeneous(name, degree=degree, sign=sign) for overload, name, degree, sign in _ROWS},
         **{overload: first_only(homogeneous(name, sign=True)) for overload, name in _FIRST_ONLY},
-        aten.gather.default: gather,
-        aten.take_along_dim.default: gather,
+        aten.std_mean.correction: moments("standard deviation", 1),
+        aten.std_mean.dim: moments("standard deviation", 1),
+        aten.var_mean.correction: moments("variance", 2),
+        aten.var_mean.dim: moments("variance", 2),
         aten.prod.dim_int: product_over,
         aten.cumprod.default: running_product,
     }

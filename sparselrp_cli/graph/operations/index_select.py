@@ -50,14 +50,21 @@ def index_select(call: Call) -> Converted:
     return chain(call, IndexSelect(axis_of(call["dim"], call.shape()), call.weight("index")))
 
 
+def numbered(indices: Sequence[Any]) -> list[Any]:
+    """Put the numbers of the entries that a constant mask chooses in its place, a tensor for each axis."""
+    found: list[Any] = []
+    for index in indices:
+        is_mask = isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8)
+        found += index.nonzero().unbind(1) if is_mask else [index]
+    return found
+
+
 def index(call: Call) -> Converted:
     """Convert constant indices of one axis, or of several together: entries of these axes side by side."""
-    indices, shape = call["indices"], call.shape()
+    indices, shape = numbered(call["indices"]), call.shape()
     used = [i for i, index in enumerate(indices) if index is not None]
     if not used or not all(isinstance(indices[i], Tensor) for i in used):
         raise NoRule("only constant indices have a rule")
-    if any(indices[i].dtype == torch.bool for i in used):
-        raise NoRule("only constant numbers as indices have a rule; give mask.nonzero() in place of a mask")
     axes = [axis_of(i, shape) for i in used]
     lengths = [size(shape, axis) for axis in axes]
     counted = [indices[a] % n for a, n in zip(axes, lengths, strict=True)]
@@ -108,6 +115,7 @@ CONVERTERS: Converters = MappingProxyType(
     {
         aten.index_select.default: index_select,
         aten.index.Tensor: index,
+        aten._unsafe_index.Tensor: index,
         aten.as_strided.default: strided,
     }
 )

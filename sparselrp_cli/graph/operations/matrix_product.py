@@ -8,13 +8,26 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, chain
+from sparselrp_cli.graph.aten_call import Place
+from sparselrp_cli.graph.call import (
+    Call,
+    Chain,
+    Converted,
+    Converter,
+    Converters,
+    NoRule,
+    Step,
+    Steps,
+    axis_of,
+    chain,
+)
 from sparselrp_cli.graph.operation import At, Operation, Pulled
-from sparselrp_cli.graph.operations.addition import Shift
+from sparselrp_cli.graph.operations.addition import Add, Shift
 from sparselrp_cli.graph.operations.contraction import Contraction
 from sparselrp_cli.graph.operations.dense import Dense
-from sparselrp_cli.graph.operations.homogeneous import homogeneous
+from sparselrp_cli.graph.operations.homogeneous import Homogeneous, homogeneous
 from sparselrp_cli.graph.operations.product import Scale
+from sparselrp_cli.graph.operations.reduction import Sum
 from sparselrp_cli.graph.shapes import Dim, numbers, size
 
 aten = torch.ops.aten
@@ -85,23 +98,75 @@ def _contraction(constant: Tensor, shape: tuple[Dim, ...], *, constant_first: bo
 
 
 def batched_product(call: Call) -> Converted:
-    """Convert ``bmm`` and ``baddbmm`` of two activations, or of one with a constant: a grouped layer."""
-    first, second = ("self", "mat2") if "mat2" in call.arguments else ("batch1", "batch2")
+    """Convert ``bmm`` of two activations, or of one with a constant: a grouped layer."""
+    product, inputs = _product(call, "self", "mat2")
+    return Chain((product,), inputs)
+
+
+def _product(call: Call, first: str, second: str) -> tuple[Operation, tuple[fx.Node, ...]]:
+    """Give a product of two activations, or of one with a constant, and what it reads."""
     x, y = call[first], call[second]
     product: Operation | None = MatrixProduct()
     if not isinstance(y, fx.Node):
-        product = _contraction(call.weight(second), call.shape(first), constant_first=False)
+        constant, shape = call.weight(second), call.shape(first)
+        if constant.dim() == 1:
+            arguments = (("self", Place(0)), ("other", constant))
+            product = Homogeneous(aten.matmul.default, arguments, "matrix product with a constant")
+        else:
+            product = _contraction(constant, shape, constant_first=False)
     elif not isinstance(x, fx.Node):
         product = _contraction(call.weight(first), call.shape(second), constant_first=True)
     if product is None:
         raise NoRule("its constant is of another number of groups")
-    inputs = tuple(v for v in (x, y) if isinstance(v, fx.Node))
-    if first == "self":
-        return Chain((product,), inputs)
-    if call.get("beta", 1) != 1 or isinstance(call["self"], fx.Node):
-        raise NoRule("baddbmm with beta or an added activation has no rule")
-    alpha = torch.tensor(float(call.get("alpha", 1)), dtype=call.dtype)
-    return Chain((product, Scale(alpha), Shift(call.weight("self"))), inputs)
+    return product, tuple(v for v in (x, y) if isinstance(v, fx.Node))
+
+
+def added_product(first: str, second: str, *, summed: bool = False) -> Converter:
+    """Make the converter of ``beta * self + alpha * (first @ second)``.
+
+    Parameters
+    ----------
+    summed : bool
+        Whether the products of all matrices are summed.
+    """
+
+    def convert(call: Call) -> Converted:
+        if layer := _layer(call, first, second):
+            return layer
+        product, inputs = _product(call, first, second)
+        steps: list[Step] = [(product, inputs)]
+        if summed:
+            axis_of(0, call.shape_of(inputs[0]))
+            steps.append((Sum((0,), keepdim=False), (len(steps) - 1,)))
+        alpha, beta = float(call.get("alpha", 1)), float(call.get("beta", 1))
+        if alpha != 1:
+            steps.append((Scale(torch.tensor(alpha, dtype=call.dtype)), (len(steps) - 1,)))
+        added = call["self"]
+        if isinstance(added, fx.Node):
+            steps.append((Add(beta), (len(steps) - 1, added)))
+        else:
+            steps.append((Shift(beta * call.weight("self")), (len(steps) - 1,)))
+        return Steps(tuple(steps))
+
+    return convert
+
+
+def _layer(call: Call, first: str, second: str) -> Chain | None:
+    """Write the product of an activation with a matrix, and a vector added, as a dense layer."""
+    weight, bias = call[second], call["self"]
+    if isinstance(weight, fx.Node) or isinstance(bias, fx.Node) or weight.dim() != 2 or bias.dim() != 1:
+        return None
+    alpha, beta = float(call.get("alpha", 1)), float(call.get("beta", 1))
+    layer = Dense((alpha * call.weight(second)).t().contiguous(), beta * call.weight("self"))
+    return chain(call, layer, name=first)
+
+
+def inner(call: Call) -> Converted:
+    """Convert the products of the last axes of an activation and a constant."""
+    weight = call["other"]
+    if isinstance(weight, fx.Node) or not isinstance(call["self"], fx.Node) or weight.dim() != 2:
+        raise NoRule("it has a rule for an activation and a constant matrix; use torch.einsum")
+    return chain(call, Dense(call.weight("other"), None))
 
 
 CONVERTERS: Converters = MappingProxyType(
@@ -109,6 +174,10 @@ CONVERTERS: Converters = MappingProxyType(
         aten.matmul.default: matmul,
         aten.mm.default: matmul,
         aten.bmm.default: batched_product,
-        aten.baddbmm.default: batched_product,
+        aten.inner.default: inner,
+        aten.addmm.default: added_product("mat1", "mat2"),
+        aten.addmv.default: added_product("mat", "vec"),
+        aten.baddbmm.default: added_product("batch1", "batch2"),
+        aten.addbmm.default: added_product("batch1", "batch2", summed=True),
     }
 )

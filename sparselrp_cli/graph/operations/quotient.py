@@ -57,6 +57,7 @@ def divide(call: Call) -> Converted:
 CONVERTERS: Converters = MappingProxyType(
     {
         aten.div.Tensor: divide,
+        aten.true_divide.Tensor: divide,
         aten.div.Scalar: divide,
         aten.div.Tensor_mode: divide,
         aten.div.Scalar_mode: divide,

@@ -138,6 +138,7 @@ class TargetParser:
                 yield f"{prefix.removesuffix('/')}{_somewhere(axes.as_square().position_lengths)}"
             if len(axes.position_lengths) == 1:
                 yield f"{first}@centre"
+            if len(axes.position_lengths) == 1 and axes.position_lengths[0] > 1:
                 yield f"{first}@profile"
             if output in binned:
                 yield f"{first}@blocks"

@@ -29,6 +29,8 @@ AT_ZERO: dict[str, tuple[tuple[float, ...], Callable[[float], float]]] = {
     "softplus": ((), lambda v: math.log1p(math.exp(v))),
     "cos": ((), math.cos),
     "log_sigmoid": ((), lambda v: -math.log1p(math.exp(-v))),
+    "cosh": ((), math.cosh),
+    "erfc": ((), math.erfc),
     "hardsigmoid": ((), lambda v: min(max(v / 6 + 0.5, 0.0), 1.0)),
 }
 OTHERS: dict[str, tuple[tuple[float, ...], Callable[[float], float]]] = {
@@ -39,8 +41,12 @@ OTHERS: dict[str, tuple[tuple[float, ...], Callable[[float], float]]] = {
     "tanh": ((), math.tanh),
     "sin": ((), math.sin),
     "power": ((2.0,), lambda v: v * v),
+    "threshold": ((-0.5, -1.5), lambda v: v if v > -0.5 else -1.5),
+    "asinh": ((), math.asinh),
+    "sinh": ((), math.sinh),
 }
 SOFTPLUS_OF_TWO = ((2.0, 20.0), lambda v: math.log1p(math.exp(2 * v)) / 2)
+THRESHOLD_ABOVE_ZERO = ((0.5, 3.0), lambda v: v if v > 0.5 else 3.0)
 CLAMPED_ABOVE_ZERO = ((0.5, 2.0), lambda v: min(max(v, 0.5), 2.0))
 SLOPES = np.random.default_rng(9).random((3, 1))
 
@@ -72,6 +78,7 @@ CASES = {
     **{name: draw(name, *given) for name, given in (AT_ZERO | OTHERS).items()},
     "softplus of twice": draw("softplus", *SOFTPLUS_OF_TWO),
     "clamped above zero": draw("hardtanh", *CLAMPED_ABOVE_ZERO),
+    "threshold above zero": draw("threshold", *THRESHOLD_ABOVE_ZERO),
     "prelu": of_prelu,
 }
 ONE = ["activation"]
@@ -80,7 +87,7 @@ POSITIVE = ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
 TORCHS = {
     name: getattr(torch, name, None) or getattr(functional, name, None)
     for name in [*FUNCTIONS, "logsigmoid"]
-    if name not in ("power", "prelu", "hardtanh", "log_sigmoid")
+    if name not in ("power", "prelu", "hardtanh", "log_sigmoid", "threshold")
 }
 CONVERSIONS = {
     **{name: (lambda x, f=f: f(x), ONE) for name, f in TORCHS.items() if name not in POSITIVE},
@@ -93,6 +100,10 @@ CONVERSIONS = {
     "threshold": (lambda x: functional.threshold(x, 0, 0), ONE),
     "one slope": (lambda x: functional.prelu(x, torch.full((1,), 0.1, dtype=x.dtype)), ONE),
     "slopes": (lambda x: functional.prelu(x, torch.rand(3).to(x.dtype) * 0 + 0.1), ONE),
+    "threshold elsewhere": (lambda x: functional.threshold(x, 0.1, 20), ONE),
+    "a random slope, which is the mean of its bounds": (functional.rrelu, ONE),
+    "a power of 2": (lambda x: 2**x, ["scale", "activation"]),
+    "logit within bounds": (lambda x: torch.logit(x, 0.1), ONE),
     "square": (lambda x: x**2, ONE),
     "no power": (lambda x: x**1, ["scale"]),
     "softsign, which is a quotient": (functional.softsign, ["activation", "shift", "quotient"]),
@@ -101,12 +112,12 @@ REFUSALS = {
     "scaled ELU": (
         lambda x: torch.ops.aten.elu(x, 1.0, 2.0), "elu: a scaled ELU has no rule; use selu, elu or celu"
     ),
-    "clamp to a tensor": (
-        lambda x: x.clamp(min=torch.zeros(6, dtype=x.dtype)),
-        "clamp: clamps to tensors have no rule; use torch.minimum and torch.maximum",
+    "a power of activations": (
+        lambda x: x.exp() ** x,
+        "pow: only powers with one constant exponent have a rule; write (y * x.log()).exp() for x ** y",
     ),
-    "threshold elsewhere": (
-        lambda x: functional.threshold(x, 1, 0), "threshold: only threshold(x, 0, 0) has a rule"
+    "powers of a negative number": (
+        lambda x: (-2.0) ** x, "pow: powers of 0 and of negative numbers have no rule"
     ),
     "power 0": (lambda x: x**0, "pow: only powers with a constant exponent other than 0 have a rule"),
 }  # fmt: skip

@@ -36,6 +36,9 @@ def stacked(rng: np.random.Generator) -> Case:
 
 CASES = {"two": of_two, "with a constant": of_a_constant, "stacked": stacked}
 CONVERSIONS = {
+    "one after another": (lambda x: torch.hstack([x, x]), ["concatenate"]),
+    "at the end": (lambda x: torch.dstack([x, x]), ["concatenate"]),
+    "columns": (lambda x: torch.column_stack([x, x]), ["concatenate"]),
     "cat": (lambda x: torch.cat([x, x.flip(2)], 1), ["flip", "concatenate"]),
     "cat with a constant": (
         lambda x: torch.cat([torch.ones(1, 2, 6, dtype=x.dtype).expand(len(x), -1, -1), x], 1),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from oracles.operations import LAYER_RULES, SEEDS, Array, check_conversions, check_layer, tensor
+from torch.nn import functional
 
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.contraction import Contraction
@@ -59,6 +60,10 @@ CONVERSIONS = {
         lambda x: torch.einsum("b...i,...io->b...o", x, weights(3, 6, 2)), ["dense"]
     ),
     "of two": (lambda x: torch.einsum("ncl,ndl->ncd", x, x), ["homogeneous"]),
+    "a bilinear form": (
+        lambda x: functional.bilinear(x, x.flip(2), weights(2, 6, 6), weights(2)),
+        ["flip", "homogeneous", "shift"],
+    ),
     "an axis summed alone": (lambda x: torch.einsum("ncl,lk->nk", x, weights(6, 2)), ["homogeneous"]),
 }  # fmt: skip
 

@@ -64,6 +64,14 @@ def largest(R: Array, x: Array) -> list[Array]:
     return [r]
 
 
+def middle(R: Array, x: Array) -> list[Array]:
+    """The lower of the two in the middle of the last axis."""
+    r = np.zeros(x.shape)
+    for n, c in np.ndindex(*R.shape):
+        r[n, c, np.argsort(x[n, c])[2]] = R[n, c]
+    return [r]
+
+
 FUNCTIONS = {
     "reflect": (lambda x: functional.pad(x, (2, 1), "reflect"), *linear_map(np.eye(6)[[2, 1, *range(6), 4]])),
     "replicate": (
@@ -77,6 +85,7 @@ FUNCTIONS = {
     "running sum": (lambda x: x.cumsum(2), *linear_map(np.tril(np.ones((6, 6))))),
     "product of a line": (lambda x: x.prod(2), lambda x: x.prod(2), product_of_all),
     "running product": (lambda x: x.cumprod(2), lambda x: x.cumprod(2), running_product),
+    "median": (lambda x: x.median(2)[0], lambda x: np.sort(x)[:, :, 2], middle),
     "norm": (lambda x: torch.linalg.vector_norm(x, dim=2), lambda x: np.sqrt((x**2).sum(2)), norm),
     "largest values": (lambda x: x.topk(2)[0], lambda x: -np.sort(-x)[:, :, :2], largest),
 }  # fmt: skip
@@ -116,7 +125,25 @@ CONVERSIONS = {
     "nearest, two axes": (
         lambda x: functional.interpolate(x.unsqueeze(1), scale_factor=2), ["reshape", "homogeneous"]
     ),
-    "larger of two": (lambda x: torch.maximum(x, x.flip(2)), ["flip", "homogeneous"]),
+    "nearest, another way of rounding": (
+        lambda x: functional.interpolate(x, size=9, mode="nearest-exact"), ONE
+    ),
+    "of three axes": (
+        lambda x: functional.interpolate(x[:, None, None], scale_factor=2, mode="trilinear"),
+        ["reshape", "reshape", "homogeneous"],
+    ),
+    "median": (lambda x: x.median(2)[0], ONE),
+    "least so far": (lambda x: x.cummin(2)[0], ONE),
+    "length of two": (lambda x: torch.hypot(x, x.flip(2)), ["flip", "homogeneous"]),
+    "distances": (lambda x: torch.cdist(x, x.flip(2)), ["flip", "homogeneous"]),
+    "spread with the mean": (
+        lambda x: torch.cat(torch.std_mean(x, 2, keepdim=True), 2),
+        ["homogeneous", "homogeneous", "concatenate"],
+    ),
+    "squared spread with the mean": (
+        lambda x: torch.cat(torch.var_mean(x, 2, keepdim=True), 2),
+        ["homogeneous", "homogeneous", "concatenate"],
+    ),
     "minimum": (lambda x: x.min(2)[0], ONE),
     "sorted": (lambda x: x.sort(2)[0], ONE),
     "k-th": (lambda x: x.kthvalue(2, 2)[0], ONE),

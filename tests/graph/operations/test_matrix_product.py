@@ -84,12 +84,39 @@ CONVERSIONS = {
     "repeated for groups": (
         lambda x: x.unsqueeze(1) @ weights(4, 6, 2), ["reshape", "homogeneous"]
     ),
+    "matrix added to a constant": (
+        lambda x: torch.addmm(weights(3), x[:, 0], weights(6, 3)), ["slice", "dense"]
+    ),
+    "multiples of a matrix and a constant": (
+        lambda x: torch.addmm(weights(3), x[:, 0], weights(6, 3), beta=2, alpha=3), ["slice", "dense"]
+    ),
+    "multiples of two activations and a constant": (
+        lambda x: torch.addmm(x[:, 1, :3], x[:, 0], weights(6, 3), beta=2, alpha=3),
+        ["slice", "slice", "slice", "dense", "scale", "add"],
+    ),
+    "a vector added": (
+        lambda x: torch.addmv(x[:, 1, 0], x[:, 0], weights(6), beta=2),
+        ["slice", "slice", "slice", "homogeneous", "add"],
+    ),
+    "of groups, summed": (
+        lambda x: torch.addbmm(weights(2), x.transpose(0, 1), weights(3, 6, 2)),
+        ["permute", "dense", "sum", "shift"],
+    ),
+    "added to an activation": (
+        lambda x: torch.baddbmm(x[:, :, :3], x, x.transpose(1, 2), beta=3, alpha=2),
+        ["slice", "permute", "matrix-product", "scale", "add"],
+    ),
+    "inner": (lambda x: torch.inner(x, weights(2, 6)), ["dense"]),
     "with a constant vector": (lambda x: x @ weights(6), ["homogeneous"]),
 }  # fmt: skip
 REFUSALS = {
-    "scaled": (
-        lambda x: torch.baddbmm(x @ x.transpose(1, 2), x, x.transpose(1, 2)),
-        "baddbmm: baddbmm with beta or an added activation has no rule",
+    "an inner product with a vector": (
+        lambda x: torch.inner(x, weights(6)),
+        "inner: it has a rule for an activation and a constant matrix; use torch.einsum",
+    ),
+    "summed over the samples": (
+        lambda x: torch.addbmm(weights(3, 2), x, weights(1, 6, 2).expand(len(x), -1, -1)) + x[:, :, :2],
+        "addbmm: it mixes samples or drops the sample axis",
     ),
 }  # fmt: skip
 
