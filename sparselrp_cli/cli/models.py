@@ -18,7 +18,7 @@ REFERENCE = (
 SEVERAL = f"{REFERENCE} Repeatable: the models, such as folds, are averaged, and their spread is written too."
 DETAILS = {
     "weights": "--weights", "window": "--window", "alphabet": "--alphabet", "layout": "--layout",
-    "inputs": "--input", "trust_model": "--trust-model",
+    "inputs": "--input", "tokens": "--tokens", "trust_model": "--trust-model",
 }  # fmt: skip
 
 
@@ -74,10 +74,10 @@ def _require_no_details(**parsed: object) -> None:
 def _taken(parsed: dict[str, Any]) -> Callable[[str, Path | None], ModelRequest]:
     """Take the details out of what was parsed; give what makes requests with them."""
     window, alphabet, layout = (parsed.pop(name) for name in ("window", "alphabet", "layout"))
-    trust, inputs = parsed.pop("trust_model"), parsed.pop("inputs")
+    trust, inputs, tokens = (parsed.pop(name) for name in ("trust_model", "inputs", "tokens"))
 
     def request(reference: str, weights: Path | None) -> ModelRequest:
-        return ModelRequest(reference, weights, window, alphabet, layout, trust, inputs)
+        return ModelRequest(reference, weights, window, alphabet, layout, trust, inputs, tokens)
 
     return request
 
@@ -106,6 +106,12 @@ def _details(command: Callable[..., Any], *, several: bool) -> Callable[..., Any
             "--input", "inputs", multiple=True, metavar="NAME=SHAPE[:VALUE]",
             help="Hold another input of the model constant, by its name in forward; such as control=2x2114:0."
             " Repeatable.",
+        ),
+        click.option(
+            "--tokens", metavar="TOKENS",
+            help="For a model that takes ids: its tokenizer.json (byte pairs), its vocab.txt or vocab.json"
+            " (k-mers), or the ids of bases, such as A=7,C=8,G=9,T=10,N=11; behind a comma front=, end=,"
+            " step=, tokens= and others.",
         ),
         click.option(
             "--trust-model", is_flag=True,

@@ -16,6 +16,7 @@ from sparselrp_cli.graph.shapes import BatchDim, Dim
 
 if TYPE_CHECKING:
     from sparselrp_cli.graph.bases import LookUp
+    from sparselrp_cli.graph.token_rows import TokenRows
 
 
 class NoRule(Exception):  # noqa: N818 - a statement, turned into an error once all of them are known
@@ -81,6 +82,8 @@ class Call:
     look_up : callable
         Says of an activation which base decides each of its rows, and gives the sequences; None where several
         bases decide a row.
+    token_rows : callable
+        Says of ids which token of the sequence each is; None where they aren't made of tokens.
     """
 
     arguments: Mapping[str, Any]
@@ -94,6 +97,7 @@ class Call:
     is_gate: Callable[[fx.Node], bool]
     is_decision: Callable[[fx.Node], bool]
     look_up: Callable[[fx.Node], tuple["LookUp", fx.Node] | None]
+    token_rows: Callable[[fx.Node], "TokenRows | None"]
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]

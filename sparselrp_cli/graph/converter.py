@@ -17,9 +17,11 @@ from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Uns
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Operation, map_tensors
 from sparselrp_cli.graph.operations.decision import Decision, decision
+from sparselrp_cli.graph.operations.tokens import Tokens
 from sparselrp_cli.graph.overloads import convert_call
 from sparselrp_cli.graph.returned import outputs_of
 from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve
+from sparselrp_cli.graph.token_rows import TokenRows, find_slots, tokens_behind
 from sparselrp_cli.graph.tracing import Traced, place_of
 
 # Functions that ask an activation for its shape or type only; their results are constants.
@@ -200,6 +202,7 @@ class Conversion:
             is_gate=lambda n: self.refs[n] in self.gates,
             is_decision=lambda n: self.refs[n] in self.decisions,
             look_up=self._look_up,
+            token_rows=self._token_rows,
         )
         converted, read = self._converted(origin, call)
         if isinstance(converted, Alias):
@@ -248,16 +251,35 @@ class Conversion:
         if name not in self.look_ups:
             self.look_ups[name] = self._found_look_up(name)
         found = self.look_ups[name]
-        sequences = next(n for n, ref in self.refs.items() if ref == self.input)
-        return None if found is None else (found, sequences)
+        return None if found is None else (found, self._sequences())
 
-    def _found_look_up(self, name: str) -> LookUp | None:
-        steps = CanonicalGraph(
+    def _sequences(self) -> fx.Node:
+        return next(n for n, ref in self.refs.items() if ref == self.input)
+
+    def _steps_to(self, name: str) -> CanonicalGraph:
+        """Give the graph from the sequences to a tensor."""
+        return CanonicalGraph(
             self.input, self.shapes[self.input], tuple(self.nodes),
             (GraphOutput(name, name, self.shapes[name]),), self.example.dtype, self.example.device,
         ).restricted((0,))  # fmt: skip
-        if any(isinstance(n.operation, (Layer, Unsupported)) for n in steps.nodes):
-            return None  # layers read several bases
+
+    def _token_rows(self, node: fx.Node) -> TokenRows | None:
+        """Find which token of the sequence each of some ids is; None where they aren't made of tokens."""
+        found = tokens_behind(self._steps_to(self.refs[node]))
+        if found is None:
+            return None
+        made, graph = found
+        try:
+            slots = find_slots(made, graph, self.example)
+        except ValueError as error:
+            raise NoRule(str(error)) from error
+        assert isinstance(made.operation, Tokens)
+        return TokenRows(made.operation.scheme, slots, self._sequences())
+
+    def _found_look_up(self, name: str) -> LookUp | None:
+        steps = self._steps_to(name)
+        if any(isinstance(n.operation, (Layer, Unsupported, Tokens)) for n in steps.nodes):
+            return None  # layers and tokens read several bases
         return find_look_up(lambda x: steps.evaluate(x)[name], self.shapes[name], self.example)
 
     def _looked_up(self, node: fx.Node) -> str:
@@ -295,7 +317,7 @@ class Conversion:
         self.nodes.append(Node(name, operation, inputs, shape, module, source))
         self.shapes[name] = shape
         self.refs[node] = name
-        if isinstance(operation, Decision) or (inputs and self.decisions.issuperset(inputs)):
+        if isinstance(operation, (Decision, Tokens)) or (inputs and self.decisions.issuperset(inputs)):
             self.decisions.add(name)
         if name in self.decisions or operation.is_gate([i in self.gates for i in inputs]):
             self.gates.add(name)

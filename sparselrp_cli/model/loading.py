@@ -19,6 +19,8 @@ from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.token_models import TokenModel
+from sparselrp_cli.model.token_text import read_tokens
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
 from sparselrp_cli.model.weights import NOTHING, fill
 from sparselrp_cli.model.whole_folders import GRAPH, SPEC
@@ -99,7 +101,18 @@ def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
     if not window:
         raise ModelError(f"model '{model.name}' doesn't say its window length; give it with --window")
     module = hold_inputs(model.module, request.inputs, module_dtype(model.module))
-    return replace(model, module=module, layout=layout, window=window)
+    model = replace(model, module=module, layout=layout, window=window)
+    return model if request.tokens is None else _reading_tokens(model, request)
+
+
+def _reading_tokens(model: LoadedModel, request: ModelRequest) -> LoadedModel:
+    """Make a model of ids one of one-hot sequences."""
+    if request.alphabet or request.layout:
+        named = "--alphabet" if request.alphabet else "--layout"
+        raise ModelError(f"{named} is for models that read one-hot sequences; leave it out with --tokens")
+    asked = read_tokens(request.tokens or "")
+    module = TokenModel(model.module, asked.scheme, asked.count_for(model.window))
+    return replace(model, module=module, layout=InputLayout(), files=(*model.files, *asked.files))
 
 
 def _load(request: ModelRequest) -> LoadedModel:

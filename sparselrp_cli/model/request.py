@@ -31,6 +31,8 @@ class ModelRequest:
         Whether files that can run code may be loaded.
     inputs : tuple of str
         Other inputs of the model, held constant: ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``.
+    tokens : str or None
+        Which tokens the model takes, where it takes ids: a file with details, or ids of bases.
     """
 
     reference: str
@@ -40,3 +42,4 @@ class ModelRequest:
     layout: str | None = None
     trust: bool = False
     inputs: tuple[str, ...] = ()
+    tokens: str | None = None
