@@ -60,6 +60,8 @@ class Conversion:
         ]
         self.refs: dict[fx.Node, str] = {}  # activations: exported node -> canonical node or input
         self.values: dict[fx.Node, Any] = {}  # everything that doesn't depend on the sequence
+        # Constants of all samples, their axis merged with another, as heads are within attention.
+        self.merged: dict[fx.Node, tuple[Any, str]] = {}
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.gates: set[str] = set()
@@ -149,11 +151,17 @@ class Conversion:
             raise ModelError(f"the traced model calls '{node.target}', which isn't a function")
         with torch.no_grad():
             result = node.target(*args, **kwargs)
-        axis = self.traced.axis(node)
+        try:
+            axis = self.traced.axis(node)
+        except ModelError as error:
+            self.merged[node] = result, str(error)
+            return
         self.values[node] = result if axis is None else _one_row(result, axis)
 
     def _concrete(self, node: fx.Node) -> Any:
         n = self.example.shape[0]
+        if node in self.merged:
+            return self.merged[node][0]
         if node in self.refs:
             dtype = self.example.dtype if _is_floating(node) else node.meta["val"].dtype
             return torch.empty(resolve(self.shapes[self.refs[node]], n), dtype=dtype)
@@ -162,7 +170,8 @@ class Conversion:
             return value.multiple * n
         axis = self.traced.axis(node)
         if isinstance(value, Tensor) and axis is not None:
-            return value.expand(*value.shape[:axis], n, *value.shape[axis + 1 :])
+            # As the model made it, maybe: an expanded tensor doesn't take every view.
+            return value.expand(*value.shape[:axis], n, *value.shape[axis + 1 :]).contiguous()
         return value
 
     def _arguments(self, node: fx.Node) -> dict[str, Any]:
@@ -186,6 +195,7 @@ class Conversion:
 
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
         origin, item = node, 0
+        self._require_apart(node)
         if node.target is operator.getitem:
             origin, item = node.args[0], int(node.args[1])  # type: ignore[assignment,arg-type]
             arguments = self._arguments(origin)
@@ -219,6 +229,15 @@ class Conversion:
             if last and len(placed) != len(shape):
                 self.mended.add(called)
             self._add(node, names[-1], operation, inputs, placed)
+
+    def _require_apart(self, node: fx.Node) -> None:
+        """Stop where an activation meets a constant whose samples are merged with another axis."""
+        for read in node.all_input_nodes:
+            if read in self.merged:
+                raise ModelError(
+                    f"{self.merged[read][1]}; of a nn.MultiheadAttention with learned queries ask for"
+                    " need_weights=False"
+                )
 
     def _converted(self, origin: fx.Node, call: Call) -> tuple[Converted, dict[fx.Node, str]]:
         """Convert a call; what reads nothing but steps is a step itself.

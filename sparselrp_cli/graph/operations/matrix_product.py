@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, chain
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, Steps, chain
 from sparselrp_cli.graph.operation import At, Operation, Pulled
-from sparselrp_cli.graph.operations.addition import Shift
+from sparselrp_cli.graph.operations.addition import Add, Shift
 from sparselrp_cli.graph.operations.contraction import Contraction
 from sparselrp_cli.graph.operations.dense import Dense
 from sparselrp_cli.graph.operations.homogeneous import homogeneous
@@ -97,10 +97,12 @@ def batched_product(call: Call) -> Converted:
     inputs = tuple(v for v in (x, y) if isinstance(v, fx.Node))
     if first == "self":
         return Chain((product,), inputs)
-    if call.get("beta", 1) != 1 or isinstance(call["self"], fx.Node):
-        raise NoRule("baddbmm with beta or an added activation has no rule")
-    alpha = torch.tensor(float(call.get("alpha", 1)), dtype=call.dtype)
-    return Chain((product, Scale(alpha), Shift(call.weight("self"))), inputs)
+    if call.get("beta", 1) != 1:
+        raise NoRule("baddbmm with beta has no rule")
+    alpha = Scale(torch.tensor(float(call.get("alpha", 1)), dtype=call.dtype))
+    if isinstance(call["self"], fx.Node):
+        return Steps(((product, inputs), (alpha, (0,)), (Add(), (1, call["self"]))))
+    return Chain((product, alpha, Shift(call.weight("self"))), inputs)
 
 
 CONVERTERS: Converters = MappingProxyType(
