@@ -45,6 +45,7 @@ DEFAULT_HINT = "rewrite it with operations that have a rule"
 HINTS = MappingProxyType(
     {
         "native_dropout": "call model.eval() before the export",
+        "view_as_complex": "write a rotation of pairs by cos and sin; complex numbers have no rule",
         "_native_batch_norm_legit": "call model.eval() before the export",
         "_native_batch_norm_legit_functional": "call model.eval() before the export",
     }

@@ -33,14 +33,19 @@ def halved(product: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) ->
     return (product(x, y.detach()) + product(x.detach(), y)) / 2
 
 
+def matrix_product(x: Tensor, y: Tensor) -> Tensor:
+    both = is_activation(x) and is_activation(y)
+    return halved(torch.matmul, x, y) if both else torch.matmul(x, y)
+
+
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
-    logits = halved(torch.matmul, q, k.transpose(-1, -2)) * scale
+    logits = matrix_product(q, k.transpose(-1, -2)) * scale
     if causal:
         hidden = torch.ones(logits.shape[-2:], dtype=torch.bool).triu(1)
         logits = logits.masked_fill(hidden, -math.inf)
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else logits + mask
-    return halved(torch.matmul, logits.softmax(-1), v)
+    return matrix_product(logits.softmax(-1), v)
 
 
 class Rules(TorchFunctionMode):
@@ -100,8 +105,7 @@ class Rules(TorchFunctionMode):
     rule_rmul = rule_mul
 
     def rule_matmul(self, func: Any, x: Tensor, y: Tensor) -> Tensor:
-        both = is_activation(x) and is_activation(y)
-        return halved(torch.matmul, x, y) if both else torch.matmul(x, y)
+        return matrix_product(x, y)
 
     rule_bmm = rule_matmul
 
@@ -120,8 +124,8 @@ class Rules(TorchFunctionMode):
 
     rule_div = rule_truediv
 
-    def rule_normalize(self, func: Any, x: Tensor, *, dim: int) -> Tensor:
-        return x / x.detach().norm(dim=dim, keepdim=True).clamp(min=1e-12)
+    def rule_normalize(self, func: Any, x: Tensor, *, p: float, dim: int, eps: float, out: None) -> Tensor:
+        return x / x.detach().norm(dim=dim, keepdim=True).clamp(min=eps)
 
     def rule_glu(self, func: Any, x: Tensor, dim: int = -1) -> Tensor:
         signal, gate = x.chunk(2, dim)

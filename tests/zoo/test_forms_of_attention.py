@@ -79,5 +79,5 @@ def test_rotary_positions_by_complex_numbers_are_refused_in_words():
 
     graph = capture(Turned(), windows(1))
     assert next(n.operation.describe() for n in graph.unsupported()) == (
-        "view_as_complex: complex numbers have no rule; write a rotation of pairs by cos and sin"
+        "view_as_complex: write a rotation of pairs by cos and sin; complex numbers have no rule"
     )

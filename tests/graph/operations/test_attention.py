@@ -45,7 +45,7 @@ CONVERSIONS = {
     "masked": (lambda x: scaled_dot_product_attention(x, x, x, attn_mask=MASK, scale=0.3), ["attention"]),
     "a mask by the sequence": (
         lambda x: scaled_dot_product_attention(x, x, x, attn_mask=(x[:, :1, :3] < 9).expand(-1, 3, 3)),
-        ["slice", "decision", "decision", "permute", "matrix-product", "scale", "where", "softmax",
+        ["slice", "slice", "decision", "expand", "permute", "matrix-product", "scale", "where", "softmax",
          "matrix-product"],
     ),
     "a mask by the sequence, added": (
@@ -74,7 +74,7 @@ CONVERSIONS = {
 REFUSALS = {
     "a mask of the sequence and nothing else": (
         lambda x: scaled_dot_product_attention(
-            learned(1, 3, 4), learned(1, 3, 4), x, attn_mask=x @ x.transpose(1, 2)
+            *[learned(1, 3, 4).expand(x.shape[0], -1, -1)] * 2, x, attn_mask=x @ x.transpose(1, 2)
         ),
         "scaled_dot_product_attention: its mask depends on the sequence, and its logits don't",
     ),
