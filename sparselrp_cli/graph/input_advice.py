@@ -49,7 +49,8 @@ def input_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
         return f"give --layout {'NLC' if example.shape[1] == 4 else 'NCL'}"
     for wrapped, form in _FORMS:
         if _takes(module, form(example)):
-            return f"it takes another form: wrap it in a module whose forward returns {wrapped}"
+            tokens = "; or, if it takes ids of tokens, say which: --tokens" if "argmax" in wrapped else ""
+            return f"it takes another form: wrap it in a module whose forward returns {wrapped}{tokens}"
     if channels := re.search(r"to have (\d+) channels, but got 4 channels", said):
         return f"it reads {channels[1]} channels: wrap it in a module that adds those beside A, C, G and T"
     if isinstance(error, (RuntimeError, AssertionError, ValueError)):

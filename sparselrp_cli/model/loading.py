@@ -19,7 +19,7 @@ from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import ModelRequest
-from sparselrp_cli.model.token_models import TokenModel
+from sparselrp_cli.model.token_models import MASK, TokenModel
 from sparselrp_cli.model.token_text import read_tokens
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
 from sparselrp_cli.model.weights import NOTHING, fill
@@ -111,6 +111,8 @@ def _reading_tokens(model: LoadedModel, request: ModelRequest) -> LoadedModel:
         named = "--alphabet" if request.alphabet else "--layout"
         raise ModelError(f"{named} is for models that read one-hot sequences; leave it out with --tokens")
     asked = read_tokens(request.tokens or "")
+    if asked.tokeniser.varies and any(text.partition("=")[0] == MASK for text in request.inputs):
+        raise ModelError(f"--input {MASK}: it says what is padding, by window; leave it out with --tokens")
     module = TokenModel(model.module, asked.scheme, asked.count_for(model.window))
     return replace(model, module=module, layout=InputLayout(), files=(*model.files, *asked.files))
 

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.prints import silently
 from sparselrp_cli.model.tokens import BASES, UNKNOWN_BASE, Token, tokeniser
 
 MASK = "attention_mask"
 """The parameter of a forward that is told which tokens are there: 1, or 0 for padding."""
+_ROUNDING = 1e-4
 _LETTERS = np.frombuffer((BASES + UNKNOWN_BASE).encode(), np.uint8)
 
 
@@ -92,3 +95,25 @@ class TokenModel(nn.Module):
         if self.padding is None:
             return self.module(ids)
         return self.module(ids, **{MASK: (ids != self.padding).long()})
+
+    def change_by_padding(self, x: Tensor) -> float:
+        """Give how far padding moves the outputs of a window, relative to the largest; 0 where it doesn't.
+
+        That is more than rounding, of outputs whose shape doesn't go by the number of tokens.
+        """
+        x = x[:1]
+        (sequence,) = sequences_of(x)
+        found = len(tokeniser(self.scheme).split(sequence))
+        if found >= self.count:
+            return 0.0
+        with silently(), torch.no_grad():
+            ours, bare = (
+                [t for t in tree_leaves(net(x)) if isinstance(t, Tensor)]
+                for net in (self, TokenModel(self.module, self.scheme, found).eval())
+            )
+        changes = [
+            float((a - b).abs().max()) / max(float(b.abs().max()), 1e-30)
+            for a, b in zip(ours, bare, strict=True)
+            if a.shape == b.shape
+        ]
+        return max((change for change in changes if change > _ROUNDING), default=0.0)

@@ -216,7 +216,11 @@ WRAP = "; it takes another form: wrap it in a module whose forward returns "
         (nn.Linear(4, 2), "cannot be multiplied (8x12 and 4x2); give --layout NLC"),
         (nn.Conv2d(4, 2, (1, 3)), f"but got 2 channels instead{WRAP}net(x[:, :, None])"),
         (nn.Conv2d(1, 2, (4, 3)), f"but got 2 channels instead{WRAP}net(x[:, None])"),
-        (nn.Embedding(4, 2), f"(while checking arguments for embedding){WRAP}net(x.argmax(1))"),
+        (
+            nn.Embedding(4, 2),
+            f"(while checking arguments for embedding){WRAP}net(x.argmax(1)); or, if it takes ids of tokens,"
+            " say which: --tokens",
+        ),
         (nn.Linear(48, 2), f"cannot be multiplied (8x12 and 48x2){WRAP}net(x.flatten(1))"),
         (
             nn.Conv1d(5, 2, 3),

@@ -9,11 +9,16 @@ from torch import Tensor
 
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.loaded import capture_model, load_model
+from sparselrp_cli.graph.packed.writing import Packing, write_packed
 from sparselrp_cli.graph.targets import TargetParser
+from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.relevance.choices import COMPOSITE
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
-from sparselrp_cli.relevance.pruning import NONE
+from sparselrp_cli.relevance.pruning import NONE, Pruning
 from zoo.tokens import LANGUAGE, TokenEntry, random_windows
 
 SEEDS = (11, 12)
@@ -80,6 +85,21 @@ def test_the_graph_of_a_language_model_computes_what_it_does(entry):
     net, made = explainer(entry)
     differences = check_against_module(made.graph, net, random_windows(entry, 5, 3))
     assert max(differences.values()) < 1e-12
+
+
+@every_model
+def test_a_packed_language_model_is_explained_as_it_was_and_its_books_close(entry, tmp_path):
+    _, graph = captured(entry)
+    names, x = [OutputNames(output.name) for output in graph.outputs], random_windows(entry, 7, 2)
+    write_packed(Packing(entry.name, entry.window, InputLayout(), names, graph), tmp_path / "packed")
+    again = capture_model(load_model(ModelRequest(str(tmp_path / "packed"))))
+    target, rules = TargetParser(graph.outputs, names).parse("1"), PRESETS[COMPOSITE]
+    ours, theirs = (
+        Explainer(g, [target], names, rules, Pruning(0.05), centre=(0.25,) * 4).explain(x)[0]
+        for g in (graph, again)
+    )
+    assert torch.equal(ours.hypothetical, theirs.hypothetical)
+    assert bool((ours.conservation_error < 1e-6).all())
 
 
 @every_model

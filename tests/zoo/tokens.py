@@ -56,7 +56,7 @@ LANGUAGE = (
         "Ji et al. 2021",
     ),
     TokenEntry(
-        "esm-of-3-mers", partial(language.Esm, 73), language.kmers(3, 3, 1, 3, end=False), 9, 20,
+        "esm-of-3-mers", partial(language.Esm, 73), language.kmers(3, 3, 1, 3, end=False), 21, 20,
         "Dalla-Torre et al. 2024",
     ),
     TokenEntry(
