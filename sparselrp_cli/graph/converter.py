@@ -12,11 +12,13 @@ from torch.export.graph_signature import InputKind
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.bases import LookUp, find_look_up
-from sparselrp_cli.graph.call import Alias, Call, Converted, NoRule
+from sparselrp_cli.graph.call import Alias, Call, Chain, Converted, NoRule, Steps
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Operation, map_tensors
 from sparselrp_cli.graph.operations.decision import Decision, decision
+from sparselrp_cli.graph.operations.index_select import IndexSelect
+from sparselrp_cli.graph.operations.reshape import Reshape
 from sparselrp_cli.graph.operations.tokens import Tokens
 from sparselrp_cli.graph.overloads import convert_call
 from sparselrp_cli.graph.returned import outputs_of
@@ -41,6 +43,7 @@ _OVERWRITING: Mapping[object, str] = MappingProxyType(
         torch.ops.aten.type_as.default: "self",
     }
 )
+_NOTHING: Mapping[fx.Node, str] = MappingProxyType({})
 _CHECKING = frozenset({torch.ops.aten._assert_tensor_metadata.default, torch.ops.aten._assert_scalar.default})
 
 
@@ -60,7 +63,8 @@ class Conversion:
         ]
         self.refs: dict[fx.Node, str] = {}  # activations: exported node -> canonical node or input
         self.values: dict[fx.Node, Any] = {}  # everything that doesn't depend on the sequence
-        # Constants of all samples, their axis merged with another, as heads are within attention.
+        # Constants of all samples: these are merged with another axis, as heads are within attention, or
+        # differ, as the numbers of samples do. Refused where they meet an activation.
         self.merged: dict[fx.Node, tuple[Any, str]] = {}
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Dim, ...]] = {}
@@ -153,10 +157,9 @@ class Conversion:
             result = node.target(*args, **kwargs)
         try:
             axis = self.traced.axis(node)
+            self.values[node] = result if axis is None else _one_row(result, axis)
         except ModelError as error:
             self.merged[node] = result, str(error)
-            return
-        self.values[node] = result if axis is None else _one_row(result, axis)
 
     def _concrete(self, node: fx.Node) -> Any:
         n = self.example.shape[0]
@@ -195,6 +198,9 @@ class Conversion:
 
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
         origin, item = node, 0
+        if (own := self._of_own_sample(node, arguments)) is not None:
+            self._add_steps(node, own, node.name)
+            return
         self._require_apart(node)
         if node.target is operator.getitem:
             origin, item = node.args[0], int(node.args[1])  # type: ignore[assignment,arg-type]
@@ -218,8 +224,13 @@ class Conversion:
         if isinstance(converted, Alias):
             self.refs[node] = self.refs[converted.node]
             return
-        called = f"{origin.name}.{item}" if item else origin.name
-        names: list[str] = []
+        self._add_steps(node, converted, f"{origin.name}.{item}" if item else origin.name, read)
+
+    def _add_steps(
+        self, node: fx.Node, converted: Chain | Steps, called: str, read: Mapping[fx.Node, str] = _NOTHING
+    ) -> None:
+        """Add the operations that a node becomes; the last has its name."""
+        shape, names = self.traced.shape(node), list[str]()
         for i, (operation, sources) in enumerate(converted.steps):
             inputs = tuple(names[s] if isinstance(s, int) else read.get(s, self.refs[s]) for s in sources)
             last = i == len(converted.steps) - 1
@@ -230,14 +241,29 @@ class Conversion:
                 self.mended.add(called)
             self._add(node, names[-1], operation, inputs, placed)
 
+    def _of_own_sample(self, node: fx.Node, arguments: Mapping[str, Any]) -> Chain | None:
+        """Read ``x[numbers of the samples, index]``, as masks are made, as an index; None for all else."""
+        if node.target is not torch.ops.aten.index.Tensor or len(arguments["indices"]) != 2:
+            return None
+        x, (samples, index) = arguments["self"], arguments["indices"]
+        if samples not in self.merged or x not in self.refs or not isinstance(index, Tensor):
+            return None
+        numbers, shape = self.merged[samples][0], self.traced.shape(node)
+        if numbers.shape[0] != numbers.numel() or not torch.equal(
+            numbers.flatten(), torch.arange(len(numbers))
+        ):
+            return None
+        if self.shapes[self.refs[x]][:1] != (BatchDim(),) or len(self.shapes[self.refs[x]]) != 2:
+            return None
+        each = index.expand(resolve(shape, 1))[0]
+        moved = Reshape((BatchDim(), each.numel()), shape)
+        return Chain((IndexSelect(1, each.flatten()), moved), (x,))
+
     def _require_apart(self, node: fx.Node) -> None:
         """Stop where an activation meets a constant whose samples are merged with another axis."""
         for read in node.all_input_nodes:
             if read in self.merged:
-                raise ModelError(
-                    f"{self.merged[read][1]}; of a nn.MultiheadAttention with learned queries ask for"
-                    " need_weights=False"
-                )
+                raise ModelError(self.merged[read][1])
 
     def _converted(self, origin: fx.Node, call: Call) -> tuple[Converted, dict[fx.Node, str]]:
         """Convert a call; what reads nothing but steps is a step itself.

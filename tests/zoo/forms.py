@@ -71,6 +71,12 @@ def there(ids: Tensor) -> Tensor:
     return (ids != PAD)[:, None, None, :]
 
 
+def by_numbers(ids: Tensor) -> Tensor:
+    """The mask of each sample, picked by its number, as `transformers` picks it."""
+    samples = torch.arange(ids.shape[0])[:, None, None, None]
+    return (ids != PAD)[samples, torch.arange(TOKENS)[None, None, None, :]]
+
+
 def interleaved(m: nn.Module, x: Tensor) -> Tensor:
     """Rotary positions of neighbouring features (GPT-J, RoFormer)."""
     even, odd = x[..., ::2], x[..., 1::2]
@@ -162,6 +168,7 @@ FORMS: dict[str, Form] = {
     "torch's": lambda m, h, ids: sdpa(m, h),
     "torch's, causal": lambda m, h, ids: sdpa(m, h, is_causal=True, scale=0.3),
     "torch's, padding": lambda m, h, ids: sdpa(m, h, there(ids)),
+    "torch's, a mask by numbers of samples": lambda m, h, ids: sdpa(m, h, by_numbers(ids)),
     "torch's, padding added": lambda m, h, ids: sdpa(
         m, h, torch.zeros(1, dtype=h.dtype).masked_fill(~there(ids), -math.inf)
     ),

@@ -7,6 +7,7 @@ import torch
 from oracles.attnlrp import attnlrp
 from torch import nn
 
+from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.output_names import OutputNames
@@ -68,6 +69,18 @@ def test_a_form_is_explained_as_attnlrp_says(name):
     torch.testing.assert_close(found.contributions.sum(1), expected, rtol=1e-9, atol=1e-9 * scale)
     torch.testing.assert_close(found.score, score, rtol=1e-9, atol=1e-9 * float(score.abs().max()))
     assert bool((found.conservation_error < 1e-9).all())
+
+
+def test_numbers_that_differ_between_samples_are_refused():
+    class Numbered(nn.Module):
+        def forward(self, x):
+            return x.sum(2) * torch.arange(x.shape[0])[:, None]
+
+    with pytest.raises(ModelError) as caught:
+        capture(Numbered(), windows(1))
+    assert str(caught.value) == (
+        "the model makes different numbers for each sample (random?); it can't be explained"
+    )
 
 
 def test_rotary_positions_by_complex_numbers_are_refused_in_words():
