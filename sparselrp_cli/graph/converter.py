@@ -14,8 +14,9 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.bases import LookUp, find_look_up
 from sparselrp_cli.graph.call import Alias, Call, Chain, Converted, NoRule, Steps
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
+from sparselrp_cli.graph.computed_shape import computed_shape
 from sparselrp_cli.graph.layer import Layer
-from sparselrp_cli.graph.operation import Operation, map_tensors
+from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.decision import Decision, decision
 from sparselrp_cli.graph.operations.index_select import IndexSelect
 from sparselrp_cli.graph.operations.reshape import Reshape
@@ -349,7 +350,7 @@ class Conversion:
         """Give the shape of an operation's result, with how samples lie along their axis."""
         sources = [self.shapes[i] for i in inputs]
         if shape is None:
-            shape = _computed_shape(operation, sources, self.example.dtype)
+            shape = computed_shape(operation, sources, self.example.dtype)
         try:
             return operation.laid(shape, sources)
         except ValueError as error:
@@ -374,18 +375,6 @@ class Conversion:
         inputs = tuple(self.refs[n] for n in sources if n in self.refs)
         shape = self.traced.loose_shape(node)
         self._add(node, node.name, Unsupported(name, reason), inputs, shape)
-
-
-def _computed_shape(
-    operation: Operation, sources: list[tuple[Dim, ...]], dtype: torch.dtype
-) -> tuple[Dim, ...]:
-    """Find the shape of a result by trying two and three samples without data."""
-    trial = map_tensors(operation, lambda t: t.to("meta"))
-    two, three = (
-        trial.forward(*[torch.empty(resolve(s, n), device="meta", dtype=dtype) for s in sources])[0].shape
-        for n in (2, 3)
-    )
-    return tuple(a if a == b else BatchDim(b - a) for a, b in zip(two, three, strict=True))
 
 
 def _one_row(value: Tensor, axis: int) -> Tensor:
