@@ -16,6 +16,7 @@ from sparselrp_cli.graph.loaded import capture_model, output_names, recall_model
 from sparselrp_cli.graph.located import bins_of
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
+from sparselrp_cli.graph.token_notes import token_notes
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
@@ -133,7 +134,7 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     for note in steps_beside(graph.restricted(read)):
         logger.warning("%s: %s", label or model.name, note)
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
-    for note in windows.explainer.notes:
+    for note in (*token_notes(graph), *windows.explainer.notes):
         logger.info("%s: %s", model.name, note)
     if settings.bins is not None and not bins:
         logger.warning("--bins changes nothing: no target has @blocks")
@@ -308,5 +309,5 @@ def _entry(model: PreparedModel) -> ModelEntry:
         alphabet=layout.alphabet,
         layout=layout.layout,
         rules={name: rule.describe() for name, rule in model.explainer.rules.items()},
-        ends=model.explainer.notes,
+        ends=(*token_notes(model.explainer.graph), *model.explainer.notes),
     )

@@ -253,7 +253,8 @@ class MixesSamples(nn.Module):
     [
         (
             Fourier(),
-            r"no rule for \w*fft\w*: only products with constants between .*; use nn.Conv1d for a convolution at .*laws.py:\d+",
+            r"no rule for \w*fft\w*: only products with constants between .*; use nn.Conv1d for a"
+            r" convolution at .*laws.py:\d+",
         ),
         (SortsSamples(), r"no rule for sort: it works along the samples, which must stay apart"),
         (NormalisesOverSamples(), r"no rule for softmax: it works along the samples"),
