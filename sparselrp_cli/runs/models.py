@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
@@ -18,6 +18,7 @@ from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
 from sparselrp_cli.graph.token_notes import token_notes
 from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.model.memory import collect, is_large
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
 from sparselrp_cli.relevance.choices import DTYPES, REDUCED
@@ -140,6 +141,19 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
         logger.warning("--bins changes nothing: no target has @blocks")
     exact = explaining(torch.float32) if settings.dtype in REDUCED else None
     return PreparedModel(label, model, windows.explainer, windows, exact)
+
+
+def only_graphs(models: list[PreparedModel]) -> list[PreparedModel]:
+    """Take models out of a list, without the modules that their graphs were traced from.
+
+    For who asks nothing but the graphs: the modules' memory is free then, if the list alone held them.
+    """
+    large = any(is_large(each.model.module) for each in models)
+    found = [replace(each, model=replace(each.model, module=nn.Identity())) for each in models]
+    models.clear()
+    if large:
+        collect()
+    return found
 
 
 @contextmanager
