@@ -5,6 +5,7 @@ The module itself is not changed: the graph holds its own constants.
 
 import dataclasses
 import logging
+import math
 import operator
 import re
 import traceback
@@ -270,8 +271,13 @@ def _outputs(module: nn.Module, x: Tensor, *, first: bool) -> Any:
 
 
 def _difference(ours: Tensor, theirs: Tensor) -> float:
-    """Give the largest difference relative to the largest number; equal infinities and NaN don't differ."""
+    """Give the largest difference relative to the largest number; equal infinities and NaN don't differ.
+
+    Where no number is finite there is nothing to compare: infinity.
+    """
     ours, theirs = ours.double(), theirs.double()
+    if not theirs.isfinite().any():
+        return math.inf
     same = (ours == theirs) | (ours.isnan() & theirs.isnan())
     differences = (ours - theirs).abs().masked_fill(same, 0)
     scale = theirs.abs().masked_fill(~theirs.isfinite(), 0).max()

@@ -178,7 +178,9 @@ class Conversion:
             axis = self.traced.axis(node)
             self.values[node] = result if axis is None else _one_row(result, axis)
         except ModelError as error:
-            self.merged[node] = result, str(error)
+            # What is wrong began where the samples were merged first.
+            said = next((self.merged[n][1] for n in node.all_input_nodes if n in self.merged), str(error))
+            self.merged[node] = result, said
 
     def _concrete(self, node: fx.Node) -> Any:
         n = self.example.shape[0]

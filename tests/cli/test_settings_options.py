@@ -133,7 +133,14 @@ DETAILS = [
 
 def test_a_model_has_the_details_that_go_with_it():
     wanted = ModelRequest(
-        "net.py:f", Path("w.pt"), 40, "TGCA", "NLC", True, ("a=2:0", "b=3"), "A=1,C=2,G=3,T=4"
+        "net.py:f",
+        Path("w.pt"),
+        40,
+        "TGCA",
+        "NLC",
+        True,
+        ("a=2:0", "b=3"),
+        tokens="A=1,C=2,G=3,T=4",
     )
     words = ["-w", "w.pt", *DETAILS]
 

@@ -252,7 +252,7 @@ def made(tmp_path, monkeypatch):
 @pytest.mark.parametrize("form", FORMS)
 def test_the_layout_that_the_message_names_is_explained_as_the_model_computes(made, form):
     module, given = FORMS_OF[form]
-    with pytest.raises(ModelError, match=rf"; give --layout {form}$"):
+    with pytest.raises(ModelError, match=rf"; give --layout {form}($|; or, if it takes ids)"):
         capture_model(made(module))
     model = made(module, layout=form)
     x = model.example(3)
