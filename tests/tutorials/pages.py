@@ -14,6 +14,8 @@ from sparselrp_cli.cli.main import run
 
 FOLDER = Path(__file__).parents[2] / "docs" / "tutorials"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+OTHERS = ("modisco", "finemo")
+"""Programs of others, which aren't run: what they take has to be there, and their output is an empty file."""
 EXIT_CODE = re.compile(r"#\s*exit code (\d+)$")
 
 
@@ -38,10 +40,21 @@ class Command:
             case "python":
                 runpy.run_path(arguments[0])
             case "mkdir":
-                Path(arguments[0]).mkdir()
+                for name in arguments:
+                    Path(name).mkdir()
+            case _ if program in OTHERS:
+                return self.hand_over()
             case _:
-                raise ValueError(f"{program}: a page calls sparselrp, python and mkdir")
+                raise ValueError(f"{program}: a page calls sparselrp, python, mkdir or {', '.join(OTHERS)}")
         return 0
+
+    def hand_over(self) -> int:
+        """Give 1 where a file that a program of others takes, in a folder of the page, is missing."""
+        options = [pair for pair in zip(self.words, self.words[1:], strict=False) if "/" in pair[1]]
+        missing = [name for option, name in options if option != "-o" and not Path(name).exists()]
+        if not missing:
+            Path(dict(options)["-o"]).touch()
+        return len(missing[:1])
 
 
 @dataclass(frozen=True)
@@ -77,13 +90,14 @@ class TutorialPage:
         """Write the files and call the commands in a folder; gives those that didn't end as the page says."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
+            patch.setenv("SPARSELRP_CACHE_DIR", str(folder / "cache"))
             patch.setattr(following, "run_command", run_here)
             self.write_files(folder)
             return [command for command in self.commands if command.call() != command.exit_code]
 
 
 def run_here(arguments: list[str | Path], *, quiet: bool) -> None:
-    """Run a command that another one starts in this process; a report draws one window, not six."""
-    fewer = ["--windows", "1"] if arguments[0] == "report" else []
+    """Run a command that another one starts in this process; a report draws motifs and no windows."""
+    fewer = ["--windows", "0"] if arguments[0] == "report" else []
     if code := run([*map(str, arguments), *fewer, *(["-q"] if quiet else [])]):
         raise click.exceptions.Exit(code)

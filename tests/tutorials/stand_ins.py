@@ -21,7 +21,10 @@ def write_genome(path: Path, n_peaks: int, spacing: int, seed: int = 0) -> list[
 
 
 def write_peaks(path: Path, middles: list[int]) -> None:
-    lines = [f"chr1\t{m - 50}\t{m + 50}\tpeak{i}\t0\t.\n" for i, m in enumerate(middles)]
+    """Write peaks of 100 bp; a narrowPeak has its summits in the middles, 40 bp behind its starts."""
+    narrow = path.suffix == ".narrowPeak"
+    before, more = (40, "\t9.5\t8.5\t7.5\t40") if narrow else (50, "")
+    lines = [f"chr1\t{m - before}\t{m - before + 100}\tpeak{i}\t0\t.{more}\n" for i, m in enumerate(middles)]
     path.write_text("".join(lines))
 
 
@@ -37,9 +40,9 @@ def write_database(path: Path) -> None:
     path.write_text("\n".join(lines))
 
 
-def matched_filter(width: int) -> np.ndarray:
-    """Weights (4, width) of a filter that the motif, in its middle, fits best."""
-    weights = np.full((4, width), -1.0)
-    for place, base in enumerate(MOTIF[:width]):
+def matched_filter() -> tuple[np.ndarray, float]:
+    """Weights (4, width of the motif) of a filter, and a bias by which six of nine bases are enough."""
+    weights = np.full((4, len(MOTIF)), -1.0)
+    for place, base in enumerate(MOTIF):
         weights["ACGT".index(base), place] = 1.0
-    return weights
+    return weights, -2.0

@@ -9,7 +9,7 @@ import torch
 from helpers.commands import table
 
 from tutorials.pages import TutorialPage
-from tutorials.stand_ins import MOTIF, matched_filter, write_database, write_genome, write_peaks
+from tutorials.stand_ins import matched_filter, write_database, write_genome, write_peaks
 
 # TF-MoDISco's own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -24,8 +24,8 @@ def write_weights(folder: Path) -> None:
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.uniform_(-0.02, 0.02)
-        net.scan.weight[0] = torch.from_numpy(matched_filter(9))
-        net.scan.bias[0] = 3 - len(MOTIF)
+        pattern, bias = matched_filter()
+        net.scan.weight[0], net.scan.bias[0] = torch.from_numpy(pattern), bias
         net.mix.weight[0, 0] = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0])
         net.head.weight[1, 0] = 10.0
     torch.save(net.state_dict(), folder / "net.pt")
