@@ -146,6 +146,9 @@ EXPERIMENTS = (
     Experiment("growth", "growth with window, batch and windows", "speed.growth", "", ENGINE, ENGINES),
     Experiment("memory", "resident memory over a million windows", "speed.memory", "20 min", COMMAND),
     Experiment(
+        "large_models", "Enformer and Borzoi up to their full size", "speed.large_models", "40 min", ENGINE
+    ),
+    Experiment(
         "whole_command", "the whole command against the engine", "speed.whole_command", "", COMMAND, ENGINES
     ),
     Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),

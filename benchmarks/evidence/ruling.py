@@ -5,7 +5,7 @@ the best candidate there, or can't be told from it: the 95 % interval of the pai
 the deletion share also within `WITHIN` of the best.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,10 +43,15 @@ def name_of(row: Row) -> str:
 def is_candidate(row: Row) -> bool:
     """Whether a method takes one gradient, or one walk of LRP or PLRP-lambda under a preset.
 
-    Another gamma was tried after the rule was written, on the same data.
+    Another gamma was tried after the rule was written, on the same data; see `of_any_gamma`.
     """
+    return of_any_gamma(row) and not row.get("gamma")
+
+
+def of_any_gamma(row: Row) -> bool:
+    """Whether a method is a candidate where gamma = 0.1 is let in."""
     named = ("gradient x input", "gradient x input, centred", "LRP", "PLRP-lambda")
-    return row["gradients"] == 1 and row["method"] in named and not row.get("gamma")
+    return row["gradients"] == 1 and row["method"] in named
 
 
 def pooled(rows: Sequence[Row]) -> tuple[Pooled, dict[str, Row]]:
@@ -79,15 +84,19 @@ def good(found: Pooled, candidates: Sequence[str], metric: str) -> set[str]:
     return named
 
 
-def verdicts(data: Mapping[str, Sequence[Row]]) -> pd.DataFrame:
+def verdicts(
+    data: Mapping[str, Sequence[Row]], candidate: Callable[[Row], bool] = is_candidate
+) -> pd.DataFrame:
     """Give a row for each data set and method: its means, its cost, and which metrics it is good by.
+
+    A `candidate` is told by one of its rows.
 
     Columns: data, name, candidate, cost, a mean for each metric of `TITLES`, and `METRIC good`.
     """
     lines = []
     for label, rows in data.items():
         found, about = pooled(rows)
-        candidates = [name for name, row in about.items() if is_candidate(row)]
+        candidates = [name for name, row in about.items() if candidate(row)]
         goods = {metric: good(found, candidates, metric) for metric in DECIDING}
         for name, metrics in found.items():
             costs = [row["cost"] for row in rows if name_of(row) == name]

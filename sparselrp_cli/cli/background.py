@@ -48,7 +48,8 @@ def models_of_run(archive: Path) -> tuple[ModelRequest, ...]:
         return ()
     fed = of_run.get("window"), of_run.get("alphabet"), of_run.get("layout")
     return tuple(
-        ModelRequest(model, None, *fed, inputs=tuple(of_run.get("inputs") or ())) for model in models
+        ModelRequest(model, None, *fed, inputs=tuple(of_run.get("inputs") or ()), tokens=of_run.get("tokens"))
+        for model in models
     )
 
 

@@ -39,6 +39,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     from sparselrp_cli.graph.packed.network import PackedNetwork
     from sparselrp_cli.graph.steps import steps_beside
     from sparselrp_cli.graph.targets import TargetParser
+    from sparselrp_cli.graph.token_notes import token_example, token_notes
     from sparselrp_cli.graph.traced_model import checked_windows
     from sparselrp_cli.relevance.audit import audit, require_audited
     from sparselrp_cli.relevance.composites import PRESETS
@@ -74,6 +75,7 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
         "layout": loaded.layout.layout,
         "outputs": _outputs(graph, names, bins),
         "targets": parser.examples(positive_outputs(graph), binned),
+        "tokens": [*token_notes(graph), *filter(None, [token_example(graph, loaded.example(1))])],
         "ends": [*notes, *steps_beside(graph)],
         "composite": composite,
         "select": None if rules.select is None else rules.select.describe(),
@@ -137,7 +139,7 @@ def _print_tables(document: dict[str, Any], presets: dict[str, str]) -> None:
         click.echo(_output_line(output))
     if document["targets"]:
         click.echo(f"targets, such as: {'   '.join(map(_for_a_shell, document['targets']))}")
-    for note in document["ends"]:
+    for note in (*document["tokens"], *document["ends"]):
         click.echo(note)
     if document["rows"]:
         table = pd.DataFrame(document["rows"]).drop(columns="work").rename(columns={"where": "comes from"})

@@ -18,7 +18,7 @@ REFERENCE = (
 SEVERAL = f"{REFERENCE} Repeatable: the models, such as folds, are averaged, and their spread is written too."
 DETAILS = {
     "weights": "--weights", "window": "--window", "alphabet": "--alphabet", "layout": "--layout",
-    "inputs": "--input", "model_class": "--model-class", "trust_model": "--trust-model",
+    "inputs": "--input", "model_class": "--model-class", "tokens": "--tokens", "trust_model": "--trust-model",
 }  # fmt: skip
 
 
@@ -74,10 +74,14 @@ def _require_no_details(**parsed: object) -> None:
 def _taken(parsed: dict[str, Any]) -> Callable[[str, Path | None], ModelRequest]:
     """Take the details out of what was parsed; give what makes requests with them."""
     window, alphabet, layout = (parsed.pop(name) for name in ("window", "alphabet", "layout"))
-    trust, inputs, of_class = (parsed.pop(name) for name in ("trust_model", "inputs", "model_class"))
+    trust, inputs, of_class, tokens = (
+        parsed.pop(name) for name in ("trust_model", "inputs", "model_class", "tokens")
+    )
 
     def request(reference: str, weights: Path | None) -> ModelRequest:
-        return ModelRequest(reference, weights, window, alphabet, layout, trust, inputs, of_class)
+        return ModelRequest(
+            reference, weights, window, alphabet, layout, trust, inputs, of_class, tokens=tokens
+        )
 
     return request
 
@@ -112,6 +116,12 @@ def _details(command: Callable[..., Any], *, several: bool) -> Callable[..., Any
             "--model-class", metavar="FILE.py:CLASS",
             help="For a Lightning checkpoint (.ckpt): the class of its model, also PACKAGE.MODULE:CLASS; it"
             " is called with the checkpoint's hyper-parameters.",
+        ),
+        click.option(
+            "--tokens", metavar="TOKENS",
+            help="For a model that takes ids: its tokenizer.json (byte pairs), its vocab.txt or vocab.json"
+            " (k-mers), or the ids of bases, such as A=7,C=8,G=9,T=10,N=11; behind a comma front=, end=,"
+            " step=, tokens= and others.",
         ),
         click.option(
             "--trust-model", is_flag=True,

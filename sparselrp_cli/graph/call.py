@@ -16,6 +16,7 @@ from sparselrp_cli.graph.shapes import BatchDim, Dim
 
 if TYPE_CHECKING:
     from sparselrp_cli.graph.bases import LookUp
+    from sparselrp_cli.graph.token_rows import TokenRows
 
 
 class NoRule(Exception):  # noqa: N818 - a statement, turned into an error once all of them are known
@@ -83,6 +84,8 @@ class Call:
         bases decide a row.
     made_by : callable
         Gives the function that made an activation, and its arguments.
+    token_rows : callable
+        Says of ids which token of the sequence each is; None where they aren't made of tokens.
     """
 
     arguments: Mapping[str, Any]
@@ -97,6 +100,7 @@ class Call:
     is_decision: Callable[[fx.Node], bool]
     look_up: Callable[[fx.Node], tuple["LookUp", fx.Node] | None]
     made_by: Callable[[fx.Node], tuple[object, Mapping[str, Any]]]
+    token_rows: Callable[[fx.Node], "TokenRows | None"]
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]

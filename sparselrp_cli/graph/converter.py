@@ -13,14 +13,19 @@ from torch.export.graph_signature import InputKind
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.bases import LookUp, find_look_up
 from sparselrp_cli.graph.beside import NO_ROWS, Beside
-from sparselrp_cli.graph.call import Alias, Call, Converted, NoRule
+from sparselrp_cli.graph.call import Alias, Call, Chain, Converted, NoRule, Steps
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
+from sparselrp_cli.graph.computed_shape import computed_shape
 from sparselrp_cli.graph.layer import Layer
-from sparselrp_cli.graph.operation import Operation, map_tensors
+from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.decision import Decision, decision
+from sparselrp_cli.graph.operations.index_select import IndexSelect
+from sparselrp_cli.graph.operations.reshape import Reshape
+from sparselrp_cli.graph.operations.tokens import Tokens
 from sparselrp_cli.graph.overloads import convert_call
 from sparselrp_cli.graph.returned import outputs_of
 from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve
+from sparselrp_cli.graph.token_rows import TokenRows, find_slots, tokens_behind
 from sparselrp_cli.graph.tracing import Traced, place_of
 
 # Functions that ask an activation for its shape or type only; their results are constants.
@@ -40,6 +45,7 @@ _OVERWRITING: Mapping[object, str] = MappingProxyType(
         torch.ops.aten.type_as.default: "self",
     }
 )
+_NOTHING: Mapping[fx.Node, str] = MappingProxyType({})
 _CHECKING = frozenset({torch.ops.aten._assert_tensor_metadata.default, torch.ops.aten._assert_scalar.default})
 
 
@@ -61,6 +67,9 @@ class Conversion:
         ]
         self.refs: dict[fx.Node, str] = {}  # activations: exported node -> canonical node or input
         self.values: dict[fx.Node, Any] = {}  # everything that doesn't depend on the sequence
+        # Constants of all samples: these are merged with another axis, as heads are within attention, or
+        # differ, as the numbers of samples do. Refused where they meet an activation.
+        self.merged: dict[fx.Node, tuple[Any, str]] = {}
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.gates: set[str] = set()
@@ -165,11 +174,16 @@ class Conversion:
         with torch.no_grad():
             result = node.target(*args, **kwargs)
         self.traced.note(node, result)
-        axis = self.traced.axis(node)
-        self.values[node] = result if axis is None else _one_row(result, axis)
+        try:
+            axis = self.traced.axis(node)
+            self.values[node] = result if axis is None else _one_row(result, axis)
+        except ModelError as error:
+            self.merged[node] = result, str(error)
 
     def _concrete(self, node: fx.Node) -> Any:
         n = self.example.shape[0]
+        if node in self.merged:
+            return self.merged[node][0]
         if node in self.refs:
             dtype = self.example.dtype if _is_floating(node) else node.meta["val"].dtype
             return torch.empty(resolve(self.shapes[self.refs[node]], n), dtype=dtype)
@@ -178,7 +192,8 @@ class Conversion:
             return value.multiple * n
         axis = self.traced.axis(node)
         if isinstance(value, Tensor) and axis is not None:
-            return value.expand(*value.shape[:axis], n, *value.shape[axis + 1 :])
+            # As the model made it, maybe: an expanded tensor doesn't take every view.
+            return value.expand(*value.shape[:axis], n, *value.shape[axis + 1 :]).contiguous()
         return value
 
     def _arguments(self, node: fx.Node) -> dict[str, Any]:
@@ -214,6 +229,10 @@ class Conversion:
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
         origin, item = node, 0
         self._note_sizes(node)
+        if (own := self._of_own_sample(node, arguments)) is not None:
+            self._add_steps(node, own, node.name)
+            return
+        self._require_apart(node)
         if node.target is operator.getitem:
             origin, item = node.args[0], int(node.args[1])  # type: ignore[assignment,arg-type]
             arguments = self._arguments(origin)
@@ -231,13 +250,19 @@ class Conversion:
             is_decision=lambda n: self.refs[n] in self.decisions,
             look_up=self._look_up,
             made_by=lambda n: (n.target, self._arguments(n)),
+            token_rows=self._token_rows,
         )
         converted, read = self._converted(origin, call)
         if isinstance(converted, Alias):
             self.refs[node] = self.refs[converted.node]
             return
-        called = f"{origin.name}.{item}" if item else origin.name
-        names: list[str] = []
+        self._add_steps(node, converted, f"{origin.name}.{item}" if item else origin.name, read)
+
+    def _add_steps(
+        self, node: fx.Node, converted: Chain | Steps, called: str, read: Mapping[fx.Node, str] = _NOTHING
+    ) -> None:
+        """Add the operations that a node becomes; the last has its name."""
+        shape, names = self.traced.shape(node), list[str]()
         for i, (operation, sources) in enumerate(converted.steps):
             inputs = tuple(names[s] if isinstance(s, int) else read.get(s, self.refs[s]) for s in sources)
             last = i == len(converted.steps) - 1
@@ -247,6 +272,30 @@ class Conversion:
             if last and len(placed) != len(shape):
                 self.mended.add(called)
             self._add(node, names[-1], operation, inputs, placed)
+
+    def _of_own_sample(self, node: fx.Node, arguments: Mapping[str, Any]) -> Chain | None:
+        """Read ``x[numbers of the samples, index]``, as masks are made, as an index; None for all else."""
+        if node.target is not torch.ops.aten.index.Tensor or len(arguments["indices"]) != 2:
+            return None
+        x, (samples, index) = arguments["self"], arguments["indices"]
+        if samples not in self.merged or x not in self.refs or not isinstance(index, Tensor):
+            return None
+        numbers, shape = self.merged[samples][0], self.traced.shape(node)
+        if numbers.shape[0] != numbers.numel() or not torch.equal(
+            numbers.flatten(), torch.arange(len(numbers))
+        ):
+            return None
+        if self.shapes[self.refs[x]][:1] != (BatchDim(),) or len(self.shapes[self.refs[x]]) != 2:
+            return None
+        each = index.expand(resolve(shape, 1))[0]
+        moved = Reshape((BatchDim(), each.numel()), shape)
+        return Chain((IndexSelect(1, each.flatten()), moved), (x,))
+
+    def _require_apart(self, node: fx.Node) -> None:
+        """Stop where an activation meets a constant whose samples are merged with another axis."""
+        for read in node.all_input_nodes:
+            if read in self.merged:
+                raise ModelError(self.merged[read][1])
 
     def _converted(self, origin: fx.Node, call: Call) -> tuple[Converted, dict[fx.Node, str]]:
         """Convert a call; what reads nothing but steps is a step itself.
@@ -282,16 +331,35 @@ class Conversion:
         if name not in self.look_ups:
             self.look_ups[name] = self._found_look_up(name)
         found = self.look_ups[name]
-        sequences = next(n for n, ref in self.refs.items() if ref == self.input)
-        return None if found is None else (found, sequences)
+        return None if found is None else (found, self._sequences())
 
-    def _found_look_up(self, name: str) -> LookUp | None:
-        steps = CanonicalGraph(
+    def _sequences(self) -> fx.Node:
+        return next(n for n, ref in self.refs.items() if ref == self.input)
+
+    def _steps_to(self, name: str) -> CanonicalGraph:
+        """Give the graph from the sequences to a tensor."""
+        return CanonicalGraph(
             self.input, self.shapes[self.input], tuple(self.nodes),
             (GraphOutput(name, name, self.shapes[name]),), self.example.dtype, self.example.device,
         ).restricted((0,))  # fmt: skip
-        if any(isinstance(n.operation, (Layer, Unsupported)) for n in steps.nodes):
-            return None  # layers read several bases
+
+    def _token_rows(self, node: fx.Node) -> TokenRows | None:
+        """Find which token of the sequence each of some ids is; None where they aren't made of tokens."""
+        found = tokens_behind(self._steps_to(self.refs[node]))
+        if found is None:
+            return None
+        made, graph = found
+        try:
+            slots = find_slots(made, graph, self.example)
+        except ValueError as error:
+            raise NoRule(str(error)) from error
+        assert isinstance(made.operation, Tokens)
+        return TokenRows(made.operation.scheme, slots, self._sequences())
+
+    def _found_look_up(self, name: str) -> LookUp | None:
+        steps = self._steps_to(name)
+        if any(isinstance(n.operation, (Layer, Unsupported, Tokens)) for n in steps.nodes):
+            return None  # layers and tokens read several bases
         return find_look_up(lambda x: steps.evaluate(x)[name], self.shapes[name], self.example)
 
     def _looked_up(self, node: fx.Node) -> str:
@@ -316,7 +384,7 @@ class Conversion:
         """Give the shape of an operation's result, with how samples lie along their axis."""
         sources = [self.shapes[i] for i in inputs]
         if shape is None:
-            shape = _computed_shape(operation, sources, self.example.dtype)
+            shape = computed_shape(operation, sources, self.example.dtype)
         try:
             return operation.laid(shape, sources)
         except ValueError as error:
@@ -331,7 +399,7 @@ class Conversion:
         self.refs[node] = name
         if self.of_windows.intersection(inputs):
             self.of_windows.add(name)
-        if isinstance(operation, Decision) or (inputs and self.decisions.issuperset(inputs)):
+        if isinstance(operation, (Decision, Tokens)) or (inputs and self.decisions.issuperset(inputs)):
             self.decisions.add(name)
         if name in self.decisions or operation.is_gate([i in self.gates for i in inputs]):
             self.gates.add(name)
@@ -343,18 +411,6 @@ class Conversion:
         inputs = tuple(self.refs[n] for n in sources if n in self.refs)
         shape = self.traced.loose_shape(node)
         self._add(node, node.name, Unsupported(name, reason), inputs, shape)
-
-
-def _computed_shape(
-    operation: Operation, sources: list[tuple[Dim, ...]], dtype: torch.dtype
-) -> tuple[Dim, ...]:
-    """Find the shape of a result by trying two and three samples without data."""
-    trial = map_tensors(operation, lambda t: t.to("meta"))
-    two, three = (
-        trial.forward(*[torch.empty(resolve(s, n), device="meta", dtype=dtype) for s in sources])[0].shape
-        for n in (2, 3)
-    )
-    return tuple(a if a == b else BatchDim(b - a) for a, b in zip(two, three, strict=True))
 
 
 def _one_row(value: Tensor, axis: int) -> Tensor:

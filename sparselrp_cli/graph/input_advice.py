@@ -40,7 +40,8 @@ def input_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
         )
     if fitting := _layouts(module, example):
         whichever = ", whichever it was trained with" if len(fitting) > 1 else ""
-        return f"give --layout {' or '.join(fitting)}{whichever}"
+        tokens = "; or, if it takes ids of tokens, say which: --tokens" if "NL" in fitting else ""
+        return f"give --layout {' or '.join(fitting)}{whichever}{tokens}"
     if _takes(module, example.flatten(1)):
         return (
             "it takes a window as one row: wrap it in a module whose forward returns net(x.flatten(1)), or"

@@ -11,6 +11,7 @@ from sparselrp_cli.graph.capture import capture, check_against_module, differs_b
 from sparselrp_cli.graph.reduced import reduced_precision
 from sparselrp_cli.graph.shapes import numbers
 from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.model.token_models import TokenModel
 
 logger = logging.getLogger("sparselrp")
 _LARGE = 1 << 30
@@ -38,6 +39,13 @@ def trace_model(model: LoadedModel) -> CanonicalGraph:
         _require_equal(model, graph.restricted(computable), windows)
     for note in model.notes:
         logger.info("%s", note)
+    if isinstance(model.module, TokenModel) and (difference := model.module.change_by_padding(example)):
+        logger.warning(
+            "padding changes the model's outputs, by up to %.1e of the largest: windows of fewer than %d"
+            " tokens are explained as it reads them padded; a forward with attention_mask is told what is"
+            " padding",
+            difference, model.module.count,
+        )  # fmt: skip
     return graph
 
 

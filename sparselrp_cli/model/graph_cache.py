@@ -54,7 +54,7 @@ def place_of(request: ModelRequest) -> Path | None:
         digests = [sha256(file) for file in files]
     except (ModelError, OSError):
         return None  # said where the model is loaded
-    asked = [request.window, request.alphabet, request.layout, request.inputs]
+    asked = [request.window, request.alphabet, request.layout, request.inputs, request.tokens]
     return folder / _key("graph", digests, asked)
 
 

@@ -22,6 +22,8 @@ from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
 from sparselrp_cli.model.rows import row_files
+from sparselrp_cli.model.token_models import MASK, TokenModel
+from sparselrp_cli.model.token_text import read_tokens
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
 from sparselrp_cli.model.weights import NOTHING, fill_from, load_checkpoint
 from sparselrp_cli.model.whole_folders import GRAPH, SPEC
@@ -111,7 +113,20 @@ def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
         )
     module = hold_inputs(model.module, request.inputs, dtype, layout.base_axis, form)
     module = InForm(module, form) if form is not None and module is model.module else module
-    return replace(model, module=module, layout=layout, window=window)
+    model = replace(model, module=module, layout=layout, window=window)
+    return model if request.tokens is None else _reading_tokens(model, request)
+
+
+def _reading_tokens(model: LoadedModel, request: ModelRequest) -> LoadedModel:
+    """Make a model of ids one of one-hot sequences."""
+    if request.alphabet or request.layout:
+        named = "--alphabet" if request.alphabet else "--layout"
+        raise ModelError(f"{named} is for models that read one-hot sequences; leave it out with --tokens")
+    asked = read_tokens(request.tokens or "")
+    if asked.tokeniser.varies and any(text.partition("=")[0] == MASK for text in request.inputs):
+        raise ModelError(f"--input {MASK}: it says what is padding, by window; leave it out with --tokens")
+    module = TokenModel(model.module, asked.scheme, asked.count_for(model.window))
+    return replace(model, module=module, layout=InputLayout(), files=(*model.files, *asked.files))
 
 
 def _load(request: ModelRequest) -> LoadedModel:

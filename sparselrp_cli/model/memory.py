@@ -22,14 +22,23 @@ def free_memory() -> int:
     return int(max(0, min([psutil.virtual_memory().available, *_left_in_groups()])))
 
 
+def is_large(module: nn.Module) -> bool:
+    """Whether copies of a module are worth looking for."""
+    return sum(parameter.nbytes for parameter in module.parameters()) >= LARGE
+
+
 def give_back(module: nn.Module) -> None:
-    """Give memory back that copies of a large module took, and that nothing refers to any more.
+    """Give memory back that copies of a module took, if it is large."""
+    if is_large(module):
+        collect()
+
+
+def collect() -> None:
+    """Give memory back that nothing refers to any more.
 
     Traced programs and modules refer to themselves, so that they stay until Python looks for such; and glibc
     keeps what was freed between what wasn't.
     """
-    if sum(parameter.nbytes for parameter in module.parameters()) < LARGE:
-        return
     gc.collect()
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -79,6 +79,8 @@ def read_packed(path: Path, request: ModelRequest) -> PackedFolder:
         raise ModelError(f"{path}: no such file")
     if request.weights is not None:
         raise ModelError("--weights goes with a factory; a packed folder brings its own")
+    if request.tokens is not None:
+        raise ModelError(f"--tokens: {path} reads the tokens that it was packed with; leave it out")
     if request.inputs:
         raise ModelError(f"--input: {path} has one input; other inputs were held when it was packed")
     document = read_json(path, _MOST_MIB, "a packed graph")

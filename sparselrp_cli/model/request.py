@@ -39,6 +39,8 @@ class ModelRequest:
         Of a checkpoint: what makes its model, ``package.module:Class`` or ``file.py:Class``.
     by_window : bool
         Whether rows of files are given to each window, so that inputs may name files.
+    tokens : str or None
+        Which tokens the model takes, where it takes ids: a file with details, or ids of bases.
     """
 
     reference: str
@@ -50,3 +52,4 @@ class ModelRequest:
     inputs: tuple[str, ...] = ()
     model_class: str | None = None
     by_window: bool = False
+    tokens: str | None = None

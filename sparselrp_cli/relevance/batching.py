@@ -16,7 +16,7 @@ logger = logging.getLogger("sparselrp")
 
 _CPU_BUDGET = 512 << 20
 _GPU_SHARE = 0.8
-_KEPT_SHARE = 0.25
+_KEPT_SHARE, _KEPT_SHARE_GPU = 0.25, 0.5
 """Of the free memory, for what the walk reads; its own tensors and what else a step takes need the rest."""
 LARGEST_BATCH = 256
 """Windows; a power of two, as all automatic sizes are."""
@@ -86,7 +86,7 @@ def memory_for_values(device: torch.device) -> int:
     """Give the bytes that what the walk reads of a batch may take: a part of what is free."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free * _KEPT_SHARE)
+        return int(free * _KEPT_SHARE_GPU)
     return int(free_memory() * _KEPT_SHARE)
 
 

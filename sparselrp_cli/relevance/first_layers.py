@@ -14,6 +14,7 @@ from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous
 from sparselrp_cli.graph.operations.recurrent import Recurrent
+from sparselrp_cli.graph.operations.tokens import Embedding
 from sparselrp_cli.graph.shapes import resolve
 
 
@@ -21,7 +22,7 @@ def before_layers(graph: CanonicalGraph) -> frozenset[str]:
     """Name the tensors that have no layer between them and the model's input, the input among them."""
     found = {graph.input}
     for node in graph.nodes:
-        has_weights = isinstance(node.operation, (Layer, Recurrent))
+        has_weights = isinstance(node.operation, (Layer, Recurrent, Embedding))
         if not has_weights and found.issuperset(node.inputs):
             found.add(node.name)
     return frozenset(found)

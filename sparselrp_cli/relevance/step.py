@@ -14,7 +14,7 @@ from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.gathered import active_rows
-from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel
+from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel, pieces
 from sparselrp_cli.relevance.rules import Branch, Favoured, Rule
 
 
@@ -80,15 +80,21 @@ class PreparedLayer:
     def carry(self, branch: Branch, shares: Tensor, a: Tensor) -> Tensor:
         """Carry relevance over denominators to the multiplier at the layer's input."""
         up = self.layer.transpose(shares, branch.up, a)
-        if branch.down is None:
-            return up
-        return torch.where(a < 0, self.layer.transpose(shares, branch.down, a), up)
+        if branch.down is not None:
+            down = self.layer.transpose(shares, branch.down, a)
+            for of_a, of_up, of_down in pieces(a, up, down):
+                of_up.copy_(torch.where(of_a < 0, of_down, of_up))
+        return up
 
     def carry_favoured(self, favoured: Favoured, shares: Tensor, signed: Tensor, a: Tensor) -> Tensor:
         """Carry shares, and shares times the signs of their outputs, to the multiplier at the input."""
         up = self.layer.transpose(shares, favoured.plain, a)
         own = self.layer.transpose(signed, favoured.magnitude, a)
-        return up + (own if self.non_negative else torch.where(a < 0, -own, own))
+        if self.non_negative:
+            return up.add_(own)
+        for of_a, of_up, of_own in pieces(a, up, own):
+            of_up.add_(torch.where(of_a < 0, -of_own, of_own))
+        return up
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from sparselrp_cli.runs.models import (
     batch_size,
     manifest_of,
     measure_agreement,
+    only_graphs,
     prepare_all,
 )
 from sparselrp_cli.runs.recording import Done, Recorder, State, read_blocks, read_state
@@ -166,7 +167,7 @@ def attribute(
         raise SparselrpError("--dtype tf32 needs an NVIDIA GPU; use float32, or bfloat16")
     with locked(request.prefix):
         rows = rows_of_regions(request)
-        models = prepare_all(request.models, asked, device)
+        models = only_graphs(prepare_all(request.models, asked, device))
         logger.info("device: %s, %s", prepare_device(device), asked.dtype)
         allow_tf32(asked.dtype == "tf32")
         with (

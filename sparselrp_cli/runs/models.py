@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
@@ -16,7 +16,9 @@ from sparselrp_cli.graph.loaded import capture_model, output_names, recall_model
 from sparselrp_cli.graph.located import bins_of
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, TargetParser, Term
+from sparselrp_cli.graph.token_notes import token_notes
 from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.model.memory import collect, is_large
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.batching import allow_tf32, automatic_batch_size
 from sparselrp_cli.relevance.choices import DTYPES, REDUCED
@@ -133,12 +135,25 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     for note in steps_beside(graph.restricted(read)):
         logger.warning("%s: %s", label or model.name, note)
     windows = explaining(getattr(torch, DTYPES[settings.dtype]))
-    for note in windows.explainer.notes:
+    for note in (*token_notes(graph), *windows.explainer.notes):
         logger.info("%s: %s", model.name, note)
     if settings.bins is not None and not bins:
         logger.warning("--bins changes nothing: no target has @blocks")
     exact = explaining(torch.float32) if settings.dtype in REDUCED else None
     return PreparedModel(label, model, windows.explainer, windows, exact)
+
+
+def only_graphs(models: list[PreparedModel]) -> list[PreparedModel]:
+    """Take models out of a list, without the modules that their graphs were traced from.
+
+    For who asks nothing but the graphs: the modules' memory is free then, if the list alone held them.
+    """
+    large = any(is_large(each.model.module) for each in models)
+    found = [replace(each, model=replace(each.model, module=nn.Identity())) for each in models]
+    models.clear()
+    if large:
+        collect()
+    return found
 
 
 @contextmanager
@@ -308,5 +323,5 @@ def _entry(model: PreparedModel) -> ModelEntry:
         alphabet=layout.alphabet,
         layout=layout.layout,
         rules={name: rule.describe() for name, rule in model.explainer.rules.items()},
-        ends=model.explainer.notes,
+        ends=(*token_notes(model.explainer.graph), *model.explainer.notes),
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.evidence.ruling import DECIDING, counts, is_candidate, name_of, verdicts
+from benchmarks.evidence.ruling import DECIDING, counts, is_candidate, name_of, of_any_gamma, verdicts
 
 BETTER, SAME, WORSE = np.full(20, 0.8), np.linspace(0.7, 0.9, 20), np.full(20, 0.5)
 
@@ -30,6 +30,16 @@ def test_candidates_are_what_takes_one_gradient_or_one_walk():
     assert not is_candidate(row("PLRP-lambda", BETTER, gradients=2))
     assert not is_candidate(row("PLRP-M", BETTER))
     assert not is_candidate(row("mutagenesis", BETTER))
+
+
+def test_another_gamma_is_a_candidate_only_where_it_is_let_in():
+    data = {"data": [lrp(BETTER, gamma=0.1), lrp(WORSE)]}
+    other, ours = (
+        "PLRP-lambda epsilon-gamma gamma=0.1 p=0.05 centred",
+        "PLRP-lambda epsilon-gamma p=0.05 centred",
+    )
+    assert counts(verdicts(data)).to_dict() == {ours: 4}
+    assert counts(verdicts(data, of_any_gamma)).to_dict() == {other: 4, ours: 0}
 
 
 def test_the_best_and_what_cannot_be_told_from_it_are_good():

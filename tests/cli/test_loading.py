@@ -14,7 +14,7 @@ import sparselrp_cli.cli
 from sparselrp_cli.cli.main import COMMANDS, cli, run
 from sparselrp_cli.settings.run import RunSettings
 
-OF_A_MODEL = {"weights", "window", "alphabet", "layout", "inputs", "model_class", "trust_model"}
+OF_A_MODEL = {"weights", "window", "alphabet", "layout", "inputs", "model_class", "tokens", "trust_model"}
 FOLDER = Path(sparselrp_cli.cli.__file__).parent
 # What files of the command line may load at the top; below it is tried that these load nothing else.
 LIGHT = (

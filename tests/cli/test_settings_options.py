@@ -127,12 +127,14 @@ def capture_model(model: ModelRequest | None) -> ModelRequest | None:
 
 DETAILS = [
     "--window", "40", "--alphabet", "TGCA", "--layout", "NLC", "--input", "a=2:0", "--input", "b=3",
-    "--trust-model",
+    "--tokens", "A=1,C=2,G=3,T=4", "--trust-model",
 ]  # fmt: skip
 
 
 def test_a_model_has_the_details_that_go_with_it():
-    wanted = ModelRequest("net.py:f", Path("w.pt"), 40, "TGCA", "NLC", True, ("a=2:0", "b=3"))
+    wanted = ModelRequest(
+        "net.py:f", Path("w.pt"), 40, "TGCA", "NLC", True, ("a=2:0", "b=3"), "A=1,C=2,G=3,T=4"
+    )
     words = ["-w", "w.pt", *DETAILS]
 
     assert capture_models.main(["-m", "net.py:f", *words], standalone_mode=False) == (wanted,)

@@ -229,7 +229,11 @@ ONE_ROW = (
             nn.Conv2d(1, 2, (4, 3)),
             "but got 2 channels instead; give --layout N1CL or N1LC, whichever it was trained with",
         ),
-        (nn.Embedding(4, 2), "(while checking arguments for embedding); give --layout NL"),
+        (
+            nn.Embedding(4, 2),
+            "(while checking arguments for embedding); give --layout NL; or, if it takes ids of tokens, say"
+            " which: --tokens",
+        ),
         (nn.Linear(48, 2), f"cannot be multiplied (8x12 and 48x2){ONE_ROW}"),
         (
             nn.Conv1d(5, 2, 3),

@@ -158,9 +158,9 @@ def test_several_targets_share_one_forward_pass(zoo, monkeypatch):
     _, graph, x = zoo["two heads"]
     run, seen = ForwardPass.run, []
 
-    def counted(program, windows, keeping, **options):
+    def counted(program, windows, *arguments, **options):
         seen.append(len(windows))
-        return run(program, windows, keeping, **options)
+        return run(program, windows, *arguments, **options)
 
     monkeypatch.setattr(ForwardPass, "run", counted)
     targets = [Target(f"t{i}", (Term(0, i, None),)) for i in range(2)]
@@ -251,7 +251,11 @@ class MixesSamples(nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (Fourier(), r"no rule for \w*fft\w*: rewrite it with operations that have a rule at .*laws.py:\d+"),
+        (
+            Fourier(),
+            r"no rule for \w*fft\w*: only products with constants between .*; use nn.Conv1d for a"
+            r" convolution at .*laws.py:\d+",
+        ),
         (SortsSamples(), r"no rule for sort: it works along the samples, which must stay apart"),
         (NormalisesOverSamples(), r"no rule for softmax: it works along the samples"),
         (MixesSamples(), r"no rule for mean: it mixes samples or drops the sample axis"),

@@ -6,6 +6,7 @@ from torch import nn
 
 from zoo import attention, contacts, convolutional, operations, profiles, recurrent, regulatory, splicing
 from zoo.entry import Entry
+from zoo.tokens import LANGUAGE
 
 ZOO = (
     Entry("deepbind", convolutional.DeepBind, 48, "0", "Alipanahi et al. 2015", piecewise_linear=True),
@@ -100,4 +101,6 @@ ZOO = (
     Entry("cumulative", operations.Cumulative, 32, "1@16:32"),
     Entry("lengths", operations.Lengths, 40, "0", piecewise_linear=True),
     Entry("activations", operations.Activations, 32, "1"),
+    # Of the language models one that has all: the others are in test_language_models.py.
+    *(model.entry() for model in LANGUAGE if model.name == "esm-of-3-mers"),
 )  # fmt: skip

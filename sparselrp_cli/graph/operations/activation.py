@@ -79,8 +79,8 @@ class Activation(Operation):
         # Near 0 the quotient loses its digits; a difference f(x) - f(0) loses half of them sooner.
         value = self.row.value
         small = x.abs() < (math.sqrt(torch.finfo(x.dtype).eps) if value else _NEAR_ZERO)
-        ratio = torch.where(small, self.row.slope, (at.output - value) / torch.where(small, 1.0, x))
-        return (c * ratio,)
+        ratio = (at.output - value).div_(torch.where(small, 1.0, x)).masked_fill_(small, self.row.slope)
+        return (ratio.mul_(c),)
 
     def gradient(self, c: Tensor, at: At) -> Pulled:
         with torch.inference_mode(False), torch.enable_grad():

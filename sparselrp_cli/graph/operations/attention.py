@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, fx
 
 from sparselrp_cli.graph.aten_call import Place
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, Steps
+from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, Steps
 from sparselrp_cli.graph.operation import At, Operation, Pulled
-from sparselrp_cli.graph.operations.addition import Shift
+from sparselrp_cli.graph.operations.addition import Add, Shift
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous
 from sparselrp_cli.graph.operations.matrix_product import MatrixProduct
 from sparselrp_cli.graph.operations.permute import Permute
 from sparselrp_cli.graph.operations.product import Scale
 from sparselrp_cli.graph.operations.softmax import Softmax, softmax_pull
+from sparselrp_cli.graph.operations.where import Where
 from sparselrp_cli.graph.shapes import Dim, numbers, size
 
 aten = torch.ops.aten
@@ -71,57 +72,103 @@ class Attention(Operation):
         return 2 * numbers(output) * size(inputs[1], -2)
 
 
+Parts = list[tuple[Operation, tuple[fx.Node | int, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Building:
+    """The steps that attention is written as.
+
+    Attributes
+    ----------
+    steps : list of (operation, inputs)
+    """
+
+    steps: Parts
+
+    def add(self, operation: Operation, *inputs: fx.Node | int) -> int:
+        """Add a step, and give its number."""
+        self.steps.append((operation, inputs))
+        return len(self.steps) - 1
+
+    def product(self, first: Any, second: Any) -> Any:
+        """Multiply matrices, constants at once."""
+        if isinstance(first, Tensor) and isinstance(second, Tensor):
+            return first @ second
+        if not isinstance(first, Tensor) and not isinstance(second, Tensor):
+            return self.add(MatrixProduct(), first, second)
+        given = [v if isinstance(v, Tensor) else Place(0) for v in (first, second)]
+        arguments = (("self", given[0]), ("other", given[1]))
+        source = second if isinstance(first, Tensor) else first
+        operation = Homogeneous(aten.matmul.default, arguments, "matrix product with a constant")
+        return self.add(operation, source)
+
+    def repeated(self, value: Any, times: int, axis: int) -> Any:
+        """Give each group of queries the keys or values of its head."""
+        if times == 1:
+            return value
+        if isinstance(value, Tensor):
+            return value.repeat_interleave(times, axis)
+        arguments = (("self", Place(0)), ("repeats", times), ("dim", axis))
+        function = aten.repeat_interleave.self_int
+        return self.add(Homogeneous(function, arguments, "repeat each", sign=True), value)
+
+    def masked(self, logits: int, mask: Tensor | fx.Node | None, *, chooses: bool) -> int:
+        """Add a mask to logits, or fill them in where it isn't true."""
+        if mask is None:
+            return logits
+        if isinstance(mask, Tensor):
+            return self.add(Shift(mask), logits)
+        if chooses:
+            return self.add(Where.of(None, None, torch.tensor(-torch.inf)), mask, logits)
+        return self.add(Add(), logits, mask)
+
+
 def scaled_dot_product(call: Call) -> Converted:
-    if call.get("enable_gqa", False):
-        raise NoRule("attention with grouped queries has no rule")
     q, k = (call.shape(n) if isinstance(call[n], fx.Node) else tuple(call[n].shape) for n in ("query", "key"))
     if not all(isinstance(d, int) for d in (*q[-2:], *k[-2:])):
         raise NoRule("it works along the samples, which must stay apart")
     scale = call.get("scale")
     scale = size(q, -1) ** -0.5 if scale is None else float(scale)
     mask = _mask(call, size(q, -2), size(k, -2))
-    inputs = tuple(v for v in (call["query"], call["key"], call["value"]) if isinstance(v, fx.Node))
-    if len(inputs) == 3:
-        return Chain((Attention(scale, mask),), inputs)
-    return _in_steps(call, scale, mask)
+    times = size(q, -3) // size(k, -3) if call.get("enable_gqa", False) else 1
+    building, axis = _Building([]), len(k) - 3
+    key, value = (building.repeated(call[name], times, axis) for name in ("key", "value"))
+    inputs = (call["query"], key, value)
+    if isinstance(mask, fx.Node) or any(isinstance(v, Tensor) for v in inputs):
+        return _in_steps(call, building, inputs, scale, mask)
+    building.add(Attention(scale, mask), *inputs)
+    return Steps(tuple(building.steps))
 
 
-def _in_steps(call: Call, scale: float, mask: Tensor | None) -> Converted:
-    """Write attention as its parts, where queries, keys or values are constants (learned queries)."""
-    steps: list[tuple[Operation, tuple[fx.Node | int, ...]]] = []
-
-    def add(operation: Operation, *inputs: fx.Node | int) -> int:
-        steps.append((operation, inputs))
-        return len(steps) - 1
-
-    def product(first: Any, second: Any) -> Any:
-        if isinstance(first, Tensor) and isinstance(second, Tensor):
-            return first @ second
-        if not isinstance(first, Tensor) and not isinstance(second, Tensor):
-            return add(MatrixProduct(), first, second)
-        given = [v if isinstance(v, Tensor) else Place(0) for v in (first, second)]
-        arguments = (("self", given[0]), ("other", given[1]))
-        source = second if isinstance(first, Tensor) else first
-        return add(Homogeneous(aten.matmul.default, arguments, "matrix product with a constant"), source)
-
-    query, key, value = call["query"], call["key"], call["value"]
+def _in_steps(
+    call: Call, building: _Building, inputs: tuple[Any, Any, Any], scale: float, mask: Tensor | fx.Node | None
+) -> Converted:
+    """Write attention as its parts, where queries, keys or values are constants, or a mask isn't one."""
+    query, key, value = inputs
     n_axes = len(call.output)
-    if isinstance(key, fx.Node):
-        key = add(Permute((*range(n_axes - 2), n_axes - 1, n_axes - 2)), key)
-    else:
+    if isinstance(key, Tensor):
         key = key.transpose(-1, -2)
-    logits = product(query, key)
+    else:
+        key = building.add(Permute((*range(n_axes - 2), n_axes - 1, n_axes - 2)), key)
+    logits = building.product(query, key)
     if isinstance(logits, Tensor):
-        return Steps((*steps, *_weighed(logits * scale, mask, value)))
-    logits = add(Scale(torch.tensor(scale, dtype=call.dtype)), logits)
-    if mask is not None:
-        logits = add(Shift(mask), logits)
-    product(add(Softmax(n_axes - 1), logits), value)
-    return Steps(tuple(steps))
+        if isinstance(mask, fx.Node):
+            raise NoRule("its mask depends on the sequence, and its logits don't")
+        return Steps((*building.steps, *_weighed(logits * scale, mask, value)))
+    logits = building.add(Scale(torch.tensor(scale, dtype=call.dtype)), logits)
+    logits = building.masked(logits, mask, chooses=isinstance(mask, fx.Node) and _is_bool(mask))
+    building.product(building.add(Softmax(n_axes - 1), logits), value)
+    return Steps(tuple(building.steps))
+
+
+def _is_bool(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.dtype == torch.bool
 
 
 def _weighed(
-    logits: Tensor, mask: Tensor | None, value: fx.Node
+    logits: Tensor, mask: Tensor | None, value: fx.Node | int
 ) -> tuple[tuple[Operation, tuple[fx.Node | int, ...]], ...]:
     """Weigh values by attention that doesn't depend on the sequence."""
     shares = (logits if mask is None else logits + mask).softmax(-1)
@@ -129,10 +176,10 @@ def _weighed(
     return ((Homogeneous(aten.matmul.default, arguments, "matrix product with a constant"), (value,)),)
 
 
-def _mask(call: Call, n_queries: int, n_keys: int) -> Tensor | None:
+def _mask(call: Call, n_queries: int, n_keys: int) -> Tensor | fx.Node | None:
     mask: Tensor | fx.Node | None = call.get("attn_mask")
     if isinstance(mask, fx.Node):
-        raise NoRule("its mask depends on the sequence")
+        return mask
     if call.get("is_causal", False):
         causal = torch.ones(n_queries, n_keys, dtype=torch.bool).tril()
         return torch.zeros(n_queries, n_keys, dtype=call.dtype).masked_fill(~causal, -torch.inf)

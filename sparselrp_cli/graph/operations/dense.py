@@ -12,6 +12,8 @@ from torch.nn import functional
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, chain
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Cropped, position_by_position
+from sparselrp_cli.graph.operations.decision import decision
+from sparselrp_cli.graph.operations.tokens import Embedding
 from sparselrp_cli.graph.shapes import Dim, Span
 
 aten = torch.ops.aten
@@ -46,8 +48,17 @@ def linear(call: Call) -> Converted:
 
 
 def embedding(call: Call) -> Converted:
-    """Convert a look-up of tokens, each decided by one base: a dense layer without bias, and constants."""
+    """Convert a look-up of tokens.
+
+    Where each is decided by one base, it is a dense layer without bias, and constants. Positions, which don't
+    go by what the tokens are, are a constant.
+    """
     indices = call["indices"]
+    if isinstance(indices, fx.Node) and (rows := call.token_rows(indices)) is not None:
+        if rows.slots is None:
+            return decision("embedding of positions")(call)
+        layer = Embedding(call.weight("weight"), rows.scheme, rows.slots)
+        return Chain((layer,), (rows.sequences, indices))
     found = call.look_up(indices) if isinstance(indices, fx.Node) and call.is_decision(indices) else None
     if found is None:
         raise NoRule(

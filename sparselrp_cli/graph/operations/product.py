@@ -52,9 +52,10 @@ class Product(Operation):
         return inputs[0] * inputs[1], None
 
     def pull(self, c: Tensor, at: At) -> Pulled:
-        share = 0.5 if self._signal is None else 1.0
+        if self._signal is None:
+            c = 0.5 * c
         return tuple(
-            (share * c * at.inputs[1 - i]).sum_to_size(x.shape) if self._signal in (None, i) else None
+            (c * at.inputs[1 - i]).sum_to_size(x.shape) if self.carries_to(i) else None
             for i, x in enumerate(at.inputs)
         )
 

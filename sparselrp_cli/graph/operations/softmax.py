@@ -16,13 +16,14 @@ aten = torch.ops.aten
 
 def softmax_pull(c: Tensor, s: Tensor, axis: int) -> Tensor:
     """Carry a multiplier through ``s = softmax(x)``: the gradient."""
-    return s * (c - (s * c).sum(axis, keepdim=True))
+    return (c - (s * c).sum(axis, keepdim=True)).mul_(s)
 
 
 def softmax_constant(x: Tensor, s: Tensor, axis: int) -> Tensor:
     """Give the constant term of the softmax's expansion at x: ``s - J x``."""
     linear = x.masked_fill(s == 0, 0)
-    return s - s * (linear - (s * linear).sum(axis, keepdim=True))
+    # In place, since scores of attention may be the largest tensors there are.
+    return linear.sub_((s * linear).sum(axis, keepdim=True)).mul_(s).neg_().add_(s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ class Softmax(Operation):
         if self.logarithm:
             constant: Tensor = at.output - x + (at.memo * x).sum(self.axis, keepdim=True)
             return c * constant
-        return c * softmax_constant(x, at.memo, self.axis)
+        return softmax_constant(x, at.memo, self.axis).mul_(c)
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return not self.logarithm

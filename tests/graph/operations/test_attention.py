@@ -43,6 +43,22 @@ CONVERSIONS = {
     "of one": (lambda x: scaled_dot_product_attention(x, x, x), ["attention"]),
     "causal": (lambda x: scaled_dot_product_attention(x, x, x, is_causal=True), ["attention"]),
     "masked": (lambda x: scaled_dot_product_attention(x, x, x, attn_mask=MASK, scale=0.3), ["attention"]),
+    "a mask by the sequence": (
+        lambda x: scaled_dot_product_attention(x, x, x, attn_mask=(x[:, :1, :3] < 9).expand(-1, 3, 3)),
+        ["slice", "slice", "decision", "expand", "permute", "matrix-product", "scale", "where", "softmax",
+         "matrix-product"],
+    ),
+    "a mask by the sequence, added": (
+        lambda x: scaled_dot_product_attention(x, x, x, attn_mask=x @ x.transpose(1, 2)),
+        ["permute", "matrix-product", "permute", "matrix-product", "scale", "add", "softmax",
+         "matrix-product"],
+    ),
+    "grouped queries": (
+        lambda x: scaled_dot_product_attention(
+            torch.stack([x, 2 * x], 1), x[:, None], x[:, None], enable_gqa=True
+        ),
+        ["scale", "concatenate", "reshape", "reshape", "homogeneous", "homogeneous", "attention"],
+    ),
     "learned queries": (
         lambda x: scaled_dot_product_attention(learned(1, 5, 6), x, x),
         ["permute", "homogeneous", "scale", "softmax", "matrix-product"],
@@ -56,9 +72,11 @@ CONVERSIONS = {
     ),
 }  # fmt: skip
 REFUSALS = {
-    "a mask of the sequence": (
-        lambda x: scaled_dot_product_attention(x, x, x, attn_mask=x @ x.transpose(1, 2)),
-        "scaled_dot_product_attention: its mask depends on the sequence",
+    "a mask of the sequence and nothing else": (
+        lambda x: scaled_dot_product_attention(
+            *[learned(1, 3, 4).expand(x.shape[0], -1, -1)] * 2, x, attn_mask=x @ x.transpose(1, 2)
+        ),
+        "scaled_dot_product_attention: its mask depends on the sequence, and its logits don't",
     ),
 }  # fmt: skip
 

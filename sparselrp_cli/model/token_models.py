@@ -1,0 +1,119 @@
+"""Models that read ids of tokens, made to read one-hot sequences."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from sparselrp_cli.errors import ModelError
+from sparselrp_cli.model.prints import silently
+from sparselrp_cli.model.tokens import BASES, UNKNOWN_BASE, Token, tokeniser
+
+MASK = "attention_mask"
+"""The parameter of a forward that is told which tokens are there: 1, or 0 for padding."""
+_ROUNDING = 1e-4
+_LETTERS = np.frombuffer((BASES + UNKNOWN_BASE).encode(), np.uint8)
+
+
+def sequences_of(x: Tensor) -> list[str]:
+    """Write one-hot windows (N, 4, L) in letters; a column of zeros is an N."""
+    bases = torch.where(x.sum(1) > 0, x.argmax(1), len(BASES)).cpu().numpy()
+    return [_LETTERS[row].tobytes().decode() for row in bases]
+
+
+def tokens_of(sequence: str, scheme: str, count: int) -> tuple[Token, ...]:
+    """Cut a window into so many tokens, padding behind.
+
+    Raises
+    ------
+    ModelError
+        If it has more, or fewer and there is no padding.
+    """
+    reader = tokeniser(scheme)
+    found = reader.split(sequence)
+    if len(found) > count:
+        raise ModelError(
+            f"a window has {len(found)} tokens, more than the {count} that the model is given; make room with"
+            f" --tokens ...,tokens={len(found)} or more"
+        )
+    if len(found) < count and reader.padding is None:
+        raise ModelError(
+            f"a window has {len(found)} tokens, fewer than the {count} that the model is given, and the"
+            " tokenizer has no padding ([PAD])"
+        )
+    behind = len(sequence)
+    return found + (Token(reader.padding or 0, behind, behind),) * (count - len(found))
+
+
+@torch.library.custom_op("sparselrp::tokens", mutates_args=())
+def tokens(x: Tensor, scheme: str, count: int) -> Tensor:
+    """Give the ids of the tokens of one-hot windows, (N, count).
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, 4, L)
+        In the order A C G T.
+    scheme : str
+        See `model.tokens`.
+    count : int
+    """
+    rows = [[t.number for t in tokens_of(sequence, scheme, count)] for sequence in sequences_of(x)]
+    return torch.tensor(rows, dtype=torch.int64, device=x.device).reshape(len(rows), count)
+
+
+@tokens.register_fake
+def _(x: Tensor, scheme: str, count: int) -> Tensor:
+    return x.new_empty((x.shape[0], count), dtype=torch.int64)
+
+
+class TokenModel(nn.Module):
+    """A model of ids as one of one-hot windows (N, 4, L).
+
+    Where windows may be padded and the forward takes an ``attention_mask``, it is told.
+
+    Parameters
+    ----------
+    module : nn.Module
+    scheme : str
+        See `model.tokens`.
+    count : int
+        Of tokens, special ones and padding included.
+    """
+
+    def __init__(self, module: nn.Module, scheme: str, count: int) -> None:
+        super().__init__()
+        self.module, self.scheme, self.count = module, scheme, count
+        reader = tokeniser(scheme)
+        told = MASK in inspect.signature(module.forward).parameters
+        self.padding = reader.padding if told and reader.varies else None
+
+    def forward(self, x: Tensor) -> Any:
+        ids = torch.ops.sparselrp.tokens(x, self.scheme, self.count)
+        if self.padding is None:
+            return self.module(ids)
+        return self.module(ids, **{MASK: (ids != self.padding).long()})
+
+    def change_by_padding(self, x: Tensor) -> float:
+        """Give how far padding moves the outputs of a window, relative to the largest; 0 where it doesn't.
+
+        That is more than rounding, of outputs whose shape doesn't go by the number of tokens.
+        """
+        x = x[:1]
+        (sequence,) = sequences_of(x)
+        found = len(tokeniser(self.scheme).split(sequence))
+        if found >= self.count:
+            return 0.0
+        with silently(), torch.no_grad():
+            ours, bare = (
+                [t for t in tree_leaves(net(x)) if isinstance(t, Tensor)]
+                for net in (self, TokenModel(self.module, self.scheme, found).eval())
+            )
+        changes = [
+            float((a - b).abs().max()) / max(float(b.abs().max()), 1e-30)
+            for a, b in zip(ours, bare, strict=True)
+            if a.shape == b.shape
+        ]
+        return max((change for change in changes if change > _ROUNDING), default=0.0)
