@@ -72,7 +72,8 @@ def _(x: Tensor, scheme: str, count: int) -> Tensor:
 class TokenModel(nn.Module):
     """A model of ids as one of one-hot windows (N, 4, L).
 
-    Where windows may be padded and the forward takes an ``attention_mask``, it is told.
+    Where windows may be padded and the forward takes an ``attention_mask``, it is told. Where they are never
+    padded, a forward that can't do without one is told that every token is there.
 
     Parameters
     ----------
@@ -87,14 +88,16 @@ class TokenModel(nn.Module):
         super().__init__()
         self.module, self.scheme, self.count = module, scheme, count
         reader = tokeniser(scheme)
-        told = MASK in inspect.signature(module.forward).parameters
-        self.padding = reader.padding if told and reader.varies else None
+        mask = inspect.signature(module.forward).parameters.get(MASK)
+        self.padding = reader.padding if mask is not None and reader.varies else None
+        self.is_told = self.padding is not None or (mask is not None and mask.default is mask.empty)
 
     def forward(self, x: Tensor) -> Any:
         ids = torch.ops.sparselrp.tokens(x, self.scheme, self.count)
-        if self.padding is None:
+        if not self.is_told:
             return self.module(ids)
-        return self.module(ids, **{MASK: (ids != self.padding).long()})
+        there = torch.ones_like(ids) if self.padding is None else (ids != self.padding).long()
+        return self.module(ids, **{MASK: there})
 
     def change_by_padding(self, x: Tensor) -> float:
         """Give how far padding moves the outputs of a window, relative to the largest; 0 where it doesn't.

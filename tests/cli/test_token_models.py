@@ -72,6 +72,20 @@ def test_the_commands_of_the_page_say_how_tokens_are_made_and_explain_them(here,
     assert maps.any(axis=2).sum(axis=1).tolist() == [WINDOW - 1, WINDOW]  # one base is N
 
 
+def test_a_forward_that_needs_a_mask_is_told_that_every_token_is_there(here):
+    Path("masked.py").write_text(
+        "import torch\nfrom mybert import Net\n\nclass Masked(Net):\n"
+        "    def forward(self, input_ids, attention_mask):\n"
+        "        h = self.norm(self.table(input_ids)) * attention_mask[:, :, None]\n"
+        "        return self.head(torch.tanh(self.mix(h)).mean(1))\n"
+    )
+    given = typed("attribute")
+    for model in ("mybert.py:build", "masked.py:Masked"):
+        words = [{"mybert.py:build": model, "run": model[:6]}.get(word, word) for word in given]
+        assert attribute(*words, "--formats", "h5", "-q") == 0
+    assert table("mybert.windows.tsv") == table("masked.windows.tsv")
+
+
 def test_a_packed_model_of_tokens_needs_no_tokens_and_takes_none(here, capsys):
     given = typed("inspect")
     assert command("pack", *given, "-o", "packed") == 0

@@ -19,7 +19,7 @@ yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / "workflow"
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 TEXTS = [ROOT / "README.md", *PAGES, ROOT / "data" / "demo.sh", WORKFLOW / "README.md"]
 
 
