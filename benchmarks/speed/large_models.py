@@ -28,6 +28,7 @@ from benchmarks.record import Keeper
 from sparselrp_cli.graph.capture import capture, check_against_module
 from sparselrp_cli.graph.shapes import size
 from sparselrp_cli.graph.targets import Target, Term
+from sparselrp_cli.model.memory import collect
 from sparselrp_cli.relevance.choices import UNIFORM
 from sparselrp_cli.relevance.explainer import Explainer
 
@@ -106,6 +107,7 @@ def explanation(name: str, length: int) -> dict[str, float]:
     difference = max(check_against_module(graph, module, x).values())
     traced = _since(began)
     del module
+    collect()
     middle = size(graph.outputs[0].shape, 2) // 2
     target = Target("middle", (Term(0, 0, (middle, middle + 1)),))
     explainer = Explainer(graph, [target], centre=UNIFORM)

@@ -1,11 +1,13 @@
 """What the walk reads is kept, the rest is NaN, and what is computed again changes no byte."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.operations.activation import Activation
 from sparselrp_cli.graph.targets import Target, Term
@@ -39,16 +41,22 @@ class Residual(nn.Module):
         return self.head((shares @ self.v(h)).mean(1))
 
 
-def prepared(seed: int = 0, **options) -> tuple[Explainer, Tensor]:
-    """An explainer of a random network, and three windows."""
-    torch.manual_seed(seed)
+@functools.cache
+def captured() -> tuple[CanonicalGraph, Tensor]:
+    """A random network, and three windows."""
+    torch.manual_seed(0)
     module = Residual().double().eval()
     for norm in module.norms:
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.5, 2)
     x = nn.functional.one_hot(torch.randint(4, (3, 32)), 4).transpose(1, 2).double()
-    options = {"targets": TARGETS, "pruning": Pruning(0.05)} | options
-    return Explainer(capture(module, x), **options), x
+    return capture(module, x), x
+
+
+def prepared(**options) -> tuple[Explainer, Tensor]:
+    """An explainer of the network, and the windows."""
+    graph, x = captured()
+    return Explainer(graph, **({"targets": TARGETS, "pruning": Pruning(0.05)} | options)), x
 
 
 def run(explainer: Explainer, x: Tensor) -> ForwardPass:
