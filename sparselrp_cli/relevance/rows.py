@@ -1,7 +1,5 @@
 """Tensors as rows in memory order, which the compiled loops read without copying."""
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,9 +8,6 @@ from torch import Tensor
 
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
-
-LARGEST_PIECE = 1 << 24
-"""Numbers."""
 
 
 def channels_last(values: Tensor) -> bool:
@@ -72,16 +67,6 @@ def like_by_channel(rows: Tensor, like: Tensor, channel_axis: int) -> Tensor:
     """Bring (rows, channels) back to the shape of a layer's output."""
     ordered = like.movedim(channel_axis, -1)
     return rows.reshape(ordered.shape).movedim(-1, channel_axis)
-
-
-def pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Cut tensors of one shape along their longest axis: what a step makes of a piece takes little memory."""
-    count = math.ceil(tensors[0].numel() / LARGEST_PIECE)
-    if count <= 1:
-        yield tensors
-        return
-    axis = max(range(tensors[0].dim()), key=tensors[0].shape.__getitem__)
-    yield from zip(*(tensor.chunk(count, axis) for tensor in tensors), strict=True)
 
 
 @lru_cache(maxsize=256)

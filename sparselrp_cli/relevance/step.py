@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.pieces import pieces
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.gathered import active_rows
-from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel, pieces
+from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel
 from sparselrp_cli.relevance.rules import Branch, Favoured, Rule
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, chain, each
 from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled
+from sparselrp_cli.graph.pieces import pieces
 from sparselrp_cli.graph.shapes import Dim, size
 from sparselrp_cli.graph.winners import first_winner, least_winner, winners_share
 
@@ -86,7 +87,12 @@ class MaxPool(_WindowedPool):
         spatial = len(self.width)
         x = _as_2d(inputs[0], spatial)
         y, winners = aten.max_pool2d_with_indices(x, *self._sizes())
-        return _from_2d(y, spatial), self._first(x, y, winners)
+        # Places are kept in half of the bytes, and found channel by channel where they are many.
+        small = x.shape[-2] * x.shape[-1] < torch.iinfo(torch.int32).max
+        first = torch.empty_like(winners, dtype=torch.int32 if small else torch.int64)
+        for of_x, of_y, of_winners, of_first in pieces(x, y, winners, first, axis=1):
+            of_first.copy_(self._first(of_x, of_y, of_winners))
+        return _from_2d(y, spatial), first
 
     def _first(self, x: Tensor, y: Tensor, winners: Tensor) -> Tensor:
         """Give the first place (into rows x columns) of each window whose number equals the largest, `y`."""
@@ -122,10 +128,16 @@ class MaxPool(_WindowedPool):
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
-        x = _as_2d(at.inputs[0], spatial)
-        numbers = x.flatten(-2).gather(-1, at.memo.flatten(-2)).reshape(at.memo.shape)
-        c = _as_2d(c, spatial) * winners_share(numbers, _as_2d(at.output, spatial))
-        return (_from_2d(aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), at.memo), spatial),)
+        x, y = (_as_2d(values, spatial) for values in (at.inputs[0], at.output))
+        pulled = [self._pulled(*parts) for parts in pieces(x, y, _as_2d(c, spatial), at.memo, axis=1)]
+        return (_from_2d(pulled[0] if len(pulled) == 1 else torch.cat(pulled, 1), spatial),)
+
+    def _pulled(self, x: Tensor, y: Tensor, c: Tensor, first: Tensor) -> Tensor:
+        first = first.long()
+        numbers = x.flatten(-2).gather(-1, first.flatten(-2)).reshape(first.shape)
+        c = c * winners_share(numbers, y)
+        pulled: Tensor = aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), first)
+        return pulled
 
     def turns(self, inputs: Sequence[Sequence[Dim]]) -> int:
         return math.prod(self.width)
