@@ -276,15 +276,27 @@ class Output:
         )  # fmt: skip
 
     def _share_relevance(self, relevance: Tensor, branch: Branch, denominator: Tensor) -> kernels.Shares:
-        """Divide some relevance by stabilised denominators; what `share` computes, operation by operation."""
-        signed = torch.copysign(torch.full_like(denominator, self.prepared.rule.epsilon), denominator)
-        nothing = denominator == 0
-        shares = (relevance / (denominator + signed)).masked_fill(nothing, 0)
-        to_stabiliser = self.sums(shares * signed) + self.sums(relevance * nothing)
+        """Divide some relevance by stabilised denominators; what `share` computes, operation by operation.
+
+        The shares take the place of the relevance, which must be a tensor of its own.
+        """
+        to_stabiliser = torch.zeros(self.samples.n, dtype=torch.float64, device=relevance.device)
+        for part, below in pieces(relevance, denominator, axis=self._longest_axis()):
+            signed = torch.copysign(torch.full_like(below, self.prepared.rule.epsilon), below)
+            nothing = below == 0
+            shares = (part / (below + signed)).masked_fill_(nothing, 0)
+            to_stabiliser += self.sums(shares * signed) + self.sums(part * nothing)
+            part.copy_(shares)
         to_bias = torch.zeros_like(to_stabiliser)
         if branch.bias is not None:
-            to_bias = self.sums(shares * self.prepared.layer.spread(branch.bias, shares))
-        return kernels.Shares(shares, to_bias, to_stabiliser)
+            to_bias = self.sums(relevance * self.prepared.layer.spread(branch.bias, relevance))
+        return kernels.Shares(relevance, to_bias, to_stabiliser)
+
+    def _longest_axis(self) -> int:
+        """Give the longest axis that samples don't lie along."""
+        of_samples = self.samples.axis if self.firsts is None else 0
+        others = [axis for axis in range(self.z.dim()) if axis != of_samples]
+        return max(others, key=self.z.shape.__getitem__)
 
 
 def propagate(
