@@ -135,7 +135,8 @@ class Neighbours:
         self._within = True
 
     def _go_out(self) -> None:
-        sys.meta_path.remove(self)
+        if self in sys.meta_path:  # seen once to be gone, on a machine out of memory
+            sys.meta_path.remove(self)
         self._own = self._taken_out()
         sys.modules.update(self._others)
         self._within = False
