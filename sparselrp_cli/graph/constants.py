@@ -3,7 +3,10 @@
 These are asked when a model is converted or prepared, where the host may wait for a number; never in a walk.
 """
 
+import torch
 from torch import Tensor
+
+from sparselrp_cli.errors import ModelError
 
 
 def finite(constant: Tensor) -> Tensor:
@@ -19,3 +22,22 @@ def never_negative(constant: Tensor) -> bool:
 def takes_relevance(constant: Tensor) -> bool:
     """Whether a constant term has anything to absorb relevance with: more than zeros and infinities."""
     return bool((finite(constant) != 0).any())
+
+
+def one_row(value: Tensor, axis: int) -> Tensor:
+    """Keep one row of a constant that was made for every sample.
+
+    Raises
+    ------
+    ModelError
+        If the rows differ, as random numbers do.
+    """
+    row = value.narrow(axis, 0, 1)
+    if value.dim() == 1 and torch.equal(value, torch.arange(len(value)).to(value)):
+        raise ModelError(
+            "the model numbers its samples (torch.arange over the batch), so that it can't be seen whether it"
+            " keeps them apart; write x[:, i] for x[torch.arange(len(x)), i]"
+        )
+    if not torch.equal(row.expand_as(value), value):
+        raise ModelError("the model makes different numbers for each sample (random?); it can't be explained")
+    return row.clone()

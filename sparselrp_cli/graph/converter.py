@@ -11,12 +11,12 @@ from torch import Tensor, fx
 from torch.export.graph_signature import InputKind
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.graph.bases import LookUp, find_look_up
 from sparselrp_cli.graph.beside import NO_ROWS, Beside
 from sparselrp_cli.graph.call import Alias, Call, Chain, Converted, NoRule, Steps
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Unsupported
 from sparselrp_cli.graph.computed_shape import computed_shape
-from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.constants import one_row
+from sparselrp_cli.graph.decided import Decided
 from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.decision import Decision, decision
 from sparselrp_cli.graph.operations.index_select import IndexSelect
@@ -25,7 +25,6 @@ from sparselrp_cli.graph.operations.tokens import Tokens
 from sparselrp_cli.graph.overloads import convert_call
 from sparselrp_cli.graph.returned import outputs_of
 from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve
-from sparselrp_cli.graph.token_rows import TokenRows, find_slots, tokens_behind
 from sparselrp_cli.graph.tracing import Traced, place_of
 
 # Functions that ask an activation for its shape or type only; their results are constants.
@@ -74,12 +73,12 @@ class Conversion:
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.gates: set[str] = set()
         self.decisions: set[str] = set()  # what depends on the sequence by steps only
-        self.look_ups: dict[str, LookUp | None] = {}
         # Torch 2.11 traces the last state of a recurrent layer with an axis too many, and all that reads it.
         self.mended: set[str] = set()
         self.input = ""
         self.rows = iter(rows.items())
         self.of_windows: set[str] = set()  # what depends on inputs beside the sequence
+        self.decided = Decided(self)
 
     def _lifted_constants(self) -> Mapping[str, Any]:
         tensors = {**self.program.state_dict, **self.program.constants}
@@ -176,7 +175,7 @@ class Conversion:
         self.traced.note(node, result)
         try:
             axis = self.traced.axis(node)
-            self.values[node] = result if axis is None else _one_row(result, axis)
+            self.values[node] = result if axis is None else one_row(result, axis)
         except ModelError as error:
             # What is wrong began where the samples were merged first.
             said = next((self.merged[n][1] for n in node.all_input_nodes if n in self.merged), str(error))
@@ -250,9 +249,9 @@ class Conversion:
             floating=_is_floating(node),
             is_gate=lambda n: self.refs[n] in self.gates,
             is_decision=lambda n: self.refs[n] in self.decisions,
-            look_up=self._look_up,
+            look_up=self.decided.look_up,
             made_by=lambda n: (n.target, self._arguments(n)),
-            token_rows=self._token_rows,
+            token_rows=self.decided.token_rows,
         )
         converted, read = self._converted(origin, call)
         if isinstance(converted, Alias):
@@ -322,63 +321,10 @@ class Conversion:
         takes = [o.takes_decisions and (o.transport or call.floating) for o, _ in converted.steps]
         if all(takes):
             return converted, {}
-        read = {n: name for n in steps if _is_floating(n) and (name := self._looked_up(n))}
+        read = {
+            n: name for n in steps if _is_floating(n) and (name := self.decided.looked_up(n, self._placed))
+        }
         return (converted if read or not only_steps else decision()(call)), read
-
-    def _look_up(self, node: fx.Node) -> tuple[LookUp, fx.Node] | None:
-        """Find which base decides each row of a step, and give the sequences."""
-        name = self.refs[node]
-        if name in self.of_windows:
-            return None  # no base decides it alone
-        if name not in self.look_ups:
-            self.look_ups[name] = self._found_look_up(name)
-        found = self.look_ups[name]
-        return None if found is None else (found, self._sequences())
-
-    def _sequences(self) -> fx.Node:
-        return next(n for n, ref in self.refs.items() if ref == self.input)
-
-    def _steps_to(self, name: str) -> CanonicalGraph:
-        """Give the graph from the sequences to a tensor."""
-        return CanonicalGraph(
-            self.input, self.shapes[self.input], tuple(self.nodes),
-            (GraphOutput(name, name, self.shapes[name]),), self.example.dtype, self.example.device,
-        ).restricted((0,))  # fmt: skip
-
-    def _token_rows(self, node: fx.Node) -> TokenRows | None:
-        """Find which token of the sequence each of some ids is; None where they aren't made of tokens."""
-        found = tokens_behind(self._steps_to(self.refs[node]))
-        if found is None:
-            return None
-        made, graph = found
-        try:
-            slots = find_slots(made, graph, self.example)
-        except ValueError as error:
-            raise NoRule(str(error)) from error
-        assert isinstance(made.operation, Tokens)
-        return TokenRows(made.operation.scheme, slots, self._sequences())
-
-    def _found_look_up(self, name: str) -> LookUp | None:
-        steps = self._steps_to(name)
-        if any(isinstance(n.operation, (Layer, Unsupported, Tokens)) for n in steps.nodes):
-            return None  # layers and tokens read several bases
-        return find_look_up(lambda x: steps.evaluate(x)[name], self.shapes[name], self.example)
-
-    def _looked_up(self, node: fx.Node) -> str:
-        """Name what computes a step from the bases by looking it up; nothing where that can't be."""
-        found = self._look_up(node)
-        if found is None:
-            return ""
-        look_up, source = self.refs[node], self.refs[found[1]]
-        operations = found[0].operations(found[0].values)
-        for i, operation in enumerate(operations):
-            name = f"{look_up}~bases" + (f":{i}" if i < len(operations) - 1 else "")
-            if name not in self.shapes:
-                placed = self._placed(operation, (source,), None)
-                self.nodes.append(Node(name, operation, (source,), placed, *place_of(node)))
-                self.shapes[name] = placed
-            source = name
-        return source
 
     def _placed(
         self, operation: Operation, inputs: tuple[str, ...], shape: tuple[Dim, ...] | None
@@ -413,25 +359,6 @@ class Conversion:
         inputs = tuple(self.refs[n] for n in sources if n in self.refs)
         shape = self.traced.loose_shape(node)
         self._add(node, node.name, Unsupported(name, reason), inputs, shape)
-
-
-def _one_row(value: Tensor, axis: int) -> Tensor:
-    """Keep one row of a constant that was made for every sample.
-
-    Raises
-    ------
-    ModelError
-        If the rows differ, as random numbers do.
-    """
-    row = value.narrow(axis, 0, 1)
-    if value.dim() == 1 and torch.equal(value, torch.arange(len(value)).to(value)):
-        raise ModelError(
-            "the model numbers its samples (torch.arange over the batch), so that it can't be seen whether it"
-            " keeps them apart; write x[:, i] for x[torch.arange(len(x)), i]"
-        )
-    if not torch.equal(row.expand_as(value), value):
-        raise ModelError("the model makes different numbers for each sample (random?); it can't be explained")
-    return row.clone()
 
 
 def _is_floating(node: fx.Node) -> bool:

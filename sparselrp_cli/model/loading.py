@@ -29,6 +29,7 @@ from sparselrp_cli.model.weights import NOTHING, fill_from, load_checkpoint
 from sparselrp_cli.model.whole_folders import GRAPH, SPEC
 from sparselrp_cli.model.wrappers import unwrapped
 
+_CHECKPOINTS = (".ckpt", ".pt", ".pth")
 _ONLY_WEIGHTS = (".safetensors", ".ckpt", ".bin")
 
 
@@ -178,6 +179,8 @@ def _load_folder(path: Path, request: ModelRequest) -> LoadedModel:
 def _of_class(request: ModelRequest) -> ModelRequest:
     """Take a checkpoint and the class of its model as a factory and its weights."""
     path, place = Path(request.reference), request.model_class
+    if path.suffix in _CHECKPOINTS and not path.exists():
+        raise ModelError(f"{path}: no such file")
     if path.is_dir() or not path.is_file() or request.weights is not None:
         raise ModelError(
             f"{request.reference}: --model-class goes with a checkpoint, -m NET.ckpt; a factory needs none,"

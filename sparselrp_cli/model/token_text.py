@@ -139,7 +139,16 @@ def _listed(path: Path) -> dict[str, int]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError("can't be read as text; a vocab.txt has a token in each line") from error
-    return {line.strip(): number for number, line in enumerate(lines) if line.strip()}
+    found: dict[str, int] = {}
+    for number, token in enumerate(line.strip() for line in lines):
+        if token in found:
+            raise ModelError(
+                f"'{token}' stands in line {found[token] + 1} and in line {number + 1}, so its id isn't"
+                " known; each token has one line"
+            )
+        if token:
+            found[token] = number
+    return found
 
 
 def _published(document: str, given: Mapping[str, str], path: Path) -> AskedTokens:
@@ -164,6 +173,10 @@ def _kmers(table: Mapping[str, int], given: Mapping[str, str]) -> Kmers:
         raise ModelError(
             f"its tokens are of {min(lengths)} to {k} bases: byte pairs need to know which are joined first;"
             " give their tokenizer.json"
+        )
+    if missing := sorted(set(BASES) - set("".join(of_bases))):
+        raise ModelError(
+            f"none of its tokens holds the base {missing[0]}; give the list that the model was trained with"
         )
     step = _whole(given["step"]) if "step" in given else (k if lengths == {1, k} else 1)
     if not 1 <= step <= k:

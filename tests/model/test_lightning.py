@@ -303,6 +303,7 @@ def test_a_checkpoint_without_hyper_parameters_says_so(tmp_path):
             ("-m", "{path}", "--model-class", "{code}:Net", "-w", "{path}"),
             "{path}: --model-class goes with a checkpoint",
         ),
+        (("-m", "{path}.nowhere.ckpt", "--model-class", "{code}:Net"), "{path}.nowhere.ckpt: no such file"),
         (("-m", "{folder}", "--model-class", "{code}:Net"), "{folder}: --model-class goes with a checkpoint"),
         (
             ("-m", "{path}", "--model-class", "Net"),
@@ -310,7 +311,7 @@ def test_a_checkpoint_without_hyper_parameters_says_so(tmp_path):
         ),
         (("-m", "{path}", "--model-class", "{code}:No"), "{code}:No: {code} has no function or class 'No'"),
     ],
-    ids=["a factory", "weights too", "a folder", "no module", "no such class"],
+    ids=["a factory", "weights too", "no file", "a folder", "no module", "no such class"],
 )
 def test_a_class_that_goes_with_nothing_is_refused(tmp_path, saved, code, capsys, words, message):
     names = {"code": code, "path": saved(SIZES), "folder": tmp_path}

@@ -89,6 +89,8 @@ WRONG = {
     ),
     "a step": ("v.txt,step=2", {"v.txt": "A\nC\nG\nT"}, "step=2: must be between 1 and the 1 bp of a token"),
     "a token": ("v.txt,end=[END]", {"v.txt": "A\nC\nG\nT"}, "it holds no token '[END]'"),
+    "a token twice": ("v.txt", {"v.txt": "A\nC\nG\nT\nA"}, "'A' stands in line 1 and in line 5, so"),
+    "a base too few": ("v.txt", {"v.txt": "A\nC\nG"}, "none of its tokens holds the base T; give the list"),
     "none": ("v.txt,tokens=0", {"v.txt": "A\nC\nG\nT"}, "tokens=0 leaves no room for any"),
     "other JSON": ("v.json", {"v.json": "[1]"}, "neither a tokenizer.json nor a table of tokens with"),
     "no JSON": ("v.json", {"v.json": "{"}, "not JSON"),
