@@ -74,9 +74,9 @@ class Neighbours:
         finally:
             self._more_paths += [p for p in sys.path if p not in paths and p != str(self.folder)]
             sys.path[:] = paths
-            for name in set(sys.modules) - modules:
-                if name in self and _lies_in(sys.modules[name], self.folder):
-                    del sys.modules[name]
+            new = {name: sys.modules[name] for name in set(sys.modules) - modules if name in self}
+            for name in [name for name, module in new.items() if _lies_in(module, self.folder)]:
+                del sys.modules[name]
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -124,19 +124,18 @@ class Neighbours:
             back()
 
     def _go_in(self) -> None:
-        there = self._taken_out()
-        # What was imported by name in a package of the folder belongs to it.
+        # What was imported by name in a package of the folder belongs to it. It is asked before anything is
+        # taken out: the place of a package without a file is read from its parent, by name.
         parents = self._own.keys()
-        inner = {n: m for n, m in there.items() if "." in n and n.partition(".")[0] in parents}
+        inner = {n: m for n, m in sys.modules.copy().items() if "." in n and n.partition(".")[0] in parents}
         self._own |= {n: m for n, m in inner.items() if _lies_in(m, self.folder)}
-        self._others = {n: m for n, m in there.items() if self._own.get(n) is not m}
+        self._others = {n: m for n, m in self._taken_out().items() if self._own.get(n) is not m}
         sys.modules.update(self._own)
         sys.meta_path.insert(0, self)
         self._within = True
 
     def _go_out(self) -> None:
-        if self in sys.meta_path:  # seen once to be gone, on a machine out of memory
-            sys.meta_path.remove(self)
+        sys.meta_path.remove(self)
         self._own = self._taken_out()
         sys.modules.update(self._others)
         self._within = False
@@ -198,7 +197,10 @@ class _Loader(SourceFileLoader):
 
 def _lies_in(module: ModuleType, folder: Path) -> bool:
     file = getattr(module, "__file__", None)
-    places = [file] if file else list(getattr(module, "__path__", ()))
+    try:
+        places = [file] if file else list(getattr(module, "__path__", ()))
+    except KeyError:  # a package without a file, whose parent somebody took out
+        return False
     return any(Path(place).resolve().is_relative_to(folder) for place in places)
 
 

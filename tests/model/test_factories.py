@@ -1,5 +1,6 @@
 """Factories: random weights are refused, NaN is named, and a model's neighbours are its own."""
 
+import importlib
 import logging
 import random
 import sys
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.loading import LoadedModel, load_model
+from sparselrp_cli.model.neighbours import Neighbours
 from sparselrp_cli.model.request import ModelRequest
 
 NET = """
@@ -276,7 +278,9 @@ def python_as_it_was():
     assert sys.meta_path == finders
     changed = {name for name, module in modules.items() if sys.modules.get(name) is not module}
     assert changed == set()
-    assert {"layers", "model", "statistics_of_mine", "mymodels"}.isdisjoint(sys.modules)
+    assert {"layers", "model", "statistics_of_mine", "mymodels"} & (
+        sys.modules.keys() - modules.keys()
+    ) == set()
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -287,6 +291,28 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 def of_size(channels: int) -> str:
     return NET.replace("nn.Conv1d(4, 3, 5)", f"nn.Conv1d(4, {channels}, 5)")
+
+
+@pytest.fixture
+def packages_without_files(tmp_path, monkeypatch):
+    """A package `model` and within it another, neither with an `__init__.py`, imported before any model."""
+    (tmp_path / "elsewhere" / "model" / "part").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "model" / "part" / "code.py").write_text("here = True")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "model"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    yield importlib.import_module("model.part.code")
+    for name in ("model.part.code", "model.part", "model"):
+        sys.modules.pop(name, None)
+
+
+def test_a_file_may_have_the_name_of_a_package_without_a_file(tmp_path, packages_without_files):
+    write(tmp_path / "fold", {"model.py": NET, "part.py": "x = 1"})
+    for _ in range(2):
+        load_model(ModelRequest(f"{tmp_path / 'fold' / 'model.py'}:Net"))
+        assert importlib.import_module("model.part.code") is packages_without_files
+        assert sys.modules["model.part"].code is packages_without_files
+        assert not any(isinstance(finder, Neighbours) for finder in sys.meta_path)
 
 
 @pytest.mark.usefixtures("python_as_it_was")

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from helpers.commands import table
-from model.importing.keras_files import SEQUENCE, dense, flatten, write
+from helpers.keras_files import SEQUENCE, dense, flatten, write
 
 from tutorials.pages import Command, TutorialPage
 from tutorials.stand_ins import matched_filter, write_database, write_genome, write_peaks

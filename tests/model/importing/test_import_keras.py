@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-import keras_files
 import keras_numpy
 import numpy as np
 import pytest
 import torch
-from keras_files import SEQUENCE, dense, flatten, random, write
+from helpers import keras_files
+from helpers.keras_files import SEQUENCE, dense, flatten, random, write
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.architectures.parts import same_padding
