@@ -5,7 +5,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx
@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from sparselrp_cli.graph.aten_call import Place
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converters
 from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operation import At, Operation, Pulled
 from sparselrp_cli.graph.operations.addition import Shift
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous, homogeneous
 from sparselrp_cli.graph.shapes import Dim, numbers
@@ -38,7 +39,7 @@ class Contraction(Layer):
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
         first, second, result = self.indices
-        return torch.einsum(f"{result},{second}->{first}", values, weight)
+        return torch.einsum(f"{result},{second}->{first}", values, weight).sum_to_size(like.shape)
 
     def spread(self, bias: Tensor, z: Tensor) -> Tensor:
         return bias
@@ -47,6 +48,47 @@ class Contraction(Layer):
         _, second, result = self.indices
         summed = [size for name, size in zip(second, self.weight.shape, strict=True) if name not in result]
         return numbers(output) * math.prod(summed)
+
+    def describe(self) -> str:
+        return self.equation
+
+
+@dataclass(frozen=True, eq=False)
+class EinsteinSum(Operation):
+    """An Einstein sum of two activations, such as ``bhid,bhjd->bhij``: each takes half (AttnLRP, prop. 3.3).
+
+    Attributes
+    ----------
+    equation : str
+        Each axis of an operand is one of the other's, or of the result's.
+    """
+
+    equation: str
+    kind: ClassVar[str] = "matrix-product"
+    reads_output: ClassVar[bool] = False
+    passes: ClassVar[str] = "half to each factor (uniform)"
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        return torch.einsum(self.equation, *inputs), None
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        given, result = self.equation.split("->")
+        first, second = given.split(",")
+        x, y = at.inputs
+        return (
+            torch.einsum(f"{result},{second}->{first}", c, y).sum_to_size(x.shape).div_(2),
+            torch.einsum(f"{result},{first}->{second}", c, x).sum_to_size(y.shape).div_(2),
+        )
+
+    def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
+        return all(inputs)
+
+    def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
+        given, result = self.equation.split("->")
+        first, second = given.split(",")
+        axes = zip(first + second, (*inputs[0], *inputs[1]), strict=True)
+        summed = {name: numbers((dim,)) for name, dim in axes if name not in result}
+        return numbers(output) * math.prod(summed.values())
 
     def describe(self) -> str:
         return self.equation
@@ -86,7 +128,17 @@ def einsum(call: Call) -> Converted:
         if len(set(first)) == len(first) and set(first) <= set(second) | set(result):
             layer = Contraction(weight, None, f"{first},{second}->{result}")
             return Chain((layer,), (activations[0],))
+    if len(activations) == len(operands) == 2 and _is_plain(equation):
+        return Chain((EinsteinSum(equation),), tuple(activations))
     return homogeneous(f"sum {equation}", degree=float(len(activations)), sign=False)(call)
+
+
+def _is_plain(equation: str) -> bool:
+    """Whether no axis is there twice in an operand, or summed in one alone."""
+    given, result = equation.split("->")
+    first, second = given.split(",")
+    alone = (set(first) ^ set(second)) - set(result)
+    return not alone and all(len(set(axes)) == len(axes) for axes in (first, second))
 
 
 def bilinear(call: Call) -> Converted:

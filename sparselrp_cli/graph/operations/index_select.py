@@ -13,7 +13,7 @@ from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, axis_o
 from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled, Transport
 from sparselrp_cli.graph.operations.permute import Permute
 from sparselrp_cli.graph.operations.reshape import Reshape
-from sparselrp_cli.graph.shapes import BatchDim, Dim, numbers, size
+from sparselrp_cli.graph.shapes import Dim, size
 
 aten = torch.ops.aten
 
@@ -92,30 +92,10 @@ def index(call: Call) -> Converted:
     return chain(call, *operations)
 
 
-def strided(call: Call) -> Converted:
-    """Convert a view by strides of contiguous memory: entries chosen within each row of the first axis."""
-    shape, stride = call.shape(), call["stride"]
-    rows, offset = shape[0], int(call.get("storage_offset", 0))
-    if not isinstance(rows, BatchDim) or rows != call.output[0]:
-        raise NoRule("it mixes samples")
-    length = numbers(shape[1:])
-    if stride[0] != length:
-        raise NoRule("it mixes samples")
-    sizes = [size(call.output, axis) for axis in range(1, len(call.output))]
-    index = torch.arange(length).as_strided(sizes, list(stride[1:]), offset).flatten()
-    return chain(
-        call,
-        Reshape(shape, (rows, length)),
-        IndexSelect(1, index),
-        Reshape((rows, index.numel()), call.output),
-    )
-
-
 CONVERTERS: Converters = MappingProxyType(
     {
         aten.index_select.default: index_select,
         aten.index.Tensor: index,
         aten._unsafe_index.Tensor: index,
-        aten.as_strided.default: strided,
     }
 )

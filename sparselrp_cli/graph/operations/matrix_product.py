@@ -46,10 +46,9 @@ class MatrixProduct(Operation):
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         x, y = at.inputs
-        half = c / 2
         return (
-            (half @ y.transpose(-1, -2)).sum_to_size(x.shape),
-            (x.transpose(-1, -2) @ half).sum_to_size(y.shape),
+            (c @ y.transpose(-1, -2)).sum_to_size(x.shape).div_(2),
+            (x.transpose(-1, -2) @ c).sum_to_size(y.shape).div_(2),
         )
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:

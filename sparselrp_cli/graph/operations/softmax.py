@@ -10,20 +10,32 @@ from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, axis_of, chain
 from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.pieces import pieces
 
 aten = torch.ops.aten
 
 
 def softmax_pull(c: Tensor, s: Tensor, axis: int) -> Tensor:
     """Carry a multiplier through ``s = softmax(x)``: the gradient."""
-    return (c - (s * c).sum(axis, keepdim=True)).mul_(s)
+    found = torch.empty_like(s)
+    for part, of_c, of_s in pieces(found, c, s, axis=_across(s, axis)):
+        torch.sub(of_c, (of_s * of_c).sum(axis, keepdim=True), out=part).mul_(of_s)
+    return found
 
 
 def softmax_constant(x: Tensor, s: Tensor, axis: int) -> Tensor:
     """Give the constant term of the softmax's expansion at x: ``s - J x``."""
-    linear = x.masked_fill(s == 0, 0)
-    # In place, since scores of attention may be the largest tensors there are.
-    return linear.sub_((s * linear).sum(axis, keepdim=True)).mul_(s).neg_().add_(s)
+    found = torch.empty_like(s)
+    for part, of_x, of_s in pieces(found, x, s, axis=_across(s, axis)):
+        linear = of_x.masked_fill(of_s == 0, 0)
+        part.copy_(linear.sub_((of_s * linear).sum(axis, keepdim=True)).mul_(of_s).neg_().add_(of_s))
+    return found
+
+
+def _across(s: Tensor, axis: int) -> int:
+    """Choose the longest axis that isn't summed over: scores of attention are large, and cut along it."""
+    others = [a for a in range(s.dim()) if a != axis % s.dim()]
+    return max(others, key=s.shape.__getitem__, default=0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,9 +49,6 @@ CONVERSIONS = {
     "each as often as a constant says": (
         lambda x: x.repeat_interleave(torch.tensor([2, 0, 1]), 1), ["index-select"]
     ),
-    "strided": (
-        lambda x: x.as_strided((x.shape[0], 3, 2), (18, 6, 2), 1), ["reshape", "index-select", "reshape"]
-    ),
 }  # fmt: skip
 REFUSALS = {
     "samples": (
