@@ -129,8 +129,13 @@ class MaxPool(_WindowedPool):
     def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
         x, y = (_as_2d(values, spatial) for values in (at.inputs[0], at.output))
-        pulled = [self._pulled(*parts) for parts in pieces(x, y, _as_2d(c, spatial), at.memo, axis=1)]
-        return (_from_2d(pulled[0] if len(pulled) == 1 else torch.cat(pulled, 1), spatial),)
+        parts = list(pieces(x, y, _as_2d(c, spatial), at.memo, axis=1))
+        if len(parts) == 1:
+            return (_from_2d(self._pulled(*parts[0]), spatial),)
+        pulled = torch.empty_like(x)
+        for (found,), part in zip(pieces(pulled, axis=1), parts, strict=True):
+            found.copy_(self._pulled(*part))
+        return (_from_2d(pulled, spatial),)
 
     def _pulled(self, x: Tensor, y: Tensor, c: Tensor, first: Tensor) -> Tensor:
         first = first.long()
