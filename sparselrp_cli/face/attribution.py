@@ -113,6 +113,10 @@ class Attribution:
     def save(self, path: Path | str) -> None:
         """Write what `numpy` gives to a ``.npz`` file, which `numpy.load` reads.
 
+        Parameters
+        ----------
+        path : str or Path
+
         Raises
         ------
         OutputError
@@ -149,6 +153,15 @@ class Attribution:
 
         As `sparselrp attribute --formats modisco` does: where a contribution is exactly zero the arrays have
         faint noise, without which TF-MoDISco fails on sparse maps.
+
+        Parameters
+        ----------
+        prefix : str or Path
+
+        Returns
+        -------
+        tuple of Path
+            The two files.
 
         Raises
         ------

@@ -19,10 +19,11 @@ from sparselrp_cli.relevance.batching import full_precision
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
     """Compute ordinary tensors in full precision, whatever the caller's context, and leave that as it was."""
+    kind = device.type if torch.amp.is_autocast_available(device.type) else "cpu"
     with (
         torch.inference_mode(False),
         torch.no_grad(),
-        torch.autocast(device.type, enabled=False),
+        torch.autocast(kind, enabled=False),
         full_precision(device),
         seeded(FIRST_SEED),
     ):

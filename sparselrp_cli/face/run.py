@@ -47,7 +47,13 @@ class Locus:
     contributions: npt.NDArray[np.float64]
 
     def plot(self, *, ax: "Axes | None" = None) -> "Axes":
-        """Draw letters as high as their contributions, positions counted from 1; bars over 200 bp."""
+        """Draw letters as high as their contributions, positions counted from 1; bars over 200 bp.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default a figure of its own.
+        """
         from sparselrp_cli.face.drawing import draw_bases
 
         axes = draw_bases(self.contributions, self.start + 1, ax)
@@ -94,6 +100,11 @@ class Run:
 
     def of(self, target: str) -> "Run":
         """Give the same run with another of its targets.
+
+        Parameters
+        ----------
+        target : str
+            One of `targets`.
 
         Raises
         ------
@@ -168,6 +179,10 @@ class Run:
     def save(self, prefix: str | Path) -> tuple[Path, ...]:
         """Write the files that `sparselrp attribute -o PREFIX` writes with the same options.
 
+        Parameters
+        ----------
+        prefix : str or Path
+
         Returns
         -------
         tuple of Path
@@ -202,6 +217,10 @@ class Folder:
 
 def open_run(path: str | Path) -> Run:
     """Open the archive of a run, ``PREFIX.h5``.
+
+    Parameters
+    ----------
+    path : str or Path
 
     Raises
     ------
