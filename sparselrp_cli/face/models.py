@@ -108,9 +108,9 @@ def pack(
     Raises
     ------
     ModelError
-        If the model can't be traced, or no output of it has a rule.
+        If the model can't be traced, no output of it has a rule, or the folder is there.
     OutputError
-        If the folder is there, or can't be written.
+        If the folder can't be written.
     """
     with in_python_words():
         model = as_model(net, window=window, layout=layout, alphabet=alphabet)

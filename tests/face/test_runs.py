@@ -17,15 +17,22 @@ import sparselrp
 @pytest.fixture
 def regions(peaks: Path) -> Path:
     """Those of the peaks that lie on the genome."""
-    peaks.write_text("".join(line for line in peaks.open() if "chr7" not in line))
+    lines = peaks.read_text().splitlines(keepends=True)
+    peaks.write_text("".join(line for line in lines if "chr7" not in line))
     return peaks
+
+
+def place_for(folder: Path) -> Path:
+    """A prefix; its name and the two folders above, by which MultiQC calls a run, are always the same."""
+    prefix = folder / "project" / "out" / "run"
+    prefix.parent.mkdir(parents=True)
+    return prefix
 
 
 @pytest.fixture
 def by_command(genome, regions, tmp_path) -> Path:
     """The prefix of the same run by the command."""
-    (tmp_path / "command").mkdir()
-    prefix = tmp_path / "command" / "run"
+    prefix = place_for(tmp_path / "command")
     given = [genome, "-r", regions, "-m", MODEL, "-t", "1", "-t", "1-0", "-p", 0.2, "-b", 4]
     assert attribute(*given, "-o", prefix, "-q") == 0
     return prefix
@@ -41,12 +48,12 @@ def without_command(path: Path) -> dict[str, object]:
 
 
 def test_the_files_are_those_of_the_command_byte_for_byte(run, by_command, tmp_path):
-    (tmp_path / "python").mkdir()
-    written = run.save(tmp_path / "python" / "run")
+    prefix = place_for(tmp_path / "python")
+    written = run.save(prefix)
     names = left_behind(by_command.parent)
-    assert left_behind(tmp_path / "python") == names == sorted(path.name for path in written)
+    assert left_behind(prefix.parent) == names == sorted(path.name for path in written)
     for name in names:
-        ours, theirs = tmp_path / "python" / name, by_command.parent / name
+        ours, theirs = prefix.with_name(name), by_command.with_name(name)
         if name.endswith("manifest.json"):
             assert without_command(ours) == without_command(theirs)
         else:
@@ -54,11 +61,11 @@ def test_the_files_are_those_of_the_command_byte_for_byte(run, by_command, tmp_p
 
 
 def test_a_run_can_be_written_where_it_is_wanted(genome, regions, by_command, tmp_path):
-    (tmp_path / "python").mkdir()
+    prefix = place_for(tmp_path / "python")
     given = {"target": ["1", "1-0"], "prune": 0.2, "batch_size": 4}
-    run = sparselrp.attribute(genome, regions, MODEL, prefix=tmp_path / "python" / "run", **given)
-    assert run.path == tmp_path / "python" / "run.h5"
-    assert left_behind(tmp_path / "python") == left_behind(by_command.parent)
+    run = sparselrp.attribute(genome, regions, MODEL, prefix=prefix, **given)
+    assert run.path == prefix.with_name("run.h5")
+    assert left_behind(prefix.parent) == left_behind(by_command.parent)
     assert run.path.read_bytes() == by_command.with_suffix(".h5").read_bytes()
 
 
