@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.face.wording import in_python_words
 from sparselrp_cli.motifs.null import NoNullError, fit_null
 from sparselrp_cli.motifs.seqlets import Seqlets, call_seqlets
 from sparselrp_cli.outputs.archive.maps import ArrayMaps
@@ -35,6 +36,7 @@ def maps_of(attribution: "Attribution", name: str) -> ArrayMaps:
     return ArrayMaps(one_hot, attribution.hypothetical.detach().cpu().numpy(), Path(name))
 
 
+@in_python_words()
 def write_arrays(attribution: "Attribution", prefix: Path) -> tuple[Path, Path]:
     """Write the arrays for TF-MoDISco; see `Attribution.to_modisco`."""
     bases, maps = (prefix.with_name(f"{prefix.name}.{ending}") for ending in ARRAYS.endings)
@@ -42,6 +44,7 @@ def write_arrays(attribution: "Attribution", prefix: Path) -> tuple[Path, Path]:
     return bases, maps
 
 
+@in_python_words()
 def call(attribution: "Attribution", background: "Attribution | None", fdr: float) -> pd.DataFrame:
     """Call seqlets of both signs; see `Attribution.seqlets`."""
     if not 0 < fdr <= 1:

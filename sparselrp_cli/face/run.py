@@ -111,7 +111,7 @@ class Run:
         OutputError
             If it has no such target.
         """
-        with in_python_words(), self._reading() as reader:
+        with self._reading() as reader:
             reader.target_number(target)
         return replace(self, target=target)
 
@@ -203,7 +203,7 @@ class Run:
 
     @contextmanager
     def _reading(self) -> Iterator[ArchiveReader]:
-        with ArchiveReader(self.path) as reader:
+        with in_python_words(), ArchiveReader(self.path) as reader:
             yield reader
 
 

@@ -3,8 +3,6 @@
 import pytest
 
 from sparselrp_cli.face import engine
-from sparselrp_cli.graph import capture as capturing
-from sparselrp_cli.graph import traced_model
 
 
 @pytest.fixture
@@ -18,6 +16,4 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return capture(model)
 
     monkeypatch.setattr(engine, "capture_model", counted)
-    # Networks aren't known again by what the tests' own cache looks at.
-    monkeypatch.setattr(traced_model, "capture", capturing.capture)
     return traced

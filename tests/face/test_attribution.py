@@ -178,12 +178,11 @@ def test_seqlets_lie_where_the_sites_are():
     null = plrp.attribute(background)
     table = plrp.attribute(x).seqlets(null, fdr=0.1)
     assert list(table) == ["window", "start", "end", "centre", "sign", "relevance", "p", "q"]
-    found = table[table["sign"] == 1].drop_duplicates("window")
-    inside = [
-        places[row.window] <= row.centre < places[row.window] + 7 for row in found.itertuples(index=False)
-    ]
-    assert len(found) > 100
-    assert all(inside)
+    found = table[table["sign"] == 1]
+    starts = np.array(places)[found["window"]]
+    inside = (starts <= found["centre"]) & (found["centre"] < starts + 7)
+    assert found["window"][inside].nunique() > 120
+    assert inside.mean() > 0.8  # the same word stands elsewhere by chance, too
     assert (table["q"] <= 0.1).all()
     assert table["q"].is_monotonic_increasing
 
@@ -192,6 +191,10 @@ def test_seqlets_without_relevance_are_refused(found):
     nothing = sparselrp.PLRP(made(Plain)).attribute(torch.zeros(2, 4, LENGTH), target=0)
     with pytest.raises(sparselrp.InputError, match=re.escape("the attribution: all relevance is zero")):
         nothing.seqlets()
+    with pytest.raises(
+        sparselrp.InputError, match=r"too few for a null .*; give background= with more windows"
+    ):
+        found[0].seqlets()
     with pytest.raises(sparselrp.InputError, match="fdr=0: the largest q-value lies above 0"):
         found.seqlets(fdr=0)
 

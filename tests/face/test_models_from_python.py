@@ -88,7 +88,7 @@ def test_a_packed_module_is_the_folder_that_the_command_writes(tmp_path):
 
 def test_a_folder_that_is_there_is_replaced_only_if_asked(tmp_path):
     sparselrp.pack(TinyNet(), tmp_path / "tiny", name="first")
-    with pytest.raises(sparselrp.ModelError, match="exists already; .* replace it with force="):
+    with pytest.raises(sparselrp.ModelError, match=r"exists already; .* replace it with force="):
         sparselrp.pack(TinyNet(), tmp_path / "tiny")
     sparselrp.pack(TinyNet(), tmp_path / "tiny", name="second", force=True)
     assert sparselrp.load_model(tmp_path / "tiny").name == "second"
