@@ -91,7 +91,9 @@ def read_examples(x: Tensor, module: nn.Module, layout: Layout) -> Examples:
         raise InputError(f"x has shape {tuple(x.shape)}: it holds no examples")
     _require_device(x, module)
     dtype = module_dtype(module)
-    found = found.to(dtype if dtype == torch.float64 else torch.float32, copy=True)
+    dtype = dtype if dtype == torch.float64 else torch.float32
+    # A copy, laid out in one way: sums go by that, to the last digit.
+    found = found.to(dtype, copy=True, memory_format=torch.contiguous_format)
     finite = found.flatten(1).isfinite().all(1)
     if not bool(finite.all()):
         number = int((~finite).nonzero()[0])

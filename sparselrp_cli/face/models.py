@@ -18,6 +18,7 @@ from sparselrp_cli.model.forms import InForm
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel, module_device, own_window
 from sparselrp_cli.model.request import LONGEST_WINDOW, ModelRequest
+from sparselrp_cli.model.wrappers import unwrapped
 from sparselrp_cli.runs.pack import pack_model
 
 AnyModel: TypeAlias = nn.Module | LoadedModel | str | Path
@@ -149,7 +150,7 @@ def as_model(
 
 
 def as_loaded(net: nn.Module | LoadedModel) -> LoadedModel:
-    """Give a user's module as loaded models are.
+    """Give a user's module, without what torch wraps around it to train or compile it, as loaded models are.
 
     Raises
     ------
@@ -163,4 +164,5 @@ def as_loaded(net: nn.Module | LoadedModel) -> LoadedModel:
             f"net is of type {type(net).__name__}, not a torch.nn.Module; load folders and files with"
             " sparselrp.load_model"
         )
-    return LoadedModel(type(net).__name__, net, own_window(net), InputLayout(), (), ())
+    inner, notes = unwrapped(net)
+    return LoadedModel(type(inner).__name__, inner, own_window(inner), InputLayout(), (), (), notes)

@@ -146,6 +146,10 @@ class PLRP:
             examples = read_examples(x, engine.module, engine.layout)
             self._require_possible(examples, batch_size)
             rows = read_more(additional_forward_args, engine.module, len(x))
+            if rows and self.settings.reverse_complement:
+                raise InputError(
+                    "additional_forward_args= are of one orientation, and reverse_complement= reads both"
+                )
             captured = engine.captured(examples, rows)
             chosen = read_targets(target, captured.parser, len(x))
             ready = captured.ready(engine.settings, examples, chosen.targets)

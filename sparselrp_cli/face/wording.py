@@ -8,6 +8,7 @@ from sparselrp_cli.errors import SparselrpError
 
 _WITH_VALUE = re.compile(r"--(device|dtype|layout|redistribute|null) (\w+)")
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
+_WEIGHTS = re.compile(r"(?<=\s)-w(?: FILE)?(?=[\s,;]|$)")
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def in_python_words() -> Iterator[None]:
 def as_keywords(text: str) -> str:
     """Write the options in a message as keywords."""
     valued = _WITH_VALUE.sub(lambda found: f"{_keyword(found[1])}'{found[2]}'", text)
-    return _OPTION.sub(lambda found: _keyword(found[1]), valued)
+    return _WEIGHTS.sub("weights=", _OPTION.sub(lambda found: _keyword(found[1]), valued))
 
 
 def _keyword(option: str) -> str:

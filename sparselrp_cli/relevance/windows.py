@@ -128,8 +128,6 @@ class WindowExplainer:
             Inputs beside the sequence, by name, as the model is to see them. One orientation has them: not
             where strands are averaged.
         """
-        if rows and self.average_strands:
-            raise ValueError("rows are of one orientation, and both strands are read")
 
         def part(start: int, end: int) -> _OnTheWay:
             of_part = None if marked is None else marked[start:end]
@@ -165,6 +163,8 @@ class WindowExplainer:
         rows : mapping of str to Tensor (N, ...)
             As for `launch`.
         """
+        if rows and self.average_strands:
+            raise ValueError("rows are of one orientation, and both strands are read")
         explanations = self.explainer.explain(self.layout.to_model(x), marked=blocks, rows=rows)
         maps = torch.stack([self.layout.from_model(e.hypothetical) for e in explanations])
         books, kept = books_of(explanations), kept_shares(explanations)

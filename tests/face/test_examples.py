@@ -25,6 +25,14 @@ def test_inputs_of_any_type_are_turned_to_the_modules(dtype):
     assert same(a, sparselrp.PLRP(net).attribute(x, target=0))
 
 
+def test_how_examples_lie_in_memory_makes_no_difference():
+    net, x = made(Sites), sequences()
+    laid_out = x.transpose(1, 2).contiguous().transpose(1, 2)
+    assert not laid_out.is_contiguous()
+    plrp = sparselrp.PLRP(net)
+    assert same(plrp.attribute(x, target=0), plrp.attribute(laid_out, target=0))
+
+
 def test_a_module_in_float64_is_explained_in_it():
     net, x = made(Sites).double(), sequences()
     a = sparselrp.PLRP(net, prune=0).attribute(x, target=0)
@@ -146,3 +154,11 @@ def test_inputs_beside_the_sequence_are_each_examples_own(given, captures):
 def test_inputs_beside_the_sequence_are_checked(more, message):
     with pytest.raises(sparselrp.InputError, match=message):
         sparselrp.PLRP(made(WithControl)).attribute(sequences(3), additional_forward_args=more)
+
+
+def test_inputs_of_one_orientation_arent_averaged_over_both():
+    plrp = sparselrp.PLRP(made(WithControl), reverse_complement=True)
+    with pytest.raises(
+        sparselrp.InputError, match="are of one orientation, and reverse_complement= reads both"
+    ):
+        plrp.attribute(sequences(3), additional_forward_args=torch.ones(3, 7))

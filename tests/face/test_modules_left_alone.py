@@ -83,6 +83,16 @@ def test_a_module_that_trains_is_explained_as_in_evaluation():
     torch.testing.assert_close(training.score, net(x)[:, 0].detach().double(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")
+@pytest.mark.parametrize(
+    "wrap", [torch.compile, nn.DataParallel, torch.optim.swa_utils.AveragedModel], ids=lambda w: w.__name__
+)
+def test_the_module_within_a_wrapper_is_explained(wrap):
+    net, x = made(Sites), sequences()
+    a = sparselrp.PLRP(wrap(net)).attribute(x, target=0)
+    assert same(a, sparselrp.PLRP(net).attribute(x, target=0))
+
+
 def test_a_second_call_traces_nothing(captures):
     plrp, x = sparselrp.PLRP(made(Sites)), sequences()
     first = plrp.attribute(x, target=0)

@@ -50,7 +50,7 @@ def test_each_example_may_have_a_target_of_its_own(targets):
         (Profile, (1, 7), "1@7"),
         (Profile, (0, -1), "0@29"),
     ],
-    ids=str,
+    ids=lambda given: getattr(given, "__name__", str(given)),
 )
 def test_a_target_of_captum_is_the_same_as_ours(kind, target, text):
     net, x = made(kind), sequences()
