@@ -16,9 +16,9 @@ _PLAIN = (bool, int, float, complex, str, bytes, torch.dtype, torch.device, type
 class ModuleState:
     """What a module computes with, as it was at one moment.
 
-    Numbers are copied and compared one by one. Versions and addresses of tensors don't tell: ``.data``,
-    numpy and ``assign=True`` change weights without them. A copy takes as much memory as the weights do, and
-    comparing takes less than one pass of one window.
+    Numbers are copied and compared one by one. Versions and addresses of tensors don't tell: ``.data`` and
+    numpy change weights without them. The copy takes as much memory as the weights do, and comparing reads
+    both once. Objects that are neither modules, tensors nor plain values are known by their identity only.
 
     Attributes
     ----------

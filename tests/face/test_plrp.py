@@ -138,3 +138,10 @@ def test_a_packed_model_says_which_windows_it_takes(tmp_path):
 def test_a_repr_is_one_line():
     plrp = sparselrp.PLRP(made(Sites), prune=0.2)
     assert repr(plrp) == "PLRP(Sites, prune=0.2, composite='epsilon-gamma')"
+
+
+def test_nothing_is_printed_and_the_log_tells_what_goes_on(capfd, caplog):
+    with caplog.at_level("INFO", "sparselrp"):
+        sparselrp.PLRP(nn.Sequential(made(Sites), nn.Sigmoid())).attribute(sequences(), target=0)
+    assert capfd.readouterr() == ("", "")
+    assert any("sigmoid" in record.message for record in caplog.records)
