@@ -50,6 +50,10 @@ class SparselrpError(Exception):
         self.example = tuple(map(_printable_line, example))
 
 
+class SettingError(SparselrpError):
+    """A setting isn't one of those that there are."""
+
+
 class InputError(SparselrpError):
     """A sequence or region file can't be read, or doesn't fit."""
 

@@ -80,6 +80,8 @@ class RunRequest:
         Go on with what an interrupted run left, throw it away, or, if None, stop if there is any.
     multiqc : bool
         Whether the run has a row in MultiQC's reports; one that accompanies another has none.
+    archive_only : bool
+        Whether the archive and the tables are all that is written.
     kept_blocks : KeptBlocks or None
         Of a run that accompanies another: where the blocks of its windows are.
     """
@@ -91,6 +93,7 @@ class RunRequest:
     regions: str | None = None
     resume: bool | None = None
     multiqc: bool = True
+    archive_only: bool = False
     kept_blocks: KeptBlocks | None = None
 
     @property
@@ -239,7 +242,10 @@ def _carry_out(
             raise InputError(f"none of the {state.n_skipped} regions can be scored: {state.first_reason}")
         totals = Totals(run.shape.target_names, ambiguous=state.ambiguous, agreement=state.agreement)
         sizes = run.source.chrom_sizes
-        header = RunHeader(run.prefix, run.shape, run.manifest, sizes, totals, command, run.request.multiqc)
+        header = RunHeader(
+            run.prefix, run.shape, run.manifest, sizes, totals, command,
+            run.request.multiqc, run.request.archive_only,
+        )  # fmt: skip
         stop.check()
         summary = write_files(header, read_blocks(journal, run.shape))
         journal.remove()

@@ -11,6 +11,7 @@ import pytest
 import sparselrp_cli
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("sparselrp", "sparselrp_cli")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Where conda's name isn't PyPI's in lower case.
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
@@ -75,7 +76,7 @@ def test_the_image_copies_what_there_is():
     copied = [source for *sources, _ in instructions("COPY") for source in sources]
     assert [source for source in copied if not (ROOT / source).exists()] == []
     # pip builds in the image what pyproject.toml names.
-    assert {"pyproject.toml", PROJECT["readme"], *PROJECT["license-files"], "sparselrp_cli"} <= set(copied)
+    assert {"pyproject.toml", PROJECT["readme"], *PROJECT["license-files"], *PACKAGES} <= set(copied)
 
 
 def test_the_image_runs_the_command_as_an_ordinary_user():
