@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--report",
     is_flag=True,
-    help="Go on to motifs and PREFIX.report.html, with a null from shuffled windows.",
+    help="Go on to motifs and PREFIX.report.html, with a null from shuffled windows; needs the extra"
+    " sparselrp[motifs].",
 )
 @click.option("--database", metavar="FILE|NAME", help="With --report: names for the motifs, see `motifs`.")
 @log_options
@@ -58,6 +59,9 @@ def attribute(
     start_log(context, quiet=quiet)
     _refuse_contradictions(sequences, regions, settings, report=report, database=database)
     if report:
+        from sparselrp_cli.motifs.discovery import require_motif_packages
+
+        require_motif_packages("--report looks for motifs, which")
         _refuse_rows(models)
     if database is not None:
         from sparselrp_cli.motifs.database import database_at_hand

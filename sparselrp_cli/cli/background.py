@@ -8,6 +8,7 @@ import click
 
 from sparselrp_cli.cli.options import command_line
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.shipped import place_of_model
 
 logger = logging.getLogger("sparselrp")
 
@@ -92,5 +93,5 @@ def make_background(
 
 def _is_folder(reference: str) -> bool:
     """Whether a model is a model folder, which is data."""
-    path = Path(reference)
+    path = Path(place_of_model(reference))
     return path.is_file() if path.name == "model.json" else (path / "model.json").is_file()

@@ -25,6 +25,7 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 # Each command and its module in this folder, whose function of the same name it is, in the order of the help.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "demo": "demo",
         "attribute": "attribute",
         "variants": "variants",
         "shuffle": "shuffle",

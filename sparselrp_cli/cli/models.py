@@ -11,8 +11,8 @@ from sparselrp_cli.cli.options import Command
 from sparselrp_cli.model.request import ALPHABET, FORMS, LAYOUTS, LONGEST_WINDOW, ModelRequest
 
 REFERENCE = (
-    "Model folder or its model.json; PACKAGE.MODULE:FACTORY or FILE.py:FACTORY; or, with --trust-model, a"
-    " .pt2 program or a pickled .pt module."
+    "Model folder or its model.json; a shipped model by its name, such as suhw-dm3; PACKAGE.MODULE:FACTORY or"
+    " FILE.py:FACTORY; or, with --trust-model, a .pt2 program or a pickled .pt module."
 )
 
 SEVERAL = f"{REFERENCE} Repeatable: the models, such as folds, are averaged, and their spread is written too."

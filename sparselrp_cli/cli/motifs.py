@@ -97,7 +97,10 @@ def motifs(
     if background is not None and models:
         raise click.UsageError("--background is the null already; leave it out, or --model")
     from sparselrp_cli.motifs.background import background_beside
+    from sparselrp_cli.motifs.discovery import require_motif_packages
     from sparselrp_cli.motifs.search import MotifOptions
+
+    require_motif_packages("finding motifs")
 
     options = MotifOptions(archive, prefix, target, background, database, fdr, max_seqlets, min_seqlets, seed)
     if background is not None or null == "permuted":

@@ -13,7 +13,7 @@ from sparselrp_cli.graph.shapes import size
 from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
 from sparselrp_cli.model import loading
 from sparselrp_cli.model.graph_cache import mark_checked, place_of, was_checked
-from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.model.loading import LoadedModel, found
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.packed import packed_graph, read_packed
 from sparselrp_cli.model.request import ModelRequest
@@ -27,6 +27,7 @@ def load_model(request: ModelRequest) -> LoadedModel:
     ModelError
         With one line on what is wrong and what to do.
     """
+    request = found(request)
     path = packed_graph(request.reference)
     return loading.load_model(request) if path is None else read_graph(read_packed(path, request), request)
 
@@ -42,6 +43,7 @@ def recall_model(request: ModelRequest) -> LoadedModel:
     ModelError
         With one line on what is wrong and what to do.
     """
+    request = found(request)
     path = packed_graph(request.reference)
     if path is not None:
         packed = read_packed(path, request)

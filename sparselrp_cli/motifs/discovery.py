@@ -1,11 +1,13 @@
 """Motifs from seqlets: TF-MoDISco clusters, we merge and align what it has split."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sparselrp_cli.errors import InputError
 from sparselrp_cli.motifs.alignment import (
     Context,
     Instances,
@@ -67,6 +69,25 @@ class Motif:
         """The commonest base of each column; in lower case where it has less than half of the instances."""
         f = frequencies(self.counts)
         return "".join("ACGTacgt"[b + 4 * (top < 0.5)] for b, top in zip(f.argmax(1), f.max(1), strict=True))
+
+
+def can_find_motifs() -> bool:
+    """Whether the packages of the extra ``motifs`` are installed: TF-MoDISco, Tomtom and FIMO."""
+    return all(find_spec(package) is not None for package in ("modiscolite", "memelite"))
+
+
+def require_motif_packages(what: str) -> None:
+    """Stop before anything slow where `what` needs packages that aren't installed.
+
+    Raises
+    ------
+    InputError
+        With the extra that brings them.
+    """
+    if not can_find_motifs():
+        raise InputError(
+            f"{what} needs TF-MoDISco and memelite, which aren't installed: pip install 'sparselrp[motifs]'"
+        )
 
 
 def find_motifs(context: Context, sign: int, *, least: int = 20, seed_runs: int = 10) -> list[Motif]:

@@ -382,7 +382,7 @@ def test_wrong_usage_exits_with_two(arguments, message, capsys):
 
 def test_version_is_the_bare_number(capsys):
     assert run(["--version"]) == 0
-    assert capsys.readouterr().out == "0.1.0\n"
+    assert capsys.readouterr().out == "0.2.0\n"
 
 
 def test_help_imports_nothing_heavy():
