@@ -9,6 +9,7 @@ import click
 from sparselrp_cli.cli.models import models_options
 from sparselrp_cli.cli.options import command_line, log_options, prefix_option, resume_option, start_log
 from sparselrp_cli.cli.settings import settings_options
+from sparselrp_cli.errors import require_extra
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.settings.run import RunSettings
@@ -59,9 +60,9 @@ def attribute(
     start_log(context, quiet=quiet)
     _refuse_contradictions(sequences, regions, settings, report=report, database=database)
     if report:
-        from sparselrp_cli.motifs.discovery import require_motif_packages
+        from sparselrp_cli.motifs.discovery import PACKAGES
 
-        require_motif_packages("--report looks for motifs, which")
+        require_extra("motifs", "--report", *PACKAGES)
         _refuse_rows(models)
     if database is not None:
         from sparselrp_cli.motifs.database import database_at_hand

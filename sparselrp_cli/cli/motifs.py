@@ -13,6 +13,7 @@ from sparselrp_cli.cli.models import models_options
 from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, start_log, target_option
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.cli.values import Finite
+from sparselrp_cli.errors import require_extra
 from sparselrp_cli.model.request import ModelRequest
 
 if TYPE_CHECKING:
@@ -97,10 +98,10 @@ def motifs(
     if background is not None and models:
         raise click.UsageError("--background is the null already; leave it out, or --model")
     from sparselrp_cli.motifs.background import background_beside
-    from sparselrp_cli.motifs.discovery import require_motif_packages
+    from sparselrp_cli.motifs.discovery import PACKAGES
     from sparselrp_cli.motifs.search import MotifOptions
 
-    require_motif_packages("finding motifs")
+    require_extra("motifs", "finding motifs", *PACKAGES)
 
     options = MotifOptions(archive, prefix, target, background, database, fdr, max_seqlets, min_seqlets, seed)
     if background is not None or null == "permuted":

@@ -1,13 +1,12 @@
 """Motifs from seqlets: TF-MoDISco clusters, we merge and align what it has split."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import is_installed
 from sparselrp_cli.motifs.alignment import (
     Context,
     Instances,
@@ -19,6 +18,8 @@ from sparselrp_cli.motifs.alignment import (
 from sparselrp_cli.motifs.seqlets import Seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
 
+PACKAGES = "modiscolite", "memelite"
+"""What the extra ``motifs`` brings."""
 # In bp. TF-MoDISco's own: 21 with 10 on either side.
 SEQLET = 41
 CONTEXT = 121
@@ -73,21 +74,7 @@ class Motif:
 
 def can_find_motifs() -> bool:
     """Whether the packages of the extra ``motifs`` are installed: TF-MoDISco, Tomtom and FIMO."""
-    return all(find_spec(package) is not None for package in ("modiscolite", "memelite"))
-
-
-def require_motif_packages(what: str) -> None:
-    """Stop before anything slow where `what` needs packages that aren't installed.
-
-    Raises
-    ------
-    InputError
-        With the extra that brings them.
-    """
-    if not can_find_motifs():
-        raise InputError(
-            f"{what} needs TF-MoDISco and memelite, which aren't installed: pip install 'sparselrp[motifs]'"
-        )
+    return all(map(is_installed, PACKAGES))
 
 
 def find_motifs(context: Context, sign: int, *, least: int = 20, seed_runs: int = 10) -> list[Motif]:
