@@ -1,6 +1,7 @@
 """The package alone: what wheel and sdist hold, and that the demo runs where nothing but the wheel is."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -123,6 +124,18 @@ def test_the_sdist_holds_what_the_repository_holds(unpacked):
         assert (unpacked / folder).is_dir(), folder
     for file in ("LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "constraints.txt", "Makefile"):
         assert (unpacked / file).is_file(), file
+
+
+def test_what_the_image_copies_builds_the_same_wheel(wheel, tmp_path):
+    """The steps of the Dockerfile, as far as they go without Docker: COPY, then what pip builds."""
+    text = (ROOT / "packaging" / "Dockerfile").read_text()
+    (place := tmp_path / "image").mkdir()
+    for *sources, target in (line.split()[1:] for line in text.splitlines() if line.startswith("COPY ")):
+        for source in sources:
+            into = place / target / (source if target == "./" else "")
+            (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, into)
+    build(place, tmp_path / "dist", "-t", "wheel")
+    assert sha256(tmp_path / "dist" / WHEEL) == sha256(wheel)
 
 
 def test_the_installed_command_runs_from_the_wheel(installed, tmp_path):
