@@ -32,6 +32,11 @@ def _printable_line(text: str) -> str:
     return " " * indent + printable(text[indent:])
 
 
+def number_of(number: int, noun: str, plural: str = "") -> str:
+    """Write how many there are of something: ``1 window``, ``2 windows``."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def first_line(error: Exception) -> str:
     """Give the first line of an error's message, or its type."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.options import log_options, start_log
 
 
-@click.command(short_help="The shipped model on shipped windows, to a report: start here.")
+@click.command(
+    cls=Grouped,
+    short_help="The shipped model on shipped windows, to a report: start here.",
+)
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path), default="sparselrp-demo", show_default=True,
     metavar="DIR", help="Where the files go; a new folder, or an empty one.",

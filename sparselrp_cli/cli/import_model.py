@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.options import log_options, say_step, start_log
 from sparselrp_cli.model.formats import FORMATS, PARTS, described
 from sparselrp_cli.model.request import LONGEST_WINDOW
 
@@ -19,7 +20,9 @@ def _list(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.exit()
 
 
-@click.command("import", short_help="A model folder from a published checkpoint, without running its code.")
+@click.command(
+    "import", cls=Grouped, short_help="A model folder from a published checkpoint, without running its code."
+)
 @click.argument("checkpoint", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "-o",
@@ -70,6 +73,7 @@ def import_model(
       sparselrp import --list
     """
     start_log(context, quiet=quiet)
+    say_step("loading PyTorch")
     import logging
 
     from sparselrp_cli.files.atomic import reported

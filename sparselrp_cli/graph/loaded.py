@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, number_of
 from sparselrp_cli.graph.bins import Bins, find_bins
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.packed.keeping import keep, recalled
@@ -94,7 +94,8 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
         )
     if len(model.outputs) != len(graph.outputs):
         raise ModelError(
-            f"model '{model.name}' names {len(model.outputs)} outputs but returns {len(graph.outputs)}"
+            f"model '{model.name}' names {number_of(len(model.outputs), 'output')} but returns"
+            f" {len(graph.outputs)}"
         )
     for output, names in zip(graph.outputs, model.outputs, strict=True):
         if not obstacle(output) and len(names.tasks) > (count := OutputAxes.of(output, names).n_tasks):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, number_of
 
 Stretch = tuple[int, int]
 """A range, 0-based half-open, in bp."""
@@ -114,8 +114,8 @@ def read_blocks(fields: Sequence[str], start: int, end: int, where: str) -> tupl
         )
     if not len(lengths) == len(offsets) == int(count):
         raise InputError(
-            f"{where}: column 10 says {count} blocks, and there are {len(lengths)} sizes and {len(offsets)}"
-            " starts"
+            f"{where}: column 10 says {number_of(int(count), 'block')}, and there are"
+            f" {number_of(len(lengths), 'size')} and {number_of(len(offsets), 'start')}"
         )
     blocks = tuple((start + s, start + s + n) for n, s in zip(lengths, offsets, strict=True))
     for number, (first, last) in enumerate(blocks, 1):

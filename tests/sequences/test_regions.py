@@ -158,7 +158,7 @@ def test_summits_and_midpoints_are_counted(tmp_path: Path, caplog: pytest.LogCap
     found = regions(tmp_path, f"{PEAK}\n{BROAD}\n{BED9}0\t7\n")
     with caplog.at_level("INFO"):
         assert list(counted(iter(found), "peaks.bed")) == found
-    assert caplog.messages == ["peaks.bed: 1 centres are summits, 2 are midpoints"]
+    assert caplog.messages == ["peaks.bed: 1 centre is a summit, 2 are midpoints"]
 
 
 def test_summits_that_may_be_counts_are_spoken_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
