@@ -12,7 +12,7 @@ from sparselrp_cli.cli.options import log_options, say_step, seed_option, start_
 from sparselrp_cli.cli.progress import counter
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.cli.values import FileName, Finite, Prefix
-from sparselrp_cli.errors import printable, require_extra
+from sparselrp_cli.errors import printable
 from sparselrp_cli.model.request import ModelRequest
 
 if TYPE_CHECKING:
@@ -154,8 +154,6 @@ def evaluate(
         raise click.UsageError(f"--{asked[0]} asks the model again; name it with --model")
     if mutagenesis is False and "mutagenesis" in baselines:
         raise click.UsageError("--no-mutagenesis and --baseline mutagenesis contradict each other")
-    if "deeplift-shap" in baselines:
-        require_extra("baselines", "--baseline deeplift-shap", "tangermeme")
     if len({path.stem for path in archives}) < len(archives):
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
     import logging

@@ -67,6 +67,21 @@ def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
     return contributions
 
 
+def require_deeplift_shap(model: LoadedModel) -> None:
+    """Stop where tangermeme isn't installed, or can't hang its hooks onto a model.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(model.module, PackedNetwork):
+        raise InputError(
+            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
+            " have; give the model that was packed, or leave the baseline out"
+        )
+    require_extra("baselines", "the baseline deeplift-shap", "tangermeme")
+
+
 def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
     """Let tangermeme compute DeepLIFT/SHAP with 20 dinucleotide shuffles, of all four bases: shape (n, 4, L).
 
@@ -79,12 +94,7 @@ def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneH
         If tangermeme isn't installed, the model is a packed graph or can't be copied, or the target has
         positions.
     """
-    if isinstance(model.module, PackedNetwork):
-        raise InputError(
-            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
-            " have; give the model that was packed, or leave the baseline out"
-        )
-    require_extra("baselines", "the baseline deeplift-shap", "tangermeme")
+    require_deeplift_shap(model)
     from tangermeme.deep_lift_shap import deep_lift_shap
 
     scalar = _Scalar(model, target)

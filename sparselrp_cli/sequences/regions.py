@@ -157,7 +157,9 @@ def _is_header(fields: list[str]) -> bool:
 
 def _region(fields: list[str], declared: str, where: str, line: int) -> Region:
     if len(fields) < 3:
-        raise InputError(f"{where}: {len(fields)} columns; BED has chrom, start and end, separated by tabs")
+        raise InputError(
+            f"{where}: {number_of(len(fields), 'column')}; BED has chrom, start and end, separated by tabs"
+        )
     chrom, strand = fields[0].strip(), fields[5].strip() if len(fields) > 5 else "."
     if not chrom:
         raise InputError(f"{where}: the chromosome is missing; write it in column 1")

@@ -29,8 +29,9 @@ def report(folder: Path) -> tuple[object, ...]:
 
 
 def compare(folder: Path) -> tuple[object, ...]:
-    archive, _ = planted_archive(folder / "a.h5", n=5)
-    return ("evaluate", archive, "-m", MODEL, "--baseline", "deeplift-shap", "--no-mutagenesis")
+    *words, _ = report(folder)
+    assert command(*words) == 0
+    return ("evaluate", folder / "x.h5", "-m", MODEL, "--baseline", "deeplift-shap", "--no-mutagenesis")
 
 
 def read_tokens(folder: Path) -> tuple[object, ...]:

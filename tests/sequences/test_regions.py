@@ -227,7 +227,7 @@ def test_regions_come_one_by_one(tmp_path: Path) -> None:
         ("", "peaks.bed: holds no region; check the step that made it"),
         ("# nothing\n\n", "peaks.bed: holds no region; check the step that made it"),
         ("chr1\t10\n", "peaks.bed line 1: 2 columns; BED has chrom, start and end, separated by tabs"),
-        ("chr1,10,20\n", "peaks.bed line 1: 1 columns; BED has chrom, start and end, separated by tabs"),
+        ("chr1,10,20\n", "peaks.bed line 1: 1 column; BED has chrom, start and end, separated by tabs"),
         ("\t10\t20\n", "peaks.bed line 1: the chromosome is missing; write it in column 1"),
         ("c\t1\t2\nc\tx\t20\n", "peaks.bed line 2: start 'x' is not a whole number of bp"),
         ("c\t1e3\t2000\n", "peaks.bed line 1: start '1e3' is not a whole number of bp"),
