@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 LONGEST_MESSAGE = 2000
+STEP = 15
+"""A level of the log between debug and info: what begins that takes a while, for who watches a terminal."""
 
 
 def printable(text: str) -> str:
