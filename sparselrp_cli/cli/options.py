@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from sparselrp_cli.cli.colour import painted
 from sparselrp_cli.cli.values import Prefix
-from sparselrp_cli.errors import printable
+from sparselrp_cli.errors import STEP, printable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,23 +68,30 @@ class _OneLine(logging.Formatter):
     """Names in messages come from users' files."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        # The level may be in colour, which `printable` would spell out.
+        return f"{record.levelname}: {printable(super().format(record))}"
 
 
 def start_log(context: click.Context, *, quiet: bool) -> None:
     """Log to standard error: everything with -v, only warnings with -q."""
     logger = logging.getLogger("sparselrp")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(message)s"))
+    verbose = context.meta.get("sparselrp.verbose", False)
     handler.addFilter(_without_level_for_info)
     logger.handlers[:] = [handler]
     logger.propagate = False
-    verbose = context.meta.get("sparselrp.verbose", False)
-    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+    least = STEP if sys.stderr.isatty() else logging.INFO
+    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else least)
+
+
+def say_step(text: str) -> None:
+    """Say what begins that takes a while: to who watches a terminal, and with -v."""
+    logging.getLogger("sparselrp").log(STEP, "%s ...", text)
 
 
 def _without_level_for_info(record: logging.LogRecord) -> bool:
-    record.levelname = {"INFO": "sparselrp", "DEBUG": "sparselrp"}.get(
-        record.levelname, f"sparselrp: {record.levelname.lower()}"
-    )
+    plain = record.levelno <= logging.INFO
+    level = "sparselrp" if plain else f"sparselrp: {record.levelname.lower()}"
+    record.levelname = level if plain else painted(level, sys.stderr, "yellow", bold=True)
     return True

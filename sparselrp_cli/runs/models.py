@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
+from sparselrp_cli.errors import STEP, ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.graph.canonical import CanonicalGraph
@@ -89,6 +89,7 @@ def prepare_all(
     several = len(requests) > 1
     loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
+        logger.log(STEP, "loading the model %s ...", request.reference)
         with _naming(f"model {number}" if several else ""):
             model = recall_model(replace(request, by_window=True))
         loaded.append((f"model {number} ('{model.name}')", model))
