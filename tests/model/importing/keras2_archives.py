@@ -1,4 +1,4 @@
-"""Archives as Keras 2.12 to 2.15 write them, made of those of Keras 3: the walk of its `saving_lib.py` by hand."""
+"""Archives as Keras 2.12 to 2.15 write them, made of those of Keras 3: the walk of its `saving_lib.py`."""
 
 import io
 import json

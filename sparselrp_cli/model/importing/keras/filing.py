@@ -122,8 +122,8 @@ class Filed:
         below = {"/".join(n.split("/")[:depth]) for n in self._names if n.startswith(f"{container}/")}
         for other in sorted(below - groups):
             raise ModelError(
-                f"{self.place}: the weights at '{other}' are no layer's by the names that this version of Keras"
-                " gives; load the model there and write it with model.save('NAME.h5')"
+                f"{self.place}: the weights at '{other}' are no layer's by the names that this version of"
+                " Keras gives; load the model there and write it with model.save('NAME.h5')"
             )
 
 
