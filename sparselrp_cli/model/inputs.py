@@ -52,15 +52,15 @@ class WithConstantInputs(nn.Module):
         for name, value in constants.items():
             self.register_buffer(f"constant_{name}", value, persistent=False)
 
-    def forward(self, x: Tensor, rows: tuple[Tensor, ...] | None = None) -> Any:
-        """Compute the outputs; `rows` (N, ...) are in the order of `by_window`."""
+    def forward(self, x: Tensor, rows: tuple[Tensor, ...] | None = None, **told: Tensor) -> Any:
+        """Compute the outputs; `rows` (N, ...) are in the order of `by_window`, `told` is handed on."""
         values = dict(zip(self.by_window, rows or (), strict=False))
         given = {name: self._of_all(name, x, values) for name in self.names}
         for name in self.beside:
             more = self._of_all(name, x, values)
             x = torch.cat([x, more if self.base_axis == 1 else more.transpose(1, 2)], self.base_axis)
         x = x if self.form is None else in_form(self.form, x)
-        return self.module(**{self.sequence: x}, **given)
+        return self.module(**{self.sequence: x}, **given, **told)
 
     def _of_all(self, name: str, x: Tensor, rows: dict[str, Tensor]) -> Tensor:
         return rows[name] if name in rows else self.rows_of(x.shape[0], (name,))[name]
