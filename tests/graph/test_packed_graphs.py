@@ -209,7 +209,7 @@ PARAMETERS = {
     "max-pool": "width stride padding ceil_mode dilation",
     "maximum": "axes keepdim", "mean": "axes keepdim", "negate": "",
     "normalise": "name row groups centred epsilon weight bias", "pad": "amounts value", "permute": "order",
-    "product": "gate rule", "quotient": "", "recurrent": "cell w u b b_hidden h0 c0 reverse",
+    "power": "exponent", "product": "gate rule", "quotient": "", "recurrent": "cell w u b b_hidden h0 c0 reverse",
     "reshape": "shape_in shape_out", "scale": "factor", "shift": "constant",
     "slice": "axis start stop step drop", "softmax": "axis logarithm", "subtract": "", "sum": "axes keepdim",
     "tokens": "scheme count",
