@@ -71,6 +71,30 @@ class ModelError(SparselrpError):
     """A model can't be loaded or traced."""
 
 
+class WindowError(ModelError):
+    """A model can't take one of several windows.
+
+    Parameters
+    ----------
+    message : str
+        Begins with ``a window``, if it speaks of it.
+    row : int
+        Which of them it is.
+    """
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message)
+        self.row = row
+
+    def shifted(self, rows: int) -> "WindowError":
+        """Count the window among others, of which so many stand before these."""
+        return WindowError(str(self), self.row + rows)
+
+    def named(self, window: str) -> ModelError:
+        """Say which window it is."""
+        return ModelError(f"window {window}: {str(self).removeprefix('a window ')}")
+
+
 class UnsupportedOperationError(ModelError):
     """The model uses an operation that has no propagation rule."""
 

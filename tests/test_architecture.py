@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparselrp_cli.cli import evaluate as evaluate_command
-from sparselrp_cli.evaluation import evaluate
+from sparselrp_cli.evaluation import methods
 from sparselrp_cli.outputs.choices import OVERLAPS
 from sparselrp_cli.outputs.overlap import POLICIES
 from sparselrp_cli.relevance.choices import COMPOSITE, COMPOSITES, DTYPES, REDUCED
@@ -131,4 +131,4 @@ def test_the_command_line_names_what_there_is():
     assert COMPOSITE in PRESETS
     assert set(REDUCED) <= set(DTYPES)
     assert set(OVERLAPS) == set(POLICIES)
-    assert set(evaluate_command.BASELINES) == set(evaluate.BASELINES)
+    assert set(evaluate_command.BASELINES) == set(methods.BASELINES)

@@ -23,7 +23,7 @@ def prefix_option(command: Command) -> Command:
     """Add the prefix of all files that are written."""
     return click.option(
         "-o", "--output", "prefix", required=True, type=Prefix(), metavar="PREFIX",
-        help="Every file of the run is named PREFIX.something.",
+        help="Every file of the run is named PREFIX.something; a folder that isn't there is made.",
     )(command)  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from sparselrp_cli.model.foreign import foreign_file
 from sparselrp_cli.model.forms import InForm
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
-from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.output_names import OutputNames, own_names
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
@@ -53,6 +53,8 @@ class LoadedModel:
         What was decided while it was loaded, for the log.
     kept : Path or None
         Where its graph is to be kept for later runs, if anywhere.
+    tasks : tuple of str
+        What it calls the tasks of those of its outputs that have as many, where it doesn't name outputs.
     """
 
     name: str
@@ -63,6 +65,7 @@ class LoadedModel:
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     kept: Path | None = None
+    tasks: tuple[str, ...] = ()
 
     @property
     def base_axis(self) -> int | None:
@@ -254,7 +257,10 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
     require_finite(module, str(request.weights or request.reference))
     files = [file for file in (file_of(request.reference), request.weights) if file is not None]
     name = request.reference.rpartition(":")[2]
-    model = LoadedModel(name, module, own_window(module), InputLayout(), (), tuple(files))
+    names = own_names(module, factory.function)
+    model = LoadedModel(
+        name, module, own_window(module), InputLayout(), names.outputs, tuple(files), tasks=names.tasks
+    )
 
     def compute() -> list[Tensor]:
         asked = _as_asked(model, request)
@@ -282,4 +288,7 @@ def _load_file(path: Path, request: ModelRequest) -> LoadedModel:
         raise ModelError(f"--weights goes with a factory; {path} brings its own")
     module, notes = load_trusted(path)
     require_finite(module, str(path))
-    return LoadedModel(path.stem, module, own_window(module), InputLayout(), (), (path,), notes)
+    names, window = own_names(module), own_window(module)
+    return LoadedModel(
+        path.stem, module, window, InputLayout(), names.outputs, (path,), notes, tasks=names.tasks
+    )

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sparselrp_cli.errors import WindowError
 from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.batching import halving, to_device, to_host
@@ -18,7 +19,7 @@ Marked = npt.NDArray[np.uint8]
 """Bases of windows that lie in blocks of their regions: shape (N, L)."""
 BOOKED = ("relevance", "background", "absorbed", "lost")
 """Where the relevance of a score is."""
-BOOKS = ("score", *BOOKED, "prediction", "stabilised")
+BOOKS = ("score", *BOOKED, "prediction", "stabilised", "special")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +32,8 @@ class ExplainedWindows:
         Hypothetical contributions; zero where the base is unknown.
     accounting : dict of str to ndarray of float64, shape (T, N)
         score; prediction, what the model itself gives; relevance; background, what centring takes off;
-        absorbed; stabilised, what of that stabilisers took; lost; conservation_error; zero_share;
+        absorbed; stabilised, what of that stabilisers took; special, what of that lies at tokens without a
+        base, 0 of models of bases; lost; conservation_error; zero_share;
         kept_share, the share of neurons kept in the pruned layers, 1 without pruning.
     spread : dict of str to ndarray, or None
         Of several models: the standard deviations ``score_sd``, shape (T, N), and ``contribution_sd``, shape
@@ -132,7 +134,10 @@ class WindowExplainer:
         def part(start: int, end: int) -> _OnTheWay:
             of_part = None if marked is None else marked[start:end]
             own = {name: row[start:end] for name, row in rows.items()}
-            return self._launch(one_hot[start:end], reverse[start:end], of_part, own)
+            try:
+                return self._launch(one_hot[start:end], reverse[start:end], of_part, own)
+            except WindowError as error:
+                raise error.shifted(start) from error
 
         return Launched(halving(len(one_hot), part))
 
@@ -280,7 +285,7 @@ def _books(e: Explanation) -> Tensor:
     return torch.stack(
         [
             *(e.score, e.relevance, e.background, e.absorbed, e.lost),
-            *(e.prediction, e.ledger.to_stabiliser.to(e.score)),
+            *(e.prediction, e.ledger.to_stabiliser.to(e.score), e.ledger.to_special.to(e.score)),
         ]
     )
 
