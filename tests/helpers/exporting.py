@@ -1,10 +1,10 @@
 """A pytest plugin: what torch does anew whenever a model is exported is done once in a process.
 
 With networks as small as those of the tests it takes a third of the time. Any export asks torch for each
-of its composite operations, once for every namespace of operations. Here it asks again only where operations were
-registered since. Then each of these seven hundred operations gets two dozen kernels, which keep it whole, and
-loses them again. Here the tables of the first time are put in place, if those that they replace are as they
-were.
+of its composite operations, once for every namespace of operations. Here it asks again only where operations
+were registered since. Then each of these 700 operations gets two dozen kernels, which keep it whole,
+and loses them again. Here the tables of the first time are put in place, if those that they replace are as
+they were.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
