@@ -1,4 +1,4 @@
-"""A pytest plugin: commands trace each network of the tests once in a process.
+"""A pytest plugin: commands, and tests that ask for it, trace each network of the tests once in a process.
 
 Tracing takes longer than explaining a few windows with a small network does. A network whose class stands in
 the tests is known by its class, its weights and its input; the graph of one traced before is used again. What
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sparselrp_cli.graph import traced_model
 from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.capture import capture
 
 TESTS = Path(__file__).parents[1]
 
@@ -45,6 +46,10 @@ def shared(capture: Callable[[nn.Module, Tensor], CanonicalGraph]) -> Callable[.
         return graphs[key]
 
     return captured
+
+
+captured_once = shared(capture)
+"""For tests: a network that holds nothing but layers and weights, no functions and no settings."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
