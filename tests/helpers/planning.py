@@ -11,7 +11,7 @@ from pathlib import Path
 CALLS = """
 import json, os, sys
 
-import jsonschema, smart_open, snakemake.storage  # which it loads when it needs them
+import jsonschema, smart_open  # which it loads when it needs them
 from snakemake.cli import main, parse_args
 
 parse_args(["-n"])  # which loads the plugins
