@@ -1,6 +1,7 @@
 # make demo    explain real su(Hw) peaks with the shipped model, and say where to look
 # make test    run the tests, but for those that take long; make test-all runs these too
-# make check   lint, format and types
+# make check   lint, format, types, and the package alone
+# make package build wheel and sdist, and run the demo where nothing but the wheel is
 # make workflow  run the Snakemake workflow on the demo's data
 # make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
 # make evidence  list the experiments; NAME=... does one and refreshes benchmarks/RESULTS.md
@@ -11,11 +12,13 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 # More for pip, such as another index: make demo PIP_OPTIONS="..."
 PIP_OPTIONS ?=
+# What the tests were last run with; LOCK=constraints.txt takes the newest versions that the ranges allow.
+LOCK ?= requirements-tests.txt
 # One worker a core, up to four; who is done takes tests from another's end.
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test test-all check workflow bench bench-gpu evidence clean
+.PHONY: demo test test-all check package workflow bench bench-gpu evidence clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -24,15 +27,15 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
-	$(INSTALL) -e .
+	$(INSTALL) -e '.[motifs]'
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
-	$(INSTALL) -e '.[test,workflow]'
+$(VENV)/.installed-test: $(VENV)/.installed $(LOCK)
+	$(INSTALL) -c $(LOCK) -e '.[test,workflow]'
 	touch $@
 
 $(VENV)/.installed-check: $(VENV)/.installed-test
-	$(INSTALL) -e '.[check]'
+	$(INSTALL) -c $(LOCK) -e '.[check]'
 	touch $@
 
 demo: $(VENV)/.installed
@@ -48,10 +51,13 @@ test: $(VENV)/.installed-test
 test-all: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_OPTIONS)
 
-check: $(VENV)/.installed-check
+check: $(VENV)/.installed-check package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+package: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/workflow/test_package.py $(PYTEST_OPTIONS)
 
 workflow: $(VENV)/.installed-test
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake -s workflow/Snakefile --configfile workflow/config/demo.yaml -c 2

@@ -13,6 +13,8 @@ from Bio import SeqIO, bgzf, motifs
 HERE = Path(__file__).parent
 TEST_START = 15_000_000
 LINE = 60
+WINDOW = 600
+DEMONSTRATED = 60
 PSEUDOCOUNT = 0.1
 
 
@@ -49,6 +51,16 @@ def write_peaks(sources: list[Path], target: Path) -> list[tuple[int, int]]:
     lines = [f"chr2R\t{s}\t{e}\tsuhw_{i}\t0\t." for i, (s, e) in enumerate(tested, 1)]
     target.write_text("\n".join(lines) + "\n")
     return tested
+
+
+def write_windows(sequence: str, peaks: list[tuple[int, int]], target: Path) -> None:
+    """Write windows around the midpoints of the first peaks, as the model takes them: the demo's."""
+    lines = []
+    for i, (start, end) in enumerate(peaks[:DEMONSTRATED], 1):
+        first = (start + end) // 2 - WINDOW // 2
+        lines.append(f">suhw_{i} chr2R:{first + 1}-{first + WINDOW}")
+        lines.append(sequence[first : first + WINDOW])
+    target.write_text("\n".join(lines) + "\n")
 
 
 def write_matrix(database: Path, target: Path) -> None:
@@ -122,6 +134,7 @@ def main() -> None:
     sequence = str(SeqIO.read(given.genome, "fasta").seq)
     write_genome(sequence, HERE / "chr2R-15-21Mb.fa.gz")
     peaks = write_peaks([given.peaks_kc, given.peaks_mbn2], HERE / "suhw-peaks.bed")
+    write_windows(sequence, peaks, HERE / "suhw-windows.fa")
     matrix = HERE / "suhw-MA0533.1.jaspar"
     write_matrix(given.jaspar, matrix)
     write_insects(HERE / "jaspar2026-insects.meme")

@@ -1,3 +1,3 @@
 """sparselrp: pruned layer-wise relevance propagation for genomics."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -4,7 +4,9 @@ Every message is one line that says what is wrong, where, and what to do; the co
 """
 
 import re
+import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 LONGEST_MESSAGE = 2000
 
@@ -28,6 +30,11 @@ def _printable_line(text: str) -> str:
     """Put a line of code on one line, its indentation kept."""
     indent = len(text) - len(text.lstrip(" "))
     return " " * indent + printable(text[indent:])
+
+
+def number_of(number: int, noun: str, plural: str = "") -> str:
+    """Write how many there are of something: ``1 window``, ``2 windows``."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def first_line(error: Exception) -> str:
@@ -80,3 +87,30 @@ class CompositeError(SparselrpError):
 
 class Stopped(KeyboardInterrupt):
     """SIGTERM or SIGUSR1 came. Libraries that let an interruption through let this through, too."""
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    if package in sys.modules:
+        return sys.modules[package] is not None
+    return find_spec(package) is not None
+
+
+def require_extra(extra: str, what: str, *packages: str) -> None:
+    """Stop before anything slow where packages of an extra of ours aren't installed.
+
+    Parameters
+    ----------
+    extra : str
+        As in pyproject.toml.
+    what : str
+        What needs them, for the message.
+    packages : str
+        As they are imported.
+
+    Raises
+    ------
+    InputError
+    """
+    if missing := [package for package in packages if not is_installed(package)]:
+        raise InputError(f"{what} needs {' and '.join(missing)}: pip install 'sparselrp[{extra}]'")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sparselrp_cli.model.published import PUBLISHED
+
 CACHE = Path(__file__).parents[1] / "cache"
 ANY_WHEEL = (
     "--no-deps", "--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--abi=cp311",
@@ -71,27 +73,21 @@ _BUSHEY = {
     "SuHw_Kc": "edbc73dd0805529145cf9bd0d477f7a922f3bcd196fdc49c6043cae97eb26e26",
     "SuHw_Mbn2": "13fc2b52dbd0905991a8c2eed00a10a85899446f9a414cc6de582056af8ded73",
 }
+
+
+def _checkpoints(package: Package) -> list[PublicFile]:
+    """Give the checkpoints of a package, which `sparselrp import --list` prints."""
+    return [PublicFile(package, row.member, row.sha256) for row in PUBLISHED if row.package == package.name]
+
+
 _ALL = (
-    PublicFile(
-        CISPLICEAI,
-        "cispliceai/data/CI-SpliceAI.pb",
-        "34330c2fd844f73cbf2f8acef85f519cabc4350016e6f19ac2b935aa53b43d06",
-    ),
+    *_checkpoints(CISPLICEAI),
     PublicFile(
         CISPLICEAI,
         "cispliceai/data/grch37.csv",
         "6d09339de29ff92399aba33b49525e0deb56a7970cad36d6617725e1736c817e",
     ),
-    PublicFile(
-        MMSPLICE,
-        "mmsplice/models/Donor.h5",
-        "d1e17b9fd7462e492d2c520af539d93e092527ba19d835cd8602f376912ff5c6",
-    ),
-    PublicFile(
-        MMSPLICE,
-        "mmsplice/models/Acceptor.h5",
-        "e696c29ead85b167a9102dc24020d8c072a232236be6e75bbae4515efb46aa44",
-    ),
+    *_checkpoints(MMSPLICE),
     *(
         PublicFile(PYBEDTOOLS, f"pybedtools/test/data/{peaks}_Bushey_2009.bed", sha256)
         for peaks, sha256 in _BUSHEY.items()

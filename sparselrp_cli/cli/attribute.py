@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.models import models_options
-from sparselrp_cli.cli.options import command_line, log_options, prefix_option, resume_option, start_log
+from sparselrp_cli.cli.options import (
+    command_line,
+    log_options,
+    prefix_option,
+    resume_option,
+    say_step,
+    start_log,
+)
 from sparselrp_cli.cli.settings import settings_options
+from sparselrp_cli.cli.values import FileName, database_names
+from sparselrp_cli.errors import number_of, require_extra
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.settings.run import RunSettings
@@ -17,13 +27,17 @@ if TYPE_CHECKING:
     from sparselrp_cli.runs.run_files import RunSummary
 
 
-@click.command(short_help="Relevance for every window (the GPU step).")
-@click.argument("sequences", metavar="SEQUENCES")
+@click.command(
+    cls=Grouped,
+    short_help="Relevance for every window (the GPU step).",
+)
+@click.argument("sequences", type=FileName(), metavar="SEQUENCES")
 @models_options
 @prefix_option
 @click.option(
     "-r",
     "--regions",
+    type=FileName(),
     metavar="BED",
     help="BED or narrowPeak, plain or gzip, - for standard input: windows of the model's length around their"
     " summits or midpoints. Strand '-' is explained reverse-complemented.",
@@ -33,9 +47,15 @@ if TYPE_CHECKING:
 @click.option(
     "--report",
     is_flag=True,
-    help="Go on to motifs and PREFIX.report.html, with a null from shuffled windows.",
+    help="Go on to motifs and PREFIX.report.html, with a null from shuffled windows; needs the extra"
+    " sparselrp[motifs].",
 )
-@click.option("--database", metavar="FILE|NAME", help="With --report: names for the motifs, see `motifs`.")
+@click.option(
+    "--database",
+    type=FileName(database_names),
+    metavar="FILE|NAME",
+    help="With --report: names for the motifs, see `motifs`.",
+)
 @log_options
 @click.pass_context
 def attribute(
@@ -50,14 +70,17 @@ def attribute(
 
     \b
     Examples:
-      sparselrp attribute genome.fa -r peaks.narrowPeak -m models/suhw-dm3 -o out/suhw
-      sparselrp attribute promoters.fa -m models/suhw-dm3 -o out/promoters -p 0
+      sparselrp attribute genome.fa -r peaks.narrowPeak -m suhw-dm3 -o out/suhw
+      sparselrp attribute promoters.fa -m suhw-dm3 -o out/promoters -p 0
       sparselrp attribute genome.fa -r peaks.bed -m MODEL -o out/suhw --report --database jaspar2026:insects
       sparselrp attribute genome.fa -r peaks.bed -m fold0 -m fold1 -m fold2 -o out/mean-of-folds
     """
     start_log(context, quiet=quiet)
     _refuse_contradictions(sequences, regions, settings, report=report, database=database)
     if report:
+        from sparselrp_cli.motifs.discovery import PACKAGES
+
+        require_extra("motifs", "--report", *PACKAGES)
         _refuse_rows(models)
     if database is not None:
         from sparselrp_cli.motifs.database import database_at_hand
@@ -71,6 +94,7 @@ def attribute(
         context.with_resource(locked(prefix.with_name(f"{prefix.name}.report")))
     import logging
 
+    say_step("loading PyTorch")
     from sparselrp_cli.cli.progress import progress_bar
     from sparselrp_cli.runs.attribute import RunRequest
     from sparselrp_cli.runs.attribute import attribute as run
@@ -131,7 +155,7 @@ def _say(summary: "RunSummary") -> None:
             means["mean_absorbed"], means["mean_stabilised"], means["mean_lost"],
             100 * means["mean_zero_share"],
         )  # fmt: skip
-    logger.info("%d windows explained, %d skipped", outcome.windows, outcome.skipped)
+    logger.info("%s explained, %d skipped", number_of(outcome.windows, "window"), outcome.skipped)
     for warning in summary.totals.warnings():
         logger.warning("%s", warning)
     logger.info("wrote %s", ", ".join(str(path) for path in summary.files))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import command_line
+from sparselrp_cli.cli.options import command_line, say_step
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.shipped import place_of_model
 
 logger = logging.getLogger("sparselrp")
 
@@ -70,6 +71,7 @@ def make_background(
         If the models aren't those of the archive, or can't be loaded or explained.
     Stopped, KeyboardInterrupt
     """
+    say_step("loading PyTorch")
     from sparselrp_cli.cli.progress import progress_bar
     from sparselrp_cli.errors import SparselrpError
     from sparselrp_cli.runs.background import completed, explain_background
@@ -92,5 +94,5 @@ def make_background(
 
 def _is_folder(reference: str) -> bool:
     """Whether a model is a model folder, which is data."""
-    path = Path(reference)
+    path = Path(place_of_model(reference))
     return path.is_file() if path.name == "model.json" else (path / "model.json").is_file()

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.values import FileName
 
 
-@click.command(short_help="Files that open the tracks in IGV, UCSC and WashU.")
+@click.command(
+    cls=Grouped,
+    short_help="Files that open the tracks in IGV, UCSC and WashU.",
+)
 @click.argument("prefix", type=click.Path(path_type=Path), metavar="PREFIX")
 @click.option(
-    "--genome", required=True, metavar="NAME|FASTA",
+    "--genome", required=True, type=FileName(), metavar="NAME|FASTA",
     help="The browser's name of the assembly, such as hg38 or dm3; for IGV alone also a FASTA file.",
 )  # fmt: skip
 @click.option(

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.models import model_option
-from sparselrp_cli.cli.options import log_options, seed_option, start_log
+from sparselrp_cli.cli.options import log_options, say_step, seed_option, start_log
 from sparselrp_cli.cli.progress import counter
 from sparselrp_cli.cli.settings import setting_option
-from sparselrp_cli.cli.values import Finite, Prefix
+from sparselrp_cli.cli.values import FileName, Finite, Prefix
 from sparselrp_cli.errors import printable
 from sparselrp_cli.model.request import ModelRequest
 
@@ -27,7 +28,9 @@ OUTPUTS = (
 BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 
 
-@click.command(short_help="Faithfulness of relevance, its agreement with known sites, its sparsity.")
+@click.command(
+    cls=Grouped, short_help="Faithfulness of relevance, its agreement with known sites, its sparsity."
+)
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREFIX.h5...")
 @click.option(
     "--motif",
@@ -43,7 +46,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
     metavar="BITS",
     help="Matches score more than this.",
 )
-@click.option("--sites", metavar="BED", help="Sites are the intervals of this BED.")
+@click.option("--sites", type=FileName(), metavar="BED", help="Sites are the intervals of this BED.")
 @click.option(
     "--min-score",
     type=Finite(),
@@ -134,7 +137,7 @@ def evaluate(
     \b
     Examples:
       sparselrp evaluate out/lrp.h5 out/plrp.h5 --motif data/suhw-MA0533.1.jaspar --min-score 0
-      sparselrp evaluate out/lrp.h5 out/plrp.h5 -m models/suhw-dm3 --faithfulness 5 \\
+      sparselrp evaluate out/lrp.h5 out/plrp.h5 -m suhw-dm3 --faithfulness 5 \\
         --baseline gradient-x-input --baseline mutagenesis -o out/comparison
     """
     start_log(context, quiet=quiet)
@@ -155,6 +158,7 @@ def evaluate(
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
     import logging
 
+    say_step("loading PyTorch")
     from sparselrp_cli.evaluation.evaluate import EvaluateOptions
     from sparselrp_cli.evaluation.evaluate import evaluate as run
     from sparselrp_cli.evaluation.summary import differences, means, undefined

@@ -4,14 +4,25 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.options import log_options, say_step, start_log
 from sparselrp_cli.model.formats import FORMATS, PARTS, described
 from sparselrp_cli.model.request import LONGEST_WINDOW
 
 KINDS = ("auto", *FORMATS)
 
 
-@click.command("import", short_help="A model folder from a published checkpoint, without running its code.")
+def _list(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from sparselrp_cli.model.published import table_of_published
+
+        click.echo(table_of_published())
+        context.exit()
+
+
+@click.command(
+    "import", cls=Grouped, short_help="A model folder from a published checkpoint, without running its code."
+)
 @click.argument("checkpoint", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "-o",
@@ -40,6 +51,10 @@ KINDS = ("auto", *FORMATS)
     "--part", type=click.Choice(PARTS), help=f"Which network of a ChromBPNet.  [default: {PARTS[0]}]"
 )
 @click.option("--name", metavar="NAME", help="What to call the model.  [default: from FILE]")
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list,
+    help="Print published checkpoints that were tried, with sources and digests, and do nothing else.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a model folder that is there.")
 @log_options
 @click.pass_context
@@ -53,20 +68,26 @@ def import_model(
     again and compared before it gets its name.
 
     \b
-    Example:
+    Examples:
       sparselrp import chrombpnet_nobias.h5 -o models/k562
+      sparselrp import --list
     """
     start_log(context, quiet=quiet)
+    say_step("loading PyTorch")
     import logging
 
     from sparselrp_cli.files.atomic import reported
+    from sparselrp_cli.files.digest import sha256
     from sparselrp_cli.model import importing
+    from sparselrp_cli.model.published import known_checkpoint
     from sparselrp_cli.model.whole_folders import refuse_existing
 
     refuse_existing(folder, force=force, maker="import")
     request = importing.ImportRequest(window, part, name)
     models = importing.import_model(checkpoint, kind, request)
     log = logging.getLogger("sparselrp")
+    if (known := known_checkpoint(sha256(checkpoint))) is not None:
+        log.info("%s: %s of %s, as published (sha256)", checkpoint, known.name, known.source)
     for note in dict.fromkeys(note for model in models for note in model.notes):
         log.info("%s: %s", checkpoint, note)
     with reported(folder):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparselrp_cli.cli.models import model_details
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.models import MODEL, model_details
+from sparselrp_cli.cli.options import log_options, say_step, start_log
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.model.request import ModelRequest
 
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from sparselrp_cli.model.output_names import OutputNames
 
 
-@click.command(short_help="What the model is, the rule each operation gets, what has none.")
-@click.argument("model")
+@click.command(
+    cls=Grouped,
+    short_help="What the model is, the rule each operation gets, what has none.",
+)
+@click.argument("model", type=MODEL)
 @model_details
 @setting_option("composite")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -31,8 +35,14 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
     On a few random sequences the traced graph is compared with the model, and conservation measured. A packed
     graph (see `sparselrp pack`) was compared when it was packed, and isn't traced.
     An operation without a rule is named; `attribute` would stop at it (exit code 1 here, too).
+
+    \b
+    Examples:
+      sparselrp inspect suhw-dm3
+      sparselrp inspect mynet.py:build -w weights.safetensors --window 2114 --json
     """
     start_log(context, quiet=quiet)
+    say_step("loading PyTorch")
     from sparselrp_cli.errors import ModelError
     from sparselrp_cli.graph.loaded import capture_model, load_model, output_names
     from sparselrp_cli.graph.located import seen_bins

@@ -11,6 +11,8 @@ from types import MappingProxyType
 import click
 
 from sparselrp_cli import __version__
+from sparselrp_cli.cli.colour import painted
+from sparselrp_cli.cli.grouped import HelpContext
 from sparselrp_cli.cli.streams import drop_output, drop_what_is_left, open_closed_streams, reported_output
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.runs.stopping import STOPPED, end_with_parent, stop_request
@@ -25,6 +27,7 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 # Each command and its module in this folder, whose function of the same name it is, in the order of the help.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "demo": "demo",
         "attribute": "attribute",
         "variants": "variants",
         "shuffle": "shuffle",
@@ -38,12 +41,33 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "inspect": "inspect",
         "import": "import_model",
         "pack": "pack",
+        "help": "help_topics",
     }
 )
+SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "Begin": ("demo", "inspect", "help"),
+        "Explain": ("attribute", "variants", "merge"),
+        "Go on from an archive": ("motifs", "report", "plot", "browser", "export", "shuffle", "evaluate"),
+        "Model folders": ("import", "pack"),
+    }
+)
+"""The commands as help shows them."""
+START = """\
+Which bases mattered: sparse, conserved relevance from trained sequence models. To begin with:
+
+  sparselrp demo                     the shipped model on shipped windows, to a report, in about a minute
+  sparselrp inspect MODEL            what your model is, and what can be typed after -t
+  sparselrp attribute genome.fa -r peaks.bed -m MODEL -o PREFIX --report
+                                     relevance for every window, motifs, and a page about them
+
+All commands: sparselrp --help"""
 
 
 class Commands(click.Group):
     """The commands of the table, loaded when they are asked for."""
+
+    context_class = HelpContext
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -55,19 +79,31 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"sparselrp_cli.cli.{module}"), module)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, section by section."""
+        for section, names in SECTIONS.items():
+            with formatter.section(section):
+                found = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl([(name, c.get_short_help_str(100)) for name, c in found if c is not None])
+
 
 @click.group(
     cls=Commands,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped by SIGTERM or SIGUSR1, 130 interrupted.",
 )
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Which bases mattered: sparse, conserved relevance from trained sequence models.
 
     Pruned layer-wise relevance propagation (Yanez Sarmiento et al., ECML PKDD 2024) for genomics: per-base
     relevance tracks and motif-ready files from FASTA or BED.
     """
+    if context.invoked_subcommand is None:
+        click.echo(START, err=True)
+        context.exit(WRONG_USAGE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -123,5 +159,6 @@ def _interrupted(error: BaseException | None) -> int:
 def _failed(message: str, code: int, example: Sequence[str] = ()) -> int:
     # Where standard error is full, the code alone tells.
     with suppress(OSError):
-        click.echo("\n".join([f"sparselrp: error: {message}", *example]), err=True)
+        head = painted("sparselrp: error:", sys.stderr, "red", bold=True)
+        click.echo("\n".join([f"{head} {message}", *example]), err=True)
     return code

@@ -4,14 +4,23 @@ from pathlib import Path
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.options import command_line, log_options, prefix_option, start_log
 from sparselrp_cli.cli.settings import setting_option
+from sparselrp_cli.errors import number_of
+from sparselrp_cli.outputs.formats import help_on_formats, standard_formats
+
+_OF_RECORDS = ",".join(standard_formats(on_genome=False))
+_FORMATS = f"{','.join(standard_formats(on_genome=True))}; of FASTA records {_OF_RECORDS}"
 
 
-@click.command(short_help="Shards of one run to one result (CPU, no torch).")
+@click.command(
+    cls=Grouped,
+    short_help="Shards of one run to one result (CPU, no torch).",
+)
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SHARD.h5...")
 @prefix_option
-@setting_option("formats")
+@setting_option("formats", help=help_on_formats(_FORMATS))
 @setting_option("overlap")
 @log_options
 @click.pass_context
@@ -37,7 +46,7 @@ def merge(
 
     summary = run(archives, prefix, formats, overlap, command_line())
     logger = logging.getLogger("sparselrp")
-    logger.info("%d windows, %d skipped", summary.totals.windows, summary.totals.skipped)
+    logger.info("%s, %d skipped", number_of(summary.totals.windows, "window"), summary.totals.skipped)
     for warning in summary.totals.warnings():
         logger.warning("%s", warning)
     logger.info("wrote %s", ", ".join(map(str, summary.files)))

@@ -8,13 +8,17 @@ from typing import Any
 import click
 
 from sparselrp_cli.cli.options import Command
+from sparselrp_cli.cli.values import FileName
 from sparselrp_cli.model.request import ALPHABET, FORMS, LAYOUTS, LONGEST_WINDOW, ModelRequest
+from sparselrp_cli.model.shipped import shipped_models
 
 REFERENCE = (
-    "Model folder or its model.json; PACKAGE.MODULE:FACTORY or FILE.py:FACTORY; or, with --trust-model, a"
-    " .pt2 program or a pickled .pt module."
+    "Model folder or its model.json; a shipped model by its name, such as suhw-dm3; PACKAGE.MODULE:FACTORY or"
+    " FILE.py:FACTORY; or, with --trust-model, a .pt2 program or a pickled .pt module."
 )
 
+MODEL = FileName(shipped_models)
+"""What names a model, completed with the shipped ones."""
 SEVERAL = f"{REFERENCE} Repeatable: the models, such as folds, are averaged, and their spread is written too."
 DETAILS = {
     "weights": "--weights", "window": "--window", "alphabet": "--alphabet", "layout": "--layout",
@@ -36,14 +40,14 @@ def models_options(command: Command, *, help: str = SEVERAL, required: bool = Tr
         return command(*arguments, models=requests, **parsed)
 
     option = click.option(
-        "-m", "--model", "models", required=required, multiple=True, metavar="MODEL", help=help
+        "-m", "--model", "models", type=MODEL, required=required, multiple=True, metavar="MODEL", help=help
     )
     return option(_details(with_models, several=True))  # type: ignore[return-value]
 
 
 def model_option(command: Command, *, help: str) -> Command:
     """Add -m for a model that may be left out, and hand the command `model`, a `ModelRequest` or None."""
-    return click.option("-m", "--model", metavar="MODEL", help=help)(model_details(command))
+    return click.option("-m", "--model", type=MODEL, metavar="MODEL", help=help)(model_details(command))
 
 
 def model_details(command: Command) -> Command:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from sparselrp_cli.cli.background import WAY, Explaining, make_background, models_of_run
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.models import models_options
 from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, start_log, target_option
 from sparselrp_cli.cli.settings import setting_option
-from sparselrp_cli.cli.values import Finite
+from sparselrp_cli.cli.values import FileName, Finite, database_names
+from sparselrp_cli.errors import require_extra
 from sparselrp_cli.model.request import ModelRequest
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sparselrp")
 
 
-@click.command(short_help="Seqlets, motif matrices, names from a motif database (CPU).")
+@click.command(
+    cls=Grouped,
+    short_help="Seqlets, motif matrices, names from a motif database (CPU).",
+)
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @prefix_option
 @target_option
@@ -47,6 +52,7 @@ logger = logging.getLogger("sparselrp")
 @setting_option("device", help="auto, cpu or cuda[:N], to explain shuffled windows on.")
 @click.option(
     "--database",
+    type=FileName(database_names),
     metavar="FILE|NAME",
     help="Names for the motifs: a MEME, JASPAR, TRANSFAC, HOMER, HOCOMOCO or CIS-BP file; or"
     " jaspar2026[:GROUP], such as jaspar2026:insects, from the package pyjaspar.",
@@ -97,7 +103,10 @@ def motifs(
     if background is not None and models:
         raise click.UsageError("--background is the null already; leave it out, or --model")
     from sparselrp_cli.motifs.background import background_beside
+    from sparselrp_cli.motifs.discovery import PACKAGES
     from sparselrp_cli.motifs.search import MotifOptions
+
+    require_extra("motifs", "finding motifs", *PACKAGES)
 
     options = MotifOptions(archive, prefix, target, background, database, fdr, max_seqlets, min_seqlets, seed)
     if background is not None or null == "permuted":

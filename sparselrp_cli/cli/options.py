@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sparselrp_cli.cli.colour import painted
 from sparselrp_cli.cli.values import Prefix
 from sparselrp_cli.errors import printable
 
@@ -67,23 +68,38 @@ class _OneLine(logging.Formatter):
     """Names in messages come from users' files."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        # The level may be in colour, which `printable` would spell out.
+        return f"{record.levelname}: {printable(super().format(record))}"
 
 
 def start_log(context: click.Context, *, quiet: bool) -> None:
     """Log to standard error: everything with -v, only warnings with -q."""
     logger = logging.getLogger("sparselrp")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(message)s"))
+    verbose = context.meta.get("sparselrp.verbose", False)
+    watched = sys.stderr.isatty()
+    handler.addFilter(
+        lambda record: record.levelno > logging.DEBUG or verbose or (watched and is_step(record))
+    )
     handler.addFilter(_without_level_for_info)
     logger.handlers[:] = [handler]
     logger.propagate = False
-    verbose = context.meta.get("sparselrp.verbose", False)
-    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose or watched else logging.INFO)
+
+
+def say_step(text: str) -> None:
+    """Say what begins that takes a while: to who watches a terminal, and with -v."""
+    logging.getLogger("sparselrp").debug("%s ...", text, extra={"step": True})
+
+
+def is_step(record: logging.LogRecord) -> bool:
+    """Whether a record says what begins, see `say_step`."""
+    return bool(getattr(record, "step", False))
 
 
 def _without_level_for_info(record: logging.LogRecord) -> bool:
-    record.levelname = {"INFO": "sparselrp", "DEBUG": "sparselrp"}.get(
-        record.levelname, f"sparselrp: {record.levelname.lower()}"
-    )
+    plain = record.levelno <= logging.INFO
+    level = "sparselrp" if plain else f"sparselrp: {record.levelname.lower()}"
+    record.levelname = level if plain else painted(level, sys.stderr, "yellow", bold=True)
     return True

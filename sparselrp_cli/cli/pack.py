@@ -4,13 +4,18 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.models import model_details
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.models import MODEL, model_details
+from sparselrp_cli.cli.options import log_options, say_step, start_log
+from sparselrp_cli.errors import number_of
 from sparselrp_cli.model.request import ModelRequest
 
 
-@click.command(short_help="Any model to a folder with its canonical graph, without its code.")
-@click.argument("model")
+@click.command(
+    cls=Grouped,
+    short_help="Any model to a folder with its canonical graph, without its code.",
+)
+@click.argument("model", type=MODEL)
 @click.option(
     "-o",
     "--output",
@@ -39,10 +44,11 @@ def pack(
       sparselrp pack mynet.py:build -w weights.safetensors --window 2114 -o models/mynet
     """
     start_log(context, quiet=quiet)
+    say_step("loading PyTorch")
     from sparselrp_cli.runs import pack as packing
 
     packed = packing.pack(model, folder, name, force=force)
     click.echo(
-        f"{folder}: windows of {packed.window} bp, {packed.nodes} operations, output"
+        f"{folder}: windows of {packed.window} bp, {number_of(packed.nodes, 'operation')}, output"
         f" {', '.join(packed.outputs)}; next: sparselrp inspect {folder}"
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.models import model_option
-from sparselrp_cli.cli.options import log_options, start_log, target_option
+from sparselrp_cli.cli.options import log_options, say_step, start_log, target_option
 from sparselrp_cli.cli.values import OutputFile
 from sparselrp_cli.errors import printable
 from sparselrp_cli.model.request import ModelRequest
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from sparselrp_cli.relevance.windows import KeptLayer
 
 
-@click.command(short_help="A figure of one stretch: letters as high as their relevance.")
+@click.command(
+    cls=Grouped,
+    short_help="A figure of one stretch: letters as high as their relevance.",
+)
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @click.argument("place", metavar="CHROM:START-END")
 @click.option(
@@ -53,6 +57,7 @@ def plot(
     start_log(context, quiet=quiet)
     import logging
 
+    say_step("loading PyTorch and Matplotlib")
     from sparselrp_cli.evaluation.kept_layers import kept_layers
     from sparselrp_cli.graph.loaded import load_model
     from sparselrp_cli.outputs.archive import ArchiveReader

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import log_options, start_log, target_option
+from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.options import log_options, say_step, start_log, target_option
 from sparselrp_cli.cli.values import OutputFile
 from sparselrp_cli.settings.run import TOP_WINDOWS
 
 
-@click.command(short_help="One self-contained page: logos, motifs, quality.")
+@click.command(
+    cls=Grouped,
+    short_help="One self-contained page: logos, motifs, quality.",
+)
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @click.option(
     "-o", "--output", "output", required=True, type=OutputFile(), metavar="REPORT.html",
@@ -43,6 +47,7 @@ def report(
     start_log(context, quiet=quiet)
     import logging
 
+    say_step("loading Matplotlib")
     from sparselrp_cli.report.page import ReportOptions, write_report
 
     write_report(ReportOptions(archive, output, target, motifs, unpruned, n_windows))

@@ -6,9 +6,10 @@ from functools import wraps
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from sparselrp_cli.cli.options import Command
-from sparselrp_cli.cli.values import Finite
+from sparselrp_cli.cli.values import FileName, Finite, completed
 from sparselrp_cli.settings.kinds import Choice, Flag, Kind, Real, TypedKind, Whole
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.run import RunSettings, run_settings
@@ -18,6 +19,7 @@ from sparselrp_cli.settings.targets import Targets, read_targets
 _targets_file = click.option(
     "--targets",
     "targets_file",
+    type=FileName(),
     metavar="FILE",
     help="More targets, one a line: a name, a tab, and what would be typed behind -t. Files and tables call"
     " the target by its name.",
@@ -38,6 +40,11 @@ class Typed(click.ParamType[Any]):
             return self.kind.parse(value)
         except WrongValueError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return completed(self.kind.offered(incomplete), incomplete, files=self.kind.takes_file)
 
 
 def settings_options(command_name: str, **defaults: object) -> Callable[[Command], Command]:

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.options import log_options, seed_option, start_log
 from sparselrp_cli.cli.values import OutputFile
+from sparselrp_cli.errors import number_of
 
 
 @click.command(
-    short_help="Windows with their dinucleotides shuffled, for the null of `motifs` (CPU, no torch)."
+    cls=Grouped,
+    short_help="Windows with their dinucleotides shuffled, for the null of `motifs` (CPU, no torch).",
 )
 @click.argument("archive", type=click.Path(path_type=Path), metavar="PREFIX.h5")
 @click.option(
@@ -35,7 +38,7 @@ def shuffle(
     \b
     Example:
       sparselrp shuffle out/suhw.h5 -o out/bg.fa
-      sparselrp attribute out/bg.fa -m models/suhw-dm3 -o out/bg --formats h5
+      sparselrp attribute out/bg.fa -m suhw-dm3 -o out/bg --formats h5
       sparselrp motifs out/suhw.h5 -o out/suhw --background out/bg.h5
     """
     start_log(context, quiet=quiet)
@@ -44,4 +47,4 @@ def shuffle(
     from sparselrp_cli.motifs.shuffled import write_shuffled
 
     written = write_shuffled(archive, output, n_windows, seed)
-    logging.getLogger("sparselrp").info("wrote %s, %d sequences", output, written)
+    logging.getLogger("sparselrp").info("wrote %s, %s", output, number_of(written, "sequence"))

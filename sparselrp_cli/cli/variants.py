@@ -4,17 +4,29 @@ from pathlib import Path
 
 import click
 
+from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.models import models_options
-from sparselrp_cli.cli.options import command_line, log_options, prefix_option, resume_option, start_log
+from sparselrp_cli.cli.options import (
+    command_line,
+    log_options,
+    prefix_option,
+    resume_option,
+    say_step,
+    start_log,
+)
 from sparselrp_cli.cli.settings import settings_options
+from sparselrp_cli.cli.values import FileName
+from sparselrp_cli.errors import number_of
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.settings.run import RunSettings
 
 
-@click.command(short_help="What a variant changes: both alleles explained, and their difference.")
-@click.argument("variants", metavar="VCF")
-@click.argument("sequences", metavar="GENOME")
+@click.command(
+    cls=Grouped, short_help="What a variant changes: both alleles explained, and their difference."
+)
+@click.argument("variants", type=FileName(), metavar="VCF")
+@click.argument("sequences", type=FileName(), metavar="GENOME")
 @models_options
 @prefix_option
 @settings_options("variants", overlap="max-abs")
@@ -39,11 +51,12 @@ def variants(
 
     \b
     Example:
-      sparselrp variants calls.vcf.gz genome.fa -m models/suhw-dm3 -o out/calls
+      sparselrp variants calls.vcf.gz genome.fa -m suhw-dm3 -o out/calls
     """
     start_log(context, quiet=quiet)
     import logging
 
+    say_step("loading PyTorch")
     from sparselrp_cli.cli.progress import progress_bar
     from sparselrp_cli.runs.attribute import RunRequest
     from sparselrp_cli.runs.variants import explain_variants
@@ -52,7 +65,8 @@ def variants(
     request = RunRequest(sequences, prefix, models, settings, variants, resume)
     stop = context.find_object(StopRequest) or StopRequest()
     done = explain_variants(request, command_line(), progress_bar(quiet=quiet), stop)
-    logger.info("%d alternative alleles explained, %d skipped", done.explained, done.skipped)
+    alleles = number_of(done.explained, "alternative allele")
+    logger.info("%s explained, %d skipped", alleles, done.skipped)
     if done.skipped:
         logger.warning("the first that was skipped: %s", done.first_reason)
     logger.info("wrote %s", ", ".join(str(path) for path in done.files))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, require_extra
 from sparselrp_cli.graph.packed.network import PackedNetwork
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.loading import LoadedModel
@@ -67,6 +67,21 @@ def deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
     return contributions
 
 
+def require_deeplift_shap(model: LoadedModel) -> None:
+    """Stop where tangermeme isn't installed, or can't hang its hooks onto a model.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(model.module, PackedNetwork):
+        raise InputError(
+            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
+            " have; give the model that was packed, or leave the baseline out"
+        )
+    require_extra("baselines", "the baseline deeplift-shap", "tangermeme")
+
+
 def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneHot) -> Reals:
     """Let tangermeme compute DeepLIFT/SHAP with 20 dinucleotide shuffles, of all four bases: shape (n, 4, L).
 
@@ -79,17 +94,9 @@ def hypothetical_deeplift_shap(model: LoadedModel, target: Target, one_hot: OneH
         If tangermeme isn't installed, the model is a packed graph or can't be copied, or the target has
         positions.
     """
-    if isinstance(model.module, PackedNetwork):
-        raise InputError(
-            "the baseline deeplift-shap hangs hooks onto the model's modules, which a packed graph doesn't"
-            " have; give the model that was packed, or leave the baseline out"
-        )
-    try:
-        from tangermeme.deep_lift_shap import deep_lift_shap
-    except ImportError:
-        raise InputError(
-            "the baseline deeplift-shap needs tangermeme: pip install 'sparselrp[baselines]'"
-        ) from None
+    require_deeplift_shap(model)
+    from tangermeme.deep_lift_shap import deep_lift_shap
+
     scalar = _Scalar(model, target)
     for module in scalar.modules():  # what .eval() does; exported programs refuse the call
         module.training = False

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.evaluation.deeplift import hypothetical_deeplift_shap
+from sparselrp_cli.evaluation.deeplift import hypothetical_deeplift_shap, require_deeplift_shap
 from sparselrp_cli.evaluation.effects import observed_effects
 from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, Reals
 from sparselrp_cli.graph.targets import Target
@@ -87,6 +87,7 @@ class DeepLiftShap:
     """DeepLIFT/SHAP by tangermeme."""
 
     def __init__(self, model: LoadedModel, target: Target) -> None:
+        require_deeplift_shap(model)
         self.model, self.target = model, target
 
     def __call__(self, asked: Asked) -> Maps:

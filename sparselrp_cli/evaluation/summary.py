@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from sparselrp_cli.errors import number_of
 from sparselrp_cli.evaluation.intervals import interval
 
 KEYS = ["method", "target"]
@@ -56,8 +57,8 @@ def undefined(per_window: pd.DataFrame) -> list[str]:
             names = missing.index[missing > 0]
             if len(names):
                 lines.append(
-                    f"{method}, {target}: {' and '.join(names)} not defined in {missing.max()} of {len(maps)}"
-                    f" windows, {reason}; left out of the means"
+                    f"{method}, {target}: {' and '.join(names)} not defined in {missing.max()} of"
+                    f" {number_of(len(maps), 'window')}, {reason}; left out of the means"
                 )
     return lines
 

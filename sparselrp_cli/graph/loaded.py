@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, number_of
 from sparselrp_cli.graph.bins import Bins, find_bins
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.packed.keeping import keep, recalled
@@ -13,7 +13,7 @@ from sparselrp_cli.graph.shapes import size
 from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
 from sparselrp_cli.model import loading
 from sparselrp_cli.model.graph_cache import mark_checked, place_of, was_checked
-from sparselrp_cli.model.loading import LoadedModel
+from sparselrp_cli.model.loading import LoadedModel, found
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.packed import packed_graph, read_packed
 from sparselrp_cli.model.request import ModelRequest
@@ -27,6 +27,7 @@ def load_model(request: ModelRequest) -> LoadedModel:
     ModelError
         With one line on what is wrong and what to do.
     """
+    request = found(request)
     path = packed_graph(request.reference)
     return loading.load_model(request) if path is None else read_graph(read_packed(path, request), request)
 
@@ -42,6 +43,7 @@ def recall_model(request: ModelRequest) -> LoadedModel:
     ModelError
         With one line on what is wrong and what to do.
     """
+    request = found(request)
     path = packed_graph(request.reference)
     if path is not None:
         packed = read_packed(path, request)
@@ -92,7 +94,8 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
         )
     if len(model.outputs) != len(graph.outputs):
         raise ModelError(
-            f"model '{model.name}' names {len(model.outputs)} outputs but returns {len(graph.outputs)}"
+            f"model '{model.name}' names {number_of(len(model.outputs), 'output')} but returns"
+            f" {len(graph.outputs)}"
         )
     for output, names in zip(graph.outputs, model.outputs, strict=True):
         if not obstacle(output) and len(names.tasks) > (count := OutputAxes.of(output, names).n_tasks):

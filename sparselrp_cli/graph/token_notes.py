@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from sparselrp_cli.errors import number_of
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.operations.tokens import Embedding, Tokens
 from sparselrp_cli.model.token_models import sequences_of, tokens_of
@@ -20,7 +21,7 @@ def token_notes(graph: CanonicalGraph) -> tuple[str, ...]:
     reader = tokeniser(read[0].scheme)
     padded = ", special ones and padding included" if reader.varies else ", special ones included"
     return (
-        f"a window is read as {read[0].count} tokens{padded}: {reader.describe()}",
+        f"a window is read as {number_of(read[0].count, 'token')}{padded}: {reader.describe()}",
         "relevance of a token goes to its bases in equal parts; for a change of a base the changed token is"
         " looked up, and contributions against a base composition (--centre) follow that; special tokens,"
         " padding and N absorb theirs",

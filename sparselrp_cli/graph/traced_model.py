@@ -5,7 +5,7 @@ import logging
 import torch
 from torch import Tensor
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, number_of
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
 from sparselrp_cli.graph.reduced import reduced_precision
@@ -27,6 +27,7 @@ def trace_model(model: LoadedModel) -> CanonicalGraph:
     ModelError
         If the model can't be traced, or the graph's output differs from the model's.
     """
+    logger.debug("tracing %s ...", model.name, extra={"step": True})
     example = model.example()
     graph = capture(model.module, example)
     # What only a loss or a mask needs may be without a rule.
@@ -35,7 +36,8 @@ def trace_model(model: LoadedModel) -> CanonicalGraph:
     if computable := graph.supported_outputs():
         windows = checked_windows(graph, example)
         if len(windows) < len(example):
-            logger.info("%s: %d operations; comparing the graph with the model", model.name, len(graph.nodes))
+            operations = number_of(len(graph.nodes), "operation")
+            logger.info("%s: %s; comparing the graph with the model", model.name, operations)
         _require_equal(model, graph.restricted(computable), windows)
     for note in model.notes:
         logger.info("%s", note)

@@ -22,6 +22,7 @@ from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
 from sparselrp_cli.model.rows import row_files
+from sparselrp_cli.model.shipped import is_bare, place_of_model, shipped_models
 from sparselrp_cli.model.token_models import MASK, TokenModel
 from sparselrp_cli.model.token_text import read_tokens
 from sparselrp_cli.model.trusted import TRUSTED_SUFFIXES, load_trusted
@@ -93,7 +94,13 @@ def load_model(request: ModelRequest) -> LoadedModel:
     ModelError
         With one line on what is wrong and what to do.
     """
+    request = found(request)
     return _as_asked(_load(request), request)
+
+
+def found(request: ModelRequest) -> ModelRequest:
+    """Put the folder of a shipped model in the place of its name."""
+    return replace(request, reference=place_of_model(request.reference))
 
 
 def _as_asked(model: LoadedModel, request: ModelRequest) -> LoadedModel:
@@ -145,7 +152,13 @@ def _load(request: ModelRequest) -> LoadedModel:
         raise only_weights(path)
     if path.is_file():
         raise ModelError(f"{path}: {_what_it_is(path)}")
-    raise ModelError(f"{path}: no such model folder or file")
+    raise ModelError(f"{path}: no such model folder or file{_shipped(request.reference)}")
+
+
+def _shipped(reference: str) -> str:
+    """Say which models come with the package, where one of them may have been meant."""
+    names = shipped_models()
+    return f"; shipped models are {', '.join(names)}" if names and is_bare(reference) else ""
 
 
 def _what_it_is(path: Path) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, number_of
 
 _DEEPEST = 4
 _WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
@@ -47,7 +47,10 @@ class StateDict:
         parts = [f"weights are taken from '{self.place}'"] if self.place else []
         parts += [f"the prefix '{self.prefix}' is taken off their names"] if self.prefix else []
         if self.left_out:
-            parts.append(f"{len(self.left_out)} others are left out ({_listed(self.left_out)})")
+            parts.append(
+                f"{number_of(len(self.left_out), 'other is', 'others are')} left out"
+                f" ({_listed(self.left_out)})"
+            )
         return ", ".join(parts)
 
 

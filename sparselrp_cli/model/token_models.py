@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, number_of
 from sparselrp_cli.model.prints import silently
 from sparselrp_cli.model.tokens import BASES, UNKNOWN_BASE, Token, tokeniser
 
@@ -36,13 +36,13 @@ def tokens_of(sequence: str, scheme: str, count: int) -> tuple[Token, ...]:
     found = reader.split(sequence)
     if len(found) > count:
         raise ModelError(
-            f"a window has {len(found)} tokens, more than the {count} that the model is given; make room with"
-            f" --tokens ...,tokens={len(found)} or more"
+            f"a window has {number_of(len(found), 'token')}, more than the {count} that the model is given;"
+            f" make room with --tokens ...,tokens={len(found)} or more"
         )
     if len(found) < count and reader.padding is None:
         raise ModelError(
-            f"a window has {len(found)} tokens, fewer than the {count} that the model is given, and the"
-            " tokenizer has no padding ([PAD])"
+            f"a window has {number_of(len(found), 'token')}, fewer than the {count} that the model is given,"
+            " and the tokenizer has no padding ([PAD])"
         )
     behind = len(sequence)
     return found + (Token(reader.padding or 0, behind, behind),) * (count - len(found))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.motifs.alignment import Floats, frequencies
 from sparselrp_cli.motifs.formats import LARGEST, KnownMotif, read_motif_file
 from sparselrp_cli.motifs.null import q_values
@@ -90,8 +90,9 @@ def open_database(given: str) -> Database:
         database = Database(Path(given).name, file.motifs, file.sha256)
     if len(database.motifs) < LEAST_MOTIFS:
         raise InputError(
-            f"{given}: {len(database.motifs)} motifs are too few; p-values come from the database's own"
-            f" columns and need at least {LEAST_MOTIFS} motifs; give a larger one, such as jaspar2026"
+            f"{given}: {number_of(len(database.motifs), 'motif is', 'motifs are')} too few; p-values come"
+            f" from the database's own columns and need at least {LEAST_MOTIFS} motifs; give a larger one,"
+            " such as jaspar2026"
         )
     return database
 

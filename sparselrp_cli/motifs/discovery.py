@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparselrp_cli.errors import is_installed
 from sparselrp_cli.motifs.alignment import (
     Context,
     Instances,
@@ -17,6 +18,8 @@ from sparselrp_cli.motifs.alignment import (
 from sparselrp_cli.motifs.seqlets import Seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
 
+PACKAGES = "modiscolite", "memelite"
+"""What the extra ``motifs`` brings."""
 # In bp. TF-MoDISco's own: 21 with 10 on either side.
 SEQLET = 41
 CONTEXT = 121
@@ -67,6 +70,11 @@ class Motif:
         """The commonest base of each column; in lower case where it has less than half of the instances."""
         f = frequencies(self.counts)
         return "".join("ACGTacgt"[b + 4 * (top < 0.5)] for b, top in zip(f.argmax(1), f.max(1), strict=True))
+
+
+def can_find_motifs() -> bool:
+    """Whether the packages of the extra ``motifs`` are installed: TF-MoDISco, Tomtom and FIMO."""
+    return all(map(is_installed, PACKAGES))
 
 
 def find_motifs(context: Context, sign: int, *, least: int = 20, seed_runs: int = 10) -> list[Motif]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.errors import InputError, OutputError, number_of
 from sparselrp_cli.motifs.segments import maximal_segments
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.settings.manifest import other_explanation, read_manifest
@@ -134,8 +134,9 @@ def fit_null(reader: ArchiveReader, kind: str, sign: int, target: int = 0, seed:
     sample = np.sort(np.concatenate(found))
     if len(sample) < LEAST_SEGMENTS:
         raise NoNullError(
-            f"{reader.path.name}: {len(sample)} segments of {SIGNS[sign]} relevance are too few for a null"
-            f" (at least {LEAST_SEGMENTS}); give --background with more windows"
+            f"{reader.path.name}: {number_of(len(sample), 'segment')} of {SIGNS[sign]} relevance"
+            f" {'is' if len(sample) == 1 else 'are'} too few for a null (at least {LEAST_SEGMENTS}); give"
+            " --background with more windows"
         )
     threshold = float(np.quantile(sample, 1 - TAIL))
     excess = sample[sample > threshold] - threshold

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.files.atomic import is_same_file, reported
 from sparselrp_cli.files.digest import FileEntry, sha256
 from sparselrp_cli.files.lock import locked
@@ -102,7 +102,8 @@ def search(options: MotifOptions) -> list[Path]:
             for sign, null in nulls.items()
         }
         for sign, found in seqlets.items():
-            logger.info("%d seqlets of %s relevance (q <= %g)", len(found), SIGNS[sign], options.fdr)
+            seqlets_found = number_of(len(found), "seqlet")
+            logger.info("%s of %s relevance (q <= %g)", seqlets_found, SIGNS[sign], options.fdr)
         contexts, motifs = _motifs(reader, seqlets, target, options)
         named = _named(motifs, database.motifs if database is not None else ())
         sought = [(name, m.sign, m.counts) for name, m, _ in named]
@@ -215,7 +216,8 @@ def _turned(motif: Motif) -> Motif:
 
 
 def _said(record: dict[str, Any]) -> str:
-    line = f"{record['name']}: {record['consensus']}, {record['n_seqlets']} seqlets, {record['n_hits']} hits"
+    counts = f"{number_of(record['n_seqlets'], 'seqlet')}, {number_of(record['n_hits'], 'hit')}"
+    line = f"{record['name']}: {record['consensus']}, {counts}"
     if record["matches"]:
         best = record["matches"][0]
         line += f"; {best['name']} {best['alt_name']} (q {best['q']:.2g})"

@@ -124,6 +124,12 @@ def standard_formats(*, on_genome: bool) -> tuple[str, ...]:
     return ("h5", "bigwig" if on_genome else "bedgraph")
 
 
+def help_on_formats(default: str) -> str:
+    """Give the help of --formats: what there is, and what is written unless told."""
+    listed = ", ".join(map(str, FORMATS.values()))
+    return f"Files to write, separated by commas, of: {listed}.  [default: {default}]"
+
+
 def products(formats: Iterable[str]) -> list[Product]:
     """List what the formats are made of, in the order of the table, each product once."""
     wanted = set(formats)

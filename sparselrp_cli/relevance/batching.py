@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from sparselrp_cli.errors import SparselrpError
+from sparselrp_cli.errors import SparselrpError, number_of
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.shapes import numbers
 from sparselrp_cli.model.memory import free_memory
@@ -57,7 +57,7 @@ def allow_tf32(allowed: bool) -> None:
 def prepare_device(device: torch.device) -> str:
     """Make computing on a device repeatable, in full float32; give its name for the log."""
     if device.type != "cuda":
-        return f"cpu ({torch.get_num_threads()} threads)"
+        return f"cpu ({number_of(torch.get_num_threads(), 'thread')})"
     allow_tf32(False)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from sparselrp_cli.errors import number_of
 from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.relevance.windows import ExplainedWindows, Marked
 
@@ -38,7 +39,7 @@ class Agreement:
         """Say it in a few words."""
         return (
             f"cosine to float32 at least {self.cosine:.4f}, bases differ by at most"
-            f" {100 * self.difference:.2g} % of the largest ({self.windows} windows)"
+            f" {100 * self.difference:.2g} % of the largest ({number_of(self.windows, 'window')})"
         )
 
 

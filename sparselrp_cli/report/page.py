@@ -163,6 +163,7 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["of"] = lambda count, one, several: f"{count:,} {one if count == 1 else several}"
     environment.filters["short"] = lambda value: f"{value:.3g}"
     return environment
 

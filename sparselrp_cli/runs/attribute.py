@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from sparselrp_cli.errors import InputError, OutputError, SparselrpError, Stopped
+from sparselrp_cli.errors import InputError, OutputError, SparselrpError, Stopped, number_of
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape
@@ -236,7 +236,9 @@ def _carry_out(
         if not state.complete:
             _explain_rest(run, journal, state, places, progress, stop)
         if not state.n_rows and run.settings.shard is None:
-            raise InputError(f"none of the {state.n_skipped} regions can be scored: {state.first_reason}")
+            n = state.n_skipped
+            which = "the only region can't" if n == 1 else f"none of the {n} regions can"
+            raise InputError(f"{which} be scored: {state.first_reason}")
         totals = Totals(run.shape.target_names, ambiguous=state.ambiguous, agreement=state.agreement)
         sizes = run.source.chrom_sizes
         header = RunHeader(run.prefix, run.shape, run.manifest, sizes, totals, command, run.request.multiqc)
@@ -257,8 +259,8 @@ def _begin(run: _Run, journal: Journal) -> tuple[_Run, State, Part]:
             journal.clear()
         elif resume is None:
             raise OutputError(
-                f"{journal.path} keeps {state.n_rows} windows of an interrupted run; go on with --resume, or "
-                "throw them away with --restart"
+                f"{journal.path} keeps {number_of(state.n_rows, 'window')} of an interrupted run; go on with"
+                " --resume, or throw them away with --restart"
             )
         elif run.request.piped:
             raise OutputError("what comes from a pipe can't be resumed; begin anew with --restart")
@@ -270,7 +272,7 @@ def _begin(run: _Run, journal: Journal) -> tuple[_Run, State, Part]:
                     " --restart"
                 )
             places = _part(run)
-            logger.info("going on after %d windows", state.n_rows)
+            logger.info("going on after %s", number_of(state.n_rows, "window"))
             return run, state, places
     places = _part(run)
     journal.append(run.manifest.to_json())
@@ -308,7 +310,8 @@ def _keeping(run: _Run, journal: Journal) -> Iterator[list[State]]:
                 journal.remove()
         if not n or run.request.piped:
             raise
-        how = f"{n} windows are kept in {journal.path}; run the same command with --resume to go on"
+        kept_windows = number_of(n, "window is", "windows are")
+        how = f"{kept_windows} kept in {journal.path}; run the same command with --resume to go on"
         if isinstance(error, KeyboardInterrupt):
             what = "stopped" if isinstance(error, Stopped) else "interrupted"
             raise type(error)(f"{what}; {how}") from error

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sparselrp_cli.errors import InputError, Stopped, TargetError
+from sparselrp_cli.errors import InputError, Stopped, TargetError, number_of
 from sparselrp_cli.files.atomic import require_other_file
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.loaded import load_model
@@ -35,7 +35,8 @@ def completed(requests: Sequence[ModelRequest], archive: Path) -> tuple[ModelReq
     made_with = manifest.models
     if len(made_with) != len(requests):
         raise InputError(
-            f"{archive} is of {len(made_with)} models, not of {len(requests)}; give each of them once"
+            f"{archive} is of {number_of(len(made_with), 'model')}, not of {len(requests)}; give each of them"
+            " once"
         )
     full = tuple(
         replace(

@@ -88,6 +88,7 @@ def prepare_all(
     several = len(requests) > 1
     loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
+        logger.debug("loading the model %s ...", request.reference, extra={"step": True})
         with _naming(f"model {number}" if several else ""):
             model = recall_model(replace(request, by_window=True))
         loaded.append((f"model {number} ('{model.name}')", model))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, number_of
 
 Stretch = tuple[int, int]
 """A range, 0-based half-open, in bp."""
@@ -101,8 +101,8 @@ def read_blocks(fields: Sequence[str], start: int, end: int, where: str) -> tupl
     """
     if len(fields) < _COLUMNS:
         raise InputError(
-            f"{where}: {len(fields)} columns, and a target with @blocks reads the blocks in columns 10 to 12;"
-            " give BED12"
+            f"{where}: {number_of(len(fields), 'column')}, and a target with @blocks reads the blocks in"
+            " columns 10 to 12; give BED12"
         )
     count, sizes, starts = (field.strip() for field in fields[9:12])
     lengths, offsets = _number_list(sizes), _number_list(starts)
@@ -114,8 +114,8 @@ def read_blocks(fields: Sequence[str], start: int, end: int, where: str) -> tupl
         )
     if not len(lengths) == len(offsets) == int(count):
         raise InputError(
-            f"{where}: column 10 says {count} blocks, and there are {len(lengths)} sizes and {len(offsets)}"
-            " starts"
+            f"{where}: column 10 says {number_of(int(count), 'block')}, and behind it stand"
+            f" {number_of(len(lengths), 'size')} and {number_of(len(offsets), 'start')}"
         )
     blocks = tuple((start + s, start + s + n) for n, s in zip(lengths, offsets, strict=True))
     for number, (first, last) in enumerate(blocks, 1):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.sequences.blocks import Stretch, read_blocks
 from sparselrp_cli.sequences.text import LONGEST_NAME, content_lines, display_name, open_lines
 
@@ -134,7 +134,8 @@ def counted(regions: Iterable[Region], name: str) -> Iterator[Region]:
         midpoints += not region.is_summit
         early &= not region.is_summit or 20 * (region.centre - region.start) < region.end - region.start
         yield region
-    logger.info("%s: %d centres are summits, %d are midpoints", name, summits, midpoints)
+    centres = number_of(summits, "centre is a summit", "centres are summits")
+    logger.info("%s: %s, %s", name, centres, number_of(midpoints, "is a midpoint", "are midpoints"))
     if summits and early and not _SUFFIX.search(name):
         logger.warning(
             "%s: all summits lie in the first twentieth of their peaks; if column 10 is something else, such "
@@ -156,7 +157,9 @@ def _is_header(fields: list[str]) -> bool:
 
 def _region(fields: list[str], declared: str, where: str, line: int) -> Region:
     if len(fields) < 3:
-        raise InputError(f"{where}: {len(fields)} columns; BED has chrom, start and end, separated by tabs")
+        raise InputError(
+            f"{where}: {number_of(len(fields), 'column')}; BED has chrom, start and end, separated by tabs"
+        )
     chrom, strand = fields[0].strip(), fields[5].strip() if len(fields) > 5 else "."
     if not chrom:
         raise InputError(f"{where}: the chromosome is missing; write it in column 1")

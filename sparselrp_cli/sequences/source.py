@@ -176,7 +176,8 @@ class WindowSource(ABC):
         if unknown == self.length:
             return "no known base in the window"
         if unknown / self.length > self.max_unknown:
-            return f"{unknown} of {self.length} bases are unknown, a share above {self.max_unknown:g}"
+            verb = "is" if unknown == 1 else "are"
+            return f"{unknown} of {self.length} bases {verb} unknown, a share above {self.max_unknown:g}"
         return ""
 
 

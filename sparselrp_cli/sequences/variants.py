@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.text import LONGEST_NAME, content_lines, display_name, is_pipe, open_lines
 from sparselrp_cli.sequences.windows import Allele
@@ -169,7 +169,8 @@ def _variants(raw: bytes, where: str) -> Iterator[Variant]:
         raise InputError(f"{where}: REF and ALT have over {_LONGEST_ALLELES >> 20} million letters")
     if len(columns) < _COLUMNS:
         raise InputError(
-            f"{where}: {len(columns)} columns; VCF has CHROM, POS, ID, REF and ALT, separated by tabs"
+            f"{where}: {number_of(len(columns), 'column')}; VCF has CHROM, POS, ID, REF and ALT, separated by"
+            " tabs"
         )
     try:
         chrom, position, identity, ref, alts = (column.decode() for column in columns[:_COLUMNS])

@@ -55,6 +55,12 @@ class TypedKind(Kind):
     """
 
     metavar: str
+    takes_file = False
+    """Whether a file can be typed, too."""
+
+    def offered(self, typed: str) -> tuple[str, ...]:
+        """Give words that can be typed, for completion; `typed` is what there is of one."""
+        return ()
 
     @abstractmethod
     def parse(self, text: str) -> object:
@@ -146,6 +152,10 @@ class NameList(TypedKind):
     noun: str
     metavar = "LIST"
 
+    def offered(self, typed: str) -> tuple[str, ...]:
+        before, comma, _ = typed.rpartition(",")
+        return tuple(f"{before}{comma}{name}" for name in self.names if name not in before.split(","))
+
     def parse(self, text: str) -> tuple[str, ...]:
         chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
         for name in chosen:
@@ -171,6 +181,9 @@ class Proportion(TypedKind):
 
     auto: bool = False
     metavar = "P"
+
+    def offered(self, typed: str) -> tuple[str, ...]:
+        return ("auto",) if self.auto else ()
 
     def parse(self, text: str) -> float | str:
         if self.auto and text == "auto":
@@ -199,6 +212,10 @@ class PresetOrFile(TypedKind):
 
     presets: Sequence[str]
     metavar = "NAME|FILE"
+    takes_file = True
+
+    def offered(self, typed: str) -> tuple[str, ...]:
+        return tuple(self.presets)
 
     def parse(self, text: str) -> str:
         if text not in self.presets and not Path(text).is_file():
@@ -222,6 +239,9 @@ class Composition(TypedKind):
     """Four shares of A, C, G and T, or ``uniform``; ``none`` is the empty tuple."""
 
     metavar = "uniform|none|A,C,G,T"
+
+    def offered(self, typed: str) -> tuple[str, ...]:
+        return ("uniform", "none")
 
     def parse(self, text: str) -> tuple[float, ...]:
         if text == "none":
@@ -284,6 +304,9 @@ class BatchSize(TypedKind):
 
     metavar = "N|auto"
 
+    def offered(self, typed: str) -> tuple[str, ...]:
+        return ("auto",)
+
     def parse(self, text: str) -> int | None:
         if text == "auto":
             return None
@@ -301,6 +324,9 @@ class Device(TypedKind):
     """``auto``, ``cpu`` or ``cuda[:N]``."""
 
     metavar = "DEVICE"
+
+    def offered(self, typed: str) -> tuple[str, ...]:
+        return ("auto", "cpu", "cuda")
 
     def parse(self, text: str) -> str:
         kind, _, index = text.partition(":")

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from sparselrp_cli import __version__
 from sparselrp_cli.outputs.choices import ARCHIVE_DTYPES, OVERLAPS, ArchiveDtype
-from sparselrp_cli.outputs.formats import FORMATS, OF_A_SHARD, standard_formats
+from sparselrp_cli.outputs.formats import FORMATS, OF_A_SHARD, help_on_formats, standard_formats
 from sparselrp_cli.relevance.choices import (
     COMPOSITE,
     COMPOSITES,
@@ -63,7 +63,8 @@ class RunSettings:
         " their mean. On outputs with positions @POS, @START:END, @centre[:WIDTH] (the mean over them),"
         " @profile, or @blocks (the bins under the blocks of each BED12 line); on maps by pairs of bins @IxJ."
         " Sums: A-B, 0.5*A+B, (A-B)@POS, log(A,B)-log(C). Names with such signs stand in quotes inside a sum."
-        " `sparselrp inspect` prints examples for a model. Repeatable; optional for one scalar.",
+        " Such as 0, suhw, 1-0, counts/0@centre. More: `sparselrp help targets`; `sparselrp inspect MODEL`"
+        " prints examples for a model. Repeatable; optional for one scalar.",
     )  # fmt: skip
     bins: tuple[int, ...] | None = setting(
         None, BinsKind(), "--bins", commands=("attribute",), section="settings", explains=True,
@@ -124,7 +125,10 @@ class RunSettings:
     formats: tuple[str, ...] = setting(
         (), NameList(tuple(FORMATS), "format"), "--formats", commands=("attribute",), section="settings",
         explains=False, own_of_shard=True,
-        help=f"Files to write, separated by commas, of: {', '.join(map(str, FORMATS.values()))}.",
+        help=help_on_formats(
+            f"{','.join(standard_formats(on_genome=True))}; without --regions"
+            f" {','.join(standard_formats(on_genome=False))}; with --shard {','.join(OF_A_SHARD)}"
+        ),
     )  # fmt: skip
     overlap: str = setting(
         OVERLAPS[0], Choice(OVERLAPS), "--overlap", section="settings", explains=False, own_of_shard=True,

@@ -310,7 +310,7 @@ def test_a_damaged_model_folder_is_one_line(tmp_path, capsys, change, message):
         ("not FASTA", "n.fa line 1: a FASTA record begins with '>'"),
         (
             "only unknown chromosomes",
-            "none of the 1 regions can be scored: '1' is not in genome.fa; it has 'chr1'",
+            "the only region can't be scored: '1' is not in genome.fa; it has 'chr1'",
         ),
         ("wrong window", "can't take an input of shape (2, 4, 39)"),
         ("unknown target", "unknown target 'liver'"),
@@ -382,7 +382,7 @@ def test_wrong_usage_exits_with_two(arguments, message, capsys):
 
 def test_version_is_the_bare_number(capsys):
     assert run(["--version"]) == 0
-    assert capsys.readouterr().out == "0.1.0\n"
+    assert capsys.readouterr().out == "0.2.0\n"
 
 
 def test_help_imports_nothing_heavy():

@@ -177,7 +177,7 @@ def test_a_line_of_many_samples_is_read_in_little_memory(tmp_path: Path) -> None
     path.write_bytes(
         gzip.compress(VCF + b"chr1\t5\trs1\tA\tC" + b"\t0/0" * (60 * MB) + b"\nbad\n", 1, mtime=0)
     )
-    assert read_within("variants", path).startswith("in.vcf.gz line 4: 1 columns")
+    assert read_within("variants", path).startswith("in.vcf.gz line 4: 1 column;")
 
 
 def test_regions_that_unpack_to_much_more_than_regions_do_are_refused(

@@ -149,7 +149,7 @@ def test_a_motif_matches_itself_best(tmp_path):
         (None, "can't be read"),
         (
             "MEME version 4\nMOTIF a\nletter-probability matrix: alength= 4 w= 1\n1 0 0 0\n",
-            "1 motifs are too few",
+            "1 motif is too few",
         ),
         ("", "holds no motif"),
         ("MEME version 4\n", "holds no motif"),

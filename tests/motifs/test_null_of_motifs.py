@@ -269,7 +269,7 @@ def test_another_model_at_the_place_that_the_manifest_names_is_no_null(folder, t
     ("models", "said"),
     [
         (("-m", "other"), "was made with the model 'tiny' from other files than the given 'tiny'"),
-        (("-m", "model", "-m", "model"), "is of 1 models, not of 2; give each of them once"),
+        (("-m", "model", "-m", "model"), "is of 1 model, not of 2; give each of them once"),
         (("-m", "nowhere"), "nowhere: no such model folder or file"),
     ],
 )

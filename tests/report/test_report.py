@@ -127,7 +127,7 @@ def test_the_numbers_are_those_of_the_files(run_files):
         score = reader.column("score")
     assert f"score {score.max():.3g}," in text
     assert f"Mean score{score.mean():.3g} " in text.replace("Mean score ", "Mean score")
-    for said in ("1,234", "1,300 seqlets", "98 hits", "2e-07", "1 regions weren't scored", "p = 0.25"):
+    for said in ("1,234", "1,300 seqlets", "98 hits", "2e-07", "1 region wasn't scored", "p = 0.25"):
         assert said in text, said
 
 

@@ -155,7 +155,7 @@ def test_what_cannot_be_explained_is_listed_with_its_reason(tmp_path, genome, le
     ("content", "message"),
     [
         ("chr1\t11\t.\tA\n", "line 3: 4 columns"),
-        ("chr1 11 . A C\n", "line 3: 1 columns"),
+        ("chr1 11 . A C\n", "line 3: 1 column;"),
         ("chr1\televen\t.\tA\tC\n", "position 'eleven'"),
         ("chr1\t-5\t.\tA\tC\n", "position '-5'"),
         ("chr1\t99999999999999999\t.\tA\tC\n", "position"),

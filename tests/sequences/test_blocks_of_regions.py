@@ -42,9 +42,9 @@ ODD = "aren't the number, sizes and starts of the blocks of a BED12; a target wi
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (("2", "10,20", "0"), "column 10 says 2 blocks, and there are 2 sizes and 1 starts"),
-        (("3", "10,20,", "0,50,"), "column 10 says 3 blocks, and there are 2 sizes and 2 starts"),
-        (("0", "10", "0"), "column 10 says 0 blocks, and there are 1 sizes and 1 starts"),
+        (("2", "10,20", "0"), "column 10 says 2 blocks, and behind it stand 2 sizes and 1 start"),
+        (("3", "10,20,", "0,50,"), "column 10 says 3 blocks, and behind it stand 2 sizes and 2 starts"),
+        (("0", "10", "0"), "column 10 says 0 blocks, and behind it stand 1 size and 1 start"),
         (("0", "", ""), f"columns 10 to 12, '0  ', {ODD}"),
         (("2", "10,,20", "0,50"), f"columns 10 to 12, '2 10,,20 0,50', {ODD}"),
         (("1", ",10", "0"), f"columns 10 to 12, '1 ,10 0', {ODD}"),

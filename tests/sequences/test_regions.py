@@ -158,7 +158,7 @@ def test_summits_and_midpoints_are_counted(tmp_path: Path, caplog: pytest.LogCap
     found = regions(tmp_path, f"{PEAK}\n{BROAD}\n{BED9}0\t7\n")
     with caplog.at_level("INFO"):
         assert list(counted(iter(found), "peaks.bed")) == found
-    assert caplog.messages == ["peaks.bed: 1 centres are summits, 2 are midpoints"]
+    assert caplog.messages == ["peaks.bed: 1 centre is a summit, 2 are midpoints"]
 
 
 def test_summits_that_may_be_counts_are_spoken_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -227,7 +227,7 @@ def test_regions_come_one_by_one(tmp_path: Path) -> None:
         ("", "peaks.bed: holds no region; check the step that made it"),
         ("# nothing\n\n", "peaks.bed: holds no region; check the step that made it"),
         ("chr1\t10\n", "peaks.bed line 1: 2 columns; BED has chrom, start and end, separated by tabs"),
-        ("chr1,10,20\n", "peaks.bed line 1: 1 columns; BED has chrom, start and end, separated by tabs"),
+        ("chr1,10,20\n", "peaks.bed line 1: 1 column; BED has chrom, start and end, separated by tabs"),
         ("\t10\t20\n", "peaks.bed line 1: the chromosome is missing; write it in column 1"),
         ("c\t1\t2\nc\tx\t20\n", "peaks.bed line 2: start 'x' is not a whole number of bp"),
         ("c\t1e3\t2000\n", "peaks.bed line 1: start '1e3' is not a whole number of bp"),

@@ -196,9 +196,7 @@ def test_summits_and_midpoints_are_said_once(
         batches, _ = everything(source, 1)
     assert [window.start for window in windows(batches)] == [40, 45]
     name = "standard input" if piped else "peaks.bed"
-    assert [m for m in caplog.messages if "centres" in m] == [
-        f"{name}: 1 centres are summits, 1 are midpoints"
-    ]
+    assert [m for m in caplog.messages if "centre" in m] == [f"{name}: 1 centre is a summit, 1 is a midpoint"]
 
 
 @given(st.integers(1, 300), st.integers(1, 60), st.data())

@@ -1,17 +1,23 @@
 """The recipe and the image say what pyproject.toml says."""
 
 import re
+import runpy
 import shlex
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import sparselrp_cli
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["build-system"]["requires"]
+EXTRAS = PROJECT["optional-dependencies"]
 # Where conda's name isn't PyPI's in lower case.
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
 DOCKERFILE = ROOT / "packaging" / "Dockerfile"
@@ -42,9 +48,28 @@ def instructions(name: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in text.splitlines() if line.startswith(f"{name} ")]
 
 
-def test_the_recipe_needs_what_the_project_needs(recipe):
-    needed = {*map(requirement, PROJECT["dependencies"]), requirement("python" + PROJECT["requires-python"])}
-    assert set(map(requirement, recipe["requirements"]["run"])) == needed
+def test_the_recipe_needs_what_the_project_and_its_motifs_need(recipe):
+    """Conda has no extras, and motifs are part of what the command is for."""
+    needed = [*PROJECT["dependencies"], *EXTRAS["motifs"], "python" + PROJECT["requires-python"]]
+    assert set(map(requirement, recipe["requirements"]["run"])) == set(map(requirement, needed))
+
+
+def test_the_recipe_builds_with_what_the_project_builds_with(recipe):
+    host = set(map(requirement, recipe["requirements"]["host"]))
+    assert {requirement("python" + PROJECT["requires-python"]), *map(requirement, BUILD)} <= host
+
+
+def test_what_the_recipe_imports_is_there(recipe):
+    for module in recipe["test"]["imports"]:
+        assert import_module(module).__name__ == module
+
+
+@pytest.mark.parametrize("place", ["envs/sparselrp.yaml", "wrapper/environment.yaml"])
+def test_the_workflow_asks_for_this_series(place):
+    yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
+    needed = yaml.safe_load((ROOT / "workflow" / place).read_text())["dependencies"]
+    series = ".".join(sparselrp_cli.__version__.split(".")[:2])
+    assert f"sparselrp ={series}" in needed
 
 
 def test_the_recipe_is_of_this_version_and_command(recipe):
@@ -75,7 +100,50 @@ def test_the_image_copies_what_there_is():
     copied = [source for *sources, _ in instructions("COPY") for source in sources]
     assert [source for source in copied if not (ROOT / source).exists()] == []
     # pip builds in the image what pyproject.toml names.
-    assert {"pyproject.toml", PROJECT["readme"], *PROJECT["license-files"], "sparselrp_cli"} <= set(copied)
+    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    shipped = {place.split("/")[0] for place in wheel["force-include"]}
+    named = {"pyproject.toml", PROJECT["readme"], *PROJECT["license-files"], *wheel["packages"], *shipped}
+    assert named <= set(copied)
+
+
+def test_the_image_installs_extras_that_there_are():
+    text = DOCKERFILE.read_text()
+    asked = {extra for found in re.findall(r"\.\[([\w,-]+)\]", text) for extra in found.split(",")}
+    assert asked
+    assert asked <= set(EXTRAS)
+    # Each line that takes a version from constraints.txt finds one there.
+    assert re.search(r"^torch==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+
+
+def test_every_extra_says_what_it_is_for():
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    for extra in EXTRAS:
+        (at,) = [i for i, line in enumerate(lines) if line.startswith(f"{extra} = [")]
+        assert lines[at - 1].startswith("# "), extra
+
+
+def locked() -> dict[str, Version]:
+    """The versions of the lock file, by name."""
+    lines = (ROOT / "requirements-tests.txt").read_text().splitlines()
+    pins = [re.fullmatch(r"([a-z0-9-]+)==(\S+)", line) for line in lines if not line.startswith("#")]
+    assert all(pins), "a name and its version in each line, and nothing else"
+    return {pin[1]: Version(pin[2]) for pin in pins}
+
+
+def test_the_lock_has_a_version_in_range_of_all_that_tests_need():
+    lock = runpy.run_path(str(ROOT / "packaging" / "lock.py"))
+    versions = locked()
+    asked = [*map(Requirement, lock["of_project"](("test", "workflow", "check")))]
+    assert {"torch", "modisco-lite", "pytest", "hatchling"} <= {each.name for each in asked}
+    for each in asked:
+        found = versions.get(lock["normalised"](each.name))
+        assert found is not None, f"{each.name}: run packaging/lock.py"
+        assert each.specifier.contains(found), f"{each}: {found} is locked"
+
+
+def test_the_lock_agrees_with_what_users_are_told_to_take():
+    pinned = Requirement((ROOT / "constraints.txt").read_text().strip())
+    assert pinned.specifier.contains(locked()[pinned.name])
 
 
 def test_the_image_runs_the_command_as_an_ordinary_user():

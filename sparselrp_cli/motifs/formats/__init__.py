@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.motifs.formats import cisbp, headed, meme, transfac
 from sparselrp_cli.motifs.formats.matrix import KnownMotif, Lines
 from sparselrp_cli.sequences.text import display_name, numbered_lines, read_packed, require_content, unpacked
@@ -107,6 +107,6 @@ def _distinct(motifs: Sequence[KnownMotif], name: str) -> Iterator[KnownMotif]:
         yield motif
     if again:
         logger.warning(
-            "%s: %d names come again, the first is '%s'; they are told apart as NAME_2, NAME_3, ...",
-            name, len(again), again[0],
+            "%s: %s again, the first is '%s'; they are told apart as NAME_2, NAME_3, ...",
+            name, number_of(len(again), "name comes", "names come"), again[0],
         )  # fmt: skip

@@ -38,7 +38,8 @@ def parse(lines: Lines, name: str) -> Iterator[KnownMotif]:
             key, _, value = text.strip().partition("\t")
             said[key] = value.strip()
     if empty:
-        logger.warning("%s: %d motifs have no matrix and are left out", name, empty)
+        left = "1 motif has no matrix and is" if empty == 1 else f"{empty} motifs have no matrix and are"
+        logger.warning("%s: %s left out", name, left)
 
 
 def _row(words: list[str], where: str) -> Row:
