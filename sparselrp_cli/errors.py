@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 LONGEST_MESSAGE = 2000
+STEP = 15
+"""A level of the log between debug and info: what begins that takes a while, for who watches a terminal."""
 
 
 def printable(text: str) -> str:
@@ -57,12 +59,40 @@ class SparselrpError(Exception):
         self.example = tuple(map(_printable_line, example))
 
 
+class SettingError(SparselrpError):
+    """A setting isn't one of those that there are."""
+
+
 class InputError(SparselrpError):
     """A sequence or region file can't be read, or doesn't fit."""
 
 
 class ModelError(SparselrpError):
     """A model can't be loaded or traced."""
+
+
+class WindowError(ModelError):
+    """A model can't take one of several windows.
+
+    Parameters
+    ----------
+    message : str
+        Begins with ``a window``, if it speaks of it.
+    row : int
+        Which of them it is.
+    """
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message)
+        self.row = row
+
+    def shifted(self, rows: int) -> "WindowError":
+        """Count the window among others, of which so many stand before these."""
+        return WindowError(str(self), self.row + rows)
+
+    def named(self, window: str) -> ModelError:
+        """Say which window it is."""
+        return ModelError(f"window {window}: {str(self).removeprefix('a window ')}")
 
 
 class UnsupportedOperationError(ModelError):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparselrp_cli.cli import evaluate as evaluate_command
-from sparselrp_cli.evaluation import evaluate
+from sparselrp_cli.evaluation import methods
 from sparselrp_cli.outputs.choices import OVERLAPS
 from sparselrp_cli.outputs.overlap import POLICIES
 from sparselrp_cli.relevance.choices import COMPOSITE, COMPOSITES, DTYPES, REDUCED
@@ -37,6 +37,18 @@ ALLOWED = {
         "motifs",
         "runs",
     },
+    "face": {
+        "files",
+        "sequences",
+        "model",
+        "graph",
+        "relevance",
+        "outputs",
+        "settings",
+        "motifs",
+        "report",
+        "runs",
+    },
     "cli": {
         "files",
         "sequences",
@@ -49,6 +61,7 @@ ALLOWED = {
         "report",
         "runs",
         "evaluation",
+        "face",
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -118,4 +131,4 @@ def test_the_command_line_names_what_there_is():
     assert COMPOSITE in PRESETS
     assert set(REDUCED) <= set(DTYPES)
     assert set(OVERLAPS) == set(POLICIES)
-    assert set(evaluate_command.BASELINES) == set(evaluate.BASELINES)
+    assert set(evaluate_command.BASELINES) == set(methods.BASELINES)

@@ -149,16 +149,22 @@ def _say(summary: "RunSummary") -> None:
     outcome = summary.totals.outcome()
     for target, means in outcome.means.items() if outcome.windows else ():
         logger.info(
-            "%s: mean score %.4g%s, relevance %.4g, background %.4g, absorbed %.4g (stabilisers %.2g), lost"
-            " %.4g; %.1f %% of bases exactly zero",
+            "%s: mean score %.4g%s, relevance %.4g, background %.4g, absorbed %.4g (stabilisers %.2g%s),"
+            " lost %.4g; %.1f %% of bases exactly zero",
             target, means["mean_score"], _beside(means), means["mean_relevance"], means["mean_background"],
-            means["mean_absorbed"], means["mean_stabilised"], means["mean_lost"],
+            means["mean_absorbed"], means["mean_stabilised"], _special(means), means["mean_lost"],
             100 * means["mean_zero_share"],
         )  # fmt: skip
     logger.info("%s explained, %d skipped", number_of(outcome.windows, "window"), outcome.skipped)
     for warning in summary.totals.warnings():
         logger.warning("%s", warning)
     logger.info("wrote %s", ", ".join(str(path) for path in summary.files))
+
+
+def _special(means: Mapping[str, float]) -> str:
+    """Say what tokens without a base hold, where there are any."""
+    held = means["mean_special"]
+    return f", special tokens {held:.4g}" if held else ""
 
 
 def _beside(means: Mapping[str, float]) -> str:

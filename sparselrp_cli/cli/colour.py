@@ -13,6 +13,6 @@ def wants_colour(stream: TextIO | None) -> bool:
     return stream.isatty()
 
 
-def painted(text: str, stream: TextIO | None, colour: str | None = None, *, bold: bool = False) -> str:
+def painted(text: str, stream: TextIO | None, colour: str | None = None, *, bold: bool | None = None) -> str:
     """Give a text in a colour, if the stream it goes to wants it; otherwise as it is."""
     return click.style(text, fg=colour, bold=bold) if wants_colour(stream) else text

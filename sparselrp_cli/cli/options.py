@@ -9,7 +9,7 @@ import click
 
 from sparselrp_cli.cli.colour import painted
 from sparselrp_cli.cli.values import Prefix
-from sparselrp_cli.errors import printable
+from sparselrp_cli.errors import STEP, printable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,7 +23,7 @@ def prefix_option(command: Command) -> Command:
     """Add the prefix of all files that are written."""
     return click.option(
         "-o", "--output", "prefix", required=True, type=Prefix(), metavar="PREFIX",
-        help="Every file of the run is named PREFIX.something.",
+        help="Every file of the run is named PREFIX.something; a folder that isn't there is made.",
     )(command)  # fmt: skip
 
 
@@ -78,24 +78,16 @@ def start_log(context: click.Context, *, quiet: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(message)s"))
     verbose = context.meta.get("sparselrp.verbose", False)
-    watched = sys.stderr.isatty()
-    handler.addFilter(
-        lambda record: record.levelno > logging.DEBUG or verbose or (watched and is_step(record))
-    )
     handler.addFilter(_without_level_for_info)
     logger.handlers[:] = [handler]
     logger.propagate = False
-    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose or watched else logging.INFO)
+    least = STEP if sys.stderr.isatty() else logging.INFO
+    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else least)
 
 
 def say_step(text: str) -> None:
     """Say what begins that takes a while: to who watches a terminal, and with -v."""
-    logging.getLogger("sparselrp").debug("%s ...", text, extra={"step": True})
-
-
-def is_step(record: logging.LogRecord) -> bool:
-    """Whether a record says what begins, see `say_step`."""
-    return bool(getattr(record, "step", False))
+    logging.getLogger("sparselrp").log(STEP, "%s ...", text)
 
 
 def _without_level_for_info(record: logging.LogRecord) -> bool:

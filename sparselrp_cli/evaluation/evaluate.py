@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, WindowError
 from sparselrp_cli.evaluation.asking_again import (
     RANDOMISED,
     prepared_as,
@@ -29,7 +29,7 @@ from sparselrp_cli.evaluation.evaluated_windows import (
     evenly,
 )
 from sparselrp_cli.evaluation.faithfulness import SHARES, Curves, curves_of_maps, shuffled_backgrounds
-from sparselrp_cli.evaluation.methods import BASELINES, MUTAGENESIS, Archived, Asked, Maps, Method
+from sparselrp_cli.evaluation.methods import MUTAGENESIS, Archived, Asked, Maps, Method, baseline
 from sparselrp_cli.evaluation.metrics import rank_correlation
 from sparselrp_cli.evaluation.mutagenesis import Advance, SingleChanges
 from sparselrp_cli.evaluation.sites import SiteSource
@@ -37,6 +37,7 @@ from sparselrp_cli.evaluation.window_metrics import window_metrics
 from sparselrp_cli.graph.loaded import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.archive.rows import place
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
 from sparselrp_cli.runs.models import PreparedModel
 
@@ -141,7 +142,7 @@ class _OfTarget:
             self.scorer = SingleChanges(model.explainer, model.model.layout, target)
             last = [MUTAGENESIS] if options.mutagenesis else []
             for name in dict.fromkeys([*options.baselines, *last]):
-                self.methods[name] = BASELINES[name](model, target)
+                self.methods[name] = baseline(name, model, target)
         self.chosen = choose_windows(readers[0], target, options.sites, options.min_score, options.windows)
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -170,13 +171,22 @@ class _OfTarget:
     def _effects(self, windows: EvaluatedWindows, advance: Advance) -> npt.NDArray[np.float64] | None:
         if self.scorer is None or MUTAGENESIS not in self.methods:
             return None
-        marks = windows.seen_marks
-        return np.stack(
-            [
-                self.scorer.effects(window, advance, marked=None if marks is None else marks[i])
-                for i, window in enumerate(windows.seen)
-            ]
-        )
+        marks, scorer = windows.seen_marks, self.scorer
+
+        def of_window(i: int) -> npt.NDArray[np.float64]:
+            with self._naming(windows, i):
+                return scorer.effects(windows.seen[i], advance, marked=None if marks is None else marks[i])
+
+        return np.stack([of_window(i) for i in range(len(windows.rows))])
+
+    @contextmanager
+    def _naming(self, windows: EvaluatedWindows, i: int) -> Iterator[None]:
+        """Name a window whose changed copies the model can't take."""
+        try:
+            yield
+        except WindowError as error:
+            (window,) = self.readers[0].windows(windows.rows[i : i + 1])
+            raise error.named(f"{place(window)}, its bases changed") from error
 
     def _curves(self, windows: EvaluatedWindows, maps: Mapping[str, Maps]) -> dict[str, list[Curves]]:
         """Draw the curves of each method, and of a random order."""
@@ -192,7 +202,8 @@ class _OfTarget:
         def of_window(i: int, ranking: Reals) -> list[Curves]:
             only = slice(i, i + 1)
             scores = partial(_scores_with, scorer, None if marks is None else marks[i])
-            return curves_of_maps(seen[only], ranking[only], scores, backgrounds[only], seeds=seeds[only])
+            with self._naming(windows, i):
+                return curves_of_maps(seen[only], ranking[only], scores, backgrounds[only], seeds=seeds[only])
 
         return {
             name: [curve for i in range(len(seen)) for curve in of_window(i, ranking)]

@@ -7,9 +7,11 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from sparselrp_cli.errors import InputError
 from sparselrp_cli.evaluation.deeplift import hypothetical_deeplift_shap, require_deeplift_shap
 from sparselrp_cli.evaluation.effects import observed_effects
 from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, Reals
+from sparselrp_cli.graph.operations.tokens import Tokens
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -104,3 +106,21 @@ BASELINES: Mapping[str, Callable[[PreparedModel, int], Method]] = MappingProxyTy
     }
 )
 """Methods that are computed on the spot, given the model and the number of a target."""
+_OF_ANY_MODEL = (MUTAGENESIS,)
+
+
+def baseline(name: str, model: PreparedModel, target: int) -> Method:
+    """Make one of `BASELINES`.
+
+    Raises
+    ------
+    InputError
+        If it needs a gradient by bases, and the model reads ids of tokens.
+    """
+    graph = model.explainer.graph
+    if name not in _OF_ANY_MODEL and any(isinstance(node.operation, Tokens) for node in graph.nodes):
+        raise InputError(
+            f"--baseline {name} needs a gradient by bases, which a model of tokens doesn't have; compare with"
+            f" {', '.join(_OF_ANY_MODEL)}"
+        )
+    return BASELINES[name](model, target)

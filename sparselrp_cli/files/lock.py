@@ -3,25 +3,35 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import hidden_name, open_locked, reported
+from sparselrp_cli.files.folders import made_folders
 
 
 @contextmanager
 def locked(prefix: Path) -> Iterator[None]:
     """Hold a prefix: nobody else writes files under it until the end of the block.
 
-    The system lets the lock go when the process ends, however it ends. The hidden file that carries it is
-    removed at the end of the block.
+    Its folder is made where there is none; see `made_folders`. The system lets the lock go when the process
+    ends, however it ends. The hidden file that carries it is removed at the end of the block.
 
     Raises
     ------
     OutputError
         If another process holds it.
     """
+    with ExitStack() as folders:
+        with reported(prefix):
+            folders.enter_context(made_folders(prefix.parent))
+        with _held(prefix):
+            yield
+
+
+@contextmanager
+def _held(prefix: Path) -> Iterator[None]:
     path = hidden_name(prefix, "lock")
     with reported(prefix):
         descriptor = open_locked(path)

@@ -28,6 +28,7 @@ from sparselrp_cli.graph.faults import require_explainable
 from sparselrp_cli.graph.input_advice import input_advice
 from sparselrp_cli.graph.operation import map_tensors
 from sparselrp_cli.graph.overloads import CONVERTERS
+from sparselrp_cli.graph.parts_of_input import parts_advice
 from sparselrp_cli.graph.passes.cancelling import cancel_terms
 from sparselrp_cli.graph.passes.folding import fold_batch_norm
 from sparselrp_cli.graph.passes.log_sums import read_log_sums
@@ -121,8 +122,8 @@ def require_input(module: nn.Module, example: Tensor) -> None:
         what = f"{_first_line(error)}{_where(error)}"
         message = f"the model can't take an input of shape {tuple(example.shape)}: {what}"
         with apart(module) as copied:
-            advice = input_advice(copied, example, error)
-        raise ModelError(f"{message}; {advice}") from error
+            advice, lines = input_advice(copied, example, error)
+        raise ModelError(f"{message}; {advice}", lines) from error
 
 
 def _export(module: nn.Module, example: Tensor) -> Traced:
@@ -147,8 +148,9 @@ def _traced_any_way(module: nn.Module, example: Tensor) -> Traced:
     except ModelError:
         raise
     except Exception as error:
+        advice, lines = parts_advice(module, example) or (_way_out(str(error)), ())
         raise ModelError(
-            f"torch.export can't trace the model: {_first_line(error)}{_where(error)}; {_way_out(str(error))}"
+            f"torch.export can't trace the model: {_first_line(error)}{_where(error)}; {advice}", lines
         ) from error
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from sparselrp_cli.graph.parts_of_input import parts_advice
 from sparselrp_cli.model.forms import in_form
 from sparselrp_cli.model.inputs import WithConstantInputs, parameters_of
 from sparselrp_cli.model.prints import silently
@@ -18,7 +19,7 @@ _MOST_STEPS, _MOST_DOUBLINGS, _MOST_TRIALS = 6, 8, 100
 _LONGEST_STRETCH = 4096
 
 
-def input_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
+def input_advice(module: nn.Module, example: Tensor, error: Exception) -> tuple[str, tuple[str, ...]]:
     """Say what to do about an input that a model doesn't take.
 
     Parameters
@@ -29,7 +30,17 @@ def input_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
     error : Exception
         What the model raised.
 
+    Returns
+    -------
+    text : str
+    lines : tuple of str
+        Code to be pasted, if any helps.
     """
+    parts = parts_advice(module, example)
+    return (_tensor_advice(module, example, error), ()) if parts is None else parts
+
+
+def _tensor_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
     said = str(error)
     if others := _other_inputs(module, said):
         return others

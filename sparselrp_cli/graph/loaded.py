@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sparselrp_cli.errors import ModelError, number_of
 from sparselrp_cli.graph.bins import Bins, find_bins
-from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput
 from sparselrp_cli.graph.packed.keeping import keep, recalled
 from sparselrp_cli.graph.packed.network import PackedNetwork
 from sparselrp_cli.graph.packed.reading import read_graph
@@ -89,9 +89,10 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
     if not model.outputs:
         likely = "NPT" if model.layout.layout == "NLC" else "NTP"
         along = 3 - model.layout.base_axis
-        return tuple(
+        unnamed = [
             OutputNames(o.name, (), _axes(graph, i, along) or likely) for i, o in enumerate(graph.outputs)
-        )
+        ]
+        return tuple(_with_tasks(*each, model.tasks) for each in zip(graph.outputs, unnamed, strict=True))
     if len(model.outputs) != len(graph.outputs):
         raise ModelError(
             f"model '{model.name}' names {number_of(len(model.outputs), 'output')} but returns"
@@ -104,6 +105,15 @@ def output_names(model: LoadedModel, graph: CanonicalGraph) -> tuple[OutputNames
                 f" {count}"
             )
     return model.outputs
+
+
+def _with_tasks(output: GraphOutput, names: OutputNames, tasks: tuple[str, ...]) -> OutputNames:
+    """Call the tasks of an output so, if it has as many, along whichever axis."""
+    if not tasks or obstacle(output):
+        return names
+    axes = [names.axes, *(["NTP", "NPT"] if len(output.shape) == len("NTP") else [])]
+    named = (replace(names, tasks=tasks, axes=each) for each in axes)
+    return next((each for each in named if OutputAxes.of(output, each).n_tasks == len(tasks)), names)
 
 
 def _axes(graph: CanonicalGraph, output: int, sequence_axis: int) -> str:

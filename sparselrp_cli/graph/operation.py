@@ -104,6 +104,8 @@ class Operation(ABC):
     nothing reads isn't kept for the walk, and is NaN there; see `relevance.keeping`."""
     reads_output: ClassVar[bool] = True
     """Whether `pull` or `absorbed` reads numbers of its output."""
+    absorbs_tokens: ClassVar[bool] = False
+    """Whether what it absorbs is the relevance of tokens that have no base."""
 
     @abstractmethod
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:

@@ -5,7 +5,7 @@ import logging
 import torch
 from torch import Tensor
 
-from sparselrp_cli.errors import ModelError, number_of
+from sparselrp_cli.errors import STEP, ModelError, number_of
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture, check_against_module, differs_between_calls
 from sparselrp_cli.graph.reduced import reduced_precision
@@ -27,7 +27,7 @@ def trace_model(model: LoadedModel) -> CanonicalGraph:
     ModelError
         If the model can't be traced, or the graph's output differs from the model's.
     """
-    logger.debug("tracing %s ...", model.name, extra={"step": True})
+    logger.log(STEP, "tracing %s ...", model.name)
     example = model.example()
     graph = capture(model.module, example)
     # What only a loss or a mask needs may be without a rule.

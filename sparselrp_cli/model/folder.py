@@ -10,7 +10,7 @@ from torch import nn
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.model.json_files import read_json
-from sparselrp_cli.model.output_names import AXES, OutputNames
+from sparselrp_cli.model.output_names import AXES, AXES_UNLESS_GIVEN, OutputNames
 from sparselrp_cli.model.request import ALPHABET, LAYOUTS, LONGEST_WINDOW
 from sparselrp_cli.model.sizes import outline, require_room
 from sparselrp_cli.model.weights import load_weights, put_weights, require_fit
@@ -121,7 +121,7 @@ def _outputs(entries: list[Any], path: Path) -> tuple[OutputNames, ...]:
             raise ModelError(f"{path}: 'tasks' of output '{entry['name']}' must be a list of names")
         if not all(name.isprintable() for name in (entry["name"], *tasks)):
             raise ModelError(f"{path}: a name in 'outputs' holds what can't be printed")
-        axes = entry.get("axes", "NTP")
+        axes = entry.get("axes", AXES_UNLESS_GIVEN)
         if axes not in AXES:
             raise ModelError(f"{path}: 'axes' of output '{entry['name']}' must be one of {', '.join(AXES)}")
         outputs.append(OutputNames(entry["name"], tuple(tasks), axes))

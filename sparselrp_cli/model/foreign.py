@@ -7,7 +7,7 @@ from sparselrp_cli.model.formats import FORMATS
 _HDF5 = FORMATS["keras"].begins
 _IMPORT = "make a model folder of it with `sparselrp import {path} -o FOLDER`, and give that with -m"
 _BY_SUFFIX = {
-    ".keras": "a Keras 3 archive; " + _IMPORT,
+    ".keras": "a Keras archive; " + _IMPORT,
     ".pb": "a TensorFlow graph; " + _IMPORT,
     ".onnx": "an ONNX model, which isn't read; give the PyTorch model that it was exported from",
     ".tflite": "a TensorFlow Lite model, which isn't read; give the model that it was made from",

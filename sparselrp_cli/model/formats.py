@@ -45,7 +45,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format("keras", "a Keras model (.h5)", "keras:import_keras", b"\x89HDF\r\n\x1a\n"),
             Format(
                 "keras-archive",
-                "one of Keras 3 (.keras)",
+                "one of Keras 2.12 or later (.keras)",
                 "keras.archive:import_archive",
                 b"PK\x03\x04",
                 ".keras",

@@ -44,20 +44,23 @@ class WithConstantInputs(nn.Module):
         self.module = module
         self.sequence, self.base_axis = sequence, base_axis
         self.by_window, self.form = by_window, form
-        self.names = tuple(name for name in constants if name != CHANNELS or name in parameters_of(module))
+        named = parameters_of(module)
+        self.names = tuple(
+            name for name in constants if name != CHANNELS or name in named or _takes_any(module)
+        )
         self.beside = set(constants) - set(self.names)
         for name, value in constants.items():
             self.register_buffer(f"constant_{name}", value, persistent=False)
 
-    def forward(self, x: Tensor, rows: tuple[Tensor, ...] | None = None) -> Any:
-        """Compute the outputs; `rows` (N, ...) are in the order of `by_window`."""
+    def forward(self, x: Tensor, rows: tuple[Tensor, ...] | None = None, **told: Tensor) -> Any:
+        """Compute the outputs; `rows` (N, ...) are in the order of `by_window`, `told` is handed on."""
         values = dict(zip(self.by_window, rows or (), strict=False))
         given = {name: self._of_all(name, x, values) for name in self.names}
         for name in self.beside:
             more = self._of_all(name, x, values)
             x = torch.cat([x, more if self.base_axis == 1 else more.transpose(1, 2)], self.base_axis)
         x = x if self.form is None else in_form(self.form, x)
-        return self.module(**{self.sequence: x}, **given)
+        return self.module(**{self.sequence: x}, **given, **told)
 
     def _of_all(self, name: str, x: Tensor, rows: dict[str, Tensor]) -> Tensor:
         return rows[name] if name in rows else self.rows_of(x.shape[0], (name,))[name]
@@ -88,14 +91,14 @@ def hold_inputs(
 
     ``channels=CxL``, where forward has no parameter of that name, are rows beside A, C, G and T.
     """
-    if not texts:
+    if not texts and not _wants_a_name(module):
         return module
-    names = list(parameters_of(module))
+    names, more = list(parameters_of(module)), _takes_any(module)
     constants: dict[str, Tensor] = {}
     by_window = []
     for text in texts:
         name, value = _held(text, dtype)
-        if name not in names and not (name == CHANNELS and value.ndim == 2):
+        if name not in names and not more and not (name == CHANNELS and value.ndim == 2):
             raise ModelError(f"--input '{text}': the model's forward takes {', '.join(names)}, not '{name}'")
         if name in constants:
             raise ModelError(f"--input '{text}': '{name}' is held twice")
@@ -106,6 +109,18 @@ def hold_inputs(
     if not free:
         raise ModelError("--input holds every input of the model constant; none is left for the sequence")
     return WithConstantInputs(module, constants, free[0], base_axis, tuple(by_window), form)
+
+
+def _wants_a_name(module: nn.Module) -> bool:
+    """Whether a forward takes its first input by name only."""
+    first = next(iter(parameters_of(module).values()), None)
+    return first is not None and first.kind == first.KEYWORD_ONLY
+
+
+def _takes_any(module: nn.Module) -> bool:
+    """Whether a forward takes inputs of any name."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return any(p.kind == p.VAR_KEYWORD for p in parameters)
 
 
 def _held(text: str, dtype: torch.dtype) -> tuple[str, Tensor]:

@@ -17,7 +17,7 @@ from sparselrp_cli.model.foreign import foreign_file
 from sparselrp_cli.model.forms import InForm
 from sparselrp_cli.model.inputs import hold_inputs
 from sparselrp_cli.model.layout import InputLayout
-from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.model.output_names import OutputNames, own_names
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
@@ -53,6 +53,8 @@ class LoadedModel:
         What was decided while it was loaded, for the log.
     kept : Path or None
         Where its graph is to be kept for later runs, if anywhere.
+    tasks : tuple of str
+        What it calls the tasks of those of its outputs that have as many, where it doesn't name outputs.
     """
 
     name: str
@@ -63,19 +65,60 @@ class LoadedModel:
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     kept: Path | None = None
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def base_axis(self) -> int | None:
+        """The axis of the input that holds the bases, if any does."""
+        return self.layout.base_axis
 
     def example(self, n_samples: int = 2) -> torch.Tensor:
-        """Make a random one-hot input, the same each time, as the model takes it."""
+        """Make a random one-hot input, the same each time, as the model takes it, where its weights are."""
         generator = torch.Generator().manual_seed(0)
         bases = torch.randint(4, (n_samples, self.window), generator=generator)
         one_hot = nn.functional.one_hot(bases, 4).transpose(1, 2).contiguous()
-        return self.layout.to_model(one_hot.to(module_dtype(self.module)))
+        return self.layout.to_model(one_hot.to(module_device(self.module), module_dtype(self.module)))
 
     def outputs_of(self, x: Tensor) -> list[Tensor]:
         """Give what the model returns for an input as it takes it; without what it prints."""
         with silently(), torch.no_grad():
             leaves = tree_leaves(self.module(x))
         return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageModel(LoadedModel):
+    """A network that takes images.
+
+    Attributes
+    ----------
+    image : tuple of int
+        Shape of one image, (C, H, W).
+    signed : bool
+        Whether its numbers may be negative.
+    """
+
+    image: tuple[int, ...] = ()
+    signed: bool = False
+
+    @property
+    def base_axis(self) -> int | None:
+        """An image holds no bases."""
+        return None
+
+    def example(self, n_samples: int = 2) -> torch.Tensor:
+        """Make random images, the same each time, where the weights are."""
+        generator = torch.Generator().manual_seed(0)
+        images = torch.rand((n_samples, *self.image), generator=generator)
+        images = 2 * images - 1 if self.signed else images
+        return images.to(module_device(self.module), module_dtype(self.module))
+
+
+def module_device(module: nn.Module) -> torch.device:
+    """Give the device of a module's weights, the first ones; the CPU where it has none."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        return tensor.device
+    return torch.device("cpu")
 
 
 def module_dtype(module: nn.Module) -> torch.dtype:
@@ -214,7 +257,10 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
     require_finite(module, str(request.weights or request.reference))
     files = [file for file in (file_of(request.reference), request.weights) if file is not None]
     name = request.reference.rpartition(":")[2]
-    model = LoadedModel(name, module, _own_window(module), InputLayout(), (), tuple(files))
+    names = own_names(module, factory.function)
+    model = LoadedModel(
+        name, module, own_window(module), InputLayout(), names.outputs, tuple(files), tasks=names.tasks
+    )
 
     def compute() -> list[Tensor]:
         asked = _as_asked(model, request)
@@ -224,7 +270,8 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
     return replace(model, notes=(*notes, *filled.notes, *own))
 
 
-def _own_window(module: nn.Module) -> int:
+def own_window(module: nn.Module) -> int:
+    """Give the window length that a module says itself, in bp; 0 where it says none."""
     window = getattr(module, "window", 0)
     is_length = isinstance(window, Integral) and not isinstance(window, bool)
     return int(window) if is_length and window > 0 else 0
@@ -241,4 +288,7 @@ def _load_file(path: Path, request: ModelRequest) -> LoadedModel:
         raise ModelError(f"--weights goes with a factory; {path} brings its own")
     module, notes = load_trusted(path)
     require_finite(module, str(path))
-    return LoadedModel(path.stem, module, _own_window(module), InputLayout(), (), (path,), notes)
+    names, window = own_names(module), own_window(module)
+    return LoadedModel(
+        path.stem, module, window, InputLayout(), names.outputs, (path,), notes, tasks=names.tasks
+    )

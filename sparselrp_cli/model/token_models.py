@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from sparselrp_cli.errors import ModelError, number_of
+from sparselrp_cli.errors import ModelError, WindowError, number_of
+from sparselrp_cli.model.inputs import WithConstantInputs
 from sparselrp_cli.model.prints import silently
 from sparselrp_cli.model.tokens import BASES, UNKNOWN_BASE, Token, tokeniser
 
@@ -59,14 +60,34 @@ def tokens(x: Tensor, scheme: str, count: int) -> Tensor:
     scheme : str
         See `model.tokens`.
     count : int
+
+    Raises
+    ------
+    WindowError
+        If a window has other tokens than the model can be given.
     """
-    rows = [[t.number for t in tokens_of(sequence, scheme, count)] for sequence in sequences_of(x)]
+    rows = [_numbers(sequence, scheme, count, row) for row, sequence in enumerate(sequences_of(x))]
     return torch.tensor(rows, dtype=torch.int64, device=x.device).reshape(len(rows), count)
+
+
+def _numbers(sequence: str, scheme: str, count: int, row: int) -> list[int]:
+    """Give the ids of a window's tokens; errors say which of the batch it is."""
+    try:
+        return [token.number for token in tokens_of(sequence, scheme, count)]
+    except ModelError as error:
+        raise WindowError(str(error), row) from error
 
 
 @tokens.register_fake
 def _(x: Tensor, scheme: str, count: int) -> Tensor:
     return x.new_empty((x.shape[0], count), dtype=torch.int64)
+
+
+def _mask_of(module: nn.Module) -> inspect.Parameter | None:
+    """Give the parameter that is told what is padding; None where there is none, or it is held constant."""
+    if isinstance(module, WithConstantInputs):
+        return None if MASK in module.names else _mask_of(module.module)
+    return inspect.signature(module.forward).parameters.get(MASK)
 
 
 class TokenModel(nn.Module):
@@ -88,16 +109,27 @@ class TokenModel(nn.Module):
         super().__init__()
         self.module, self.scheme, self.count = module, scheme, count
         reader = tokeniser(scheme)
-        mask = inspect.signature(module.forward).parameters.get(MASK)
+        mask = _mask_of(module)
         self.padding = reader.padding if mask is not None and reader.varies else None
         self.is_told = self.padding is not None or (mask is not None and mask.default is mask.empty)
 
-    def forward(self, x: Tensor) -> Any:
+    @property
+    def by_window(self) -> tuple[str, ...]:
+        """Inputs beside the tokens that are given row by row."""
+        return self.module.by_window if isinstance(self.module, WithConstantInputs) else ()
+
+    def rows_of(self, n_samples: int) -> dict[str, Tensor]:
+        """Give what stands for these, by name."""
+        return self.module.rows_of(n_samples) if isinstance(self.module, WithConstantInputs) else {}
+
+    def forward(self, x: Tensor, rows: tuple[Tensor, ...] | None = None) -> Any:
+        """Compute the outputs of windows (N, 4, L); `rows` (N, ...) are in the order of `by_window`."""
         ids = torch.ops.sparselrp.tokens(x, self.scheme, self.count)
+        given = (ids,) if rows is None else (ids, rows)
         if not self.is_told:
-            return self.module(ids)
+            return self.module(*given)
         there = torch.ones_like(ids) if self.padding is None else (ids != self.padding).long()
-        return self.module(ids, **{MASK: there})
+        return self.module(*given, **{MASK: there})
 
     def change_by_padding(self, x: Tensor) -> float:
         """Give how far padding moves the outputs of a window, relative to the largest; 0 where it doesn't.

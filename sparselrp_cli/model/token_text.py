@@ -14,7 +14,7 @@ from sparselrp_cli.model.tokens import BASES, LONGEST_KMER, UNKNOWN_BASE, Kmers,
 
 _MOST_MIB = 64
 _WORDS = ("step", "front", "end", "unknown", "pad", "tokens")
-_DETAILS = re.compile(r"(?P<file>.*?)(?P<details>(?:,\w+=[^,]*)*)")
+DETAILS = re.compile(r"(?P<file>.*?)(?P<details>(?:,\w+=[^,]*)*)")
 _FRONT, _END, _PAD = ("[CLS]", "<cls>"), ("[SEP]",), ("[PAD]", "<pad>")
 _UNKNOWN = ("[UNK]", "<unk>")
 _TRIED, _MARGIN, _ROUND = 32, 1.25, 8
@@ -70,7 +70,7 @@ def read_tokens(text: str) -> AskedTokens:
 
 
 def _read(text: str) -> AskedTokens:
-    match = _DETAILS.fullmatch(text)
+    match = DETAILS.fullmatch(text)
     assert match is not None  # any text is a name of a file
     pairs = [part.partition("=") for part in match["details"].split(",")[1:]]
     path, given = Path(match["file"]), {word: value for word, _, value in pairs}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sparselrp_cli.errors import InputError, OutputError, number_of
 from sparselrp_cli.motifs.segments import maximal_segments
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.archive.maps import WindowMaps
 from sparselrp_cli.settings.manifest import other_explanation, read_manifest
 
 Doubles = npt.NDArray[np.float64]
@@ -94,12 +95,12 @@ class Null:
         }
 
 
-def fit_null(reader: ArchiveReader, kind: str, sign: int, target: int = 0, seed: int = 0) -> Null:
+def fit_null(reader: WindowMaps, kind: str, sign: int, target: int = 0, seed: int = 0) -> Null:
     """Fit the null of one sign from an archive.
 
     Parameters
     ----------
-    reader : ArchiveReader
+    reader : WindowMaps
         Of background windows, or of the windows themselves where `kind` is ``permuted``.
     kind : str
         One of `DRIFTS`.

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from sparselrp_cli.motifs.null import Null, q_values
 from sparselrp_cli.motifs.segments import maximal_segments
-from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.archive.maps import WindowMaps
 
 # Two seqlets of overlapping windows are one if they share this much of the shorter.
 SAME = 0.5
@@ -59,9 +59,7 @@ class Seqlets:
         )
 
 
-def call_seqlets(
-    reader: ArchiveReader, null: Null, sign: int, *, target: int = 0, fdr: float = 0.05
-) -> Seqlets:
+def call_seqlets(reader: WindowMaps, null: Null, sign: int, *, target: int = 0, fdr: float = 0.05) -> Seqlets:
     """Call seqlets: maximal-scoring segments of contribution less drift that the null hardly gives.
 
     Every segment of every window is tested; where windows overlap, the better of two seqlets at one place is
@@ -69,7 +67,7 @@ def call_seqlets(
 
     Parameters
     ----------
-    reader : ArchiveReader
+    reader : WindowMaps
     null : Null
     sign : int
         1 for positive relevance, -1 for negative.
@@ -109,7 +107,7 @@ def _centre_of_mass(values: npt.NDArray[np.float64]) -> int:
     return int((weights * np.arange(len(values))).sum() / weights.sum() + 0.5)
 
 
-def _not_repeated(reader: ArchiveReader, seqlets: Seqlets) -> npt.NDArray[np.bool_]:
+def _not_repeated(reader: WindowMaps, seqlets: Seqlets) -> npt.NDArray[np.bool_]:
     """Mark the best of those that lie at one place of the genome in several windows."""
     at = reader.coordinates
     chrom = at.chrom[seqlets.row]

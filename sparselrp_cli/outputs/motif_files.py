@@ -12,6 +12,7 @@ from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.files.hdf5 import created
 from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.archive.layout import chunk_rows
+from sparselrp_cli.outputs.archive.maps import WindowMaps
 from sparselrp_cli.outputs.archive.reader import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import Bases, Doubles, Reals
 from sparselrp_cli.sequences.windows import Window
@@ -24,7 +25,7 @@ SEED = 0
 
 
 def write_modisco(
-    reader: ArchiveReader, ohe_path: Path | str, attr_path: Path | str, target: int = 0, seed: int = SEED
+    reader: WindowMaps, ohe_path: Path | str, attr_path: Path | str, target: int = 0, seed: int = SEED
 ) -> None:
     """Write one-hot sequences and hypothetical contributions for ``modisco motifs -s -a``.
 
@@ -36,7 +37,7 @@ def write_modisco(
 
     Parameters
     ----------
-    reader : ArchiveReader
+    reader : WindowMaps
     ohe_path, attr_path : Path or str
     target : int
     seed : int
@@ -53,7 +54,7 @@ def write_modisco(
     _write_npz(attr_path, shape, np.dtype(np.float32), dense)
 
 
-def write_modisco_h5(reader: ArchiveReader, path: Path | str, target: int = 0, seed: int = SEED) -> None:
+def write_modisco_h5(reader: WindowMaps, path: Path | str, target: int = 0, seed: int = SEED) -> None:
     """Write the numbers of `write_modisco` as the one file that ``modisco motifs -i`` reads.
 
     Datasets ``input_seqs`` (uint8) and ``hyp_scores`` (float32), shape (N, L, 4), of one target. The archive
@@ -61,7 +62,7 @@ def write_modisco_h5(reader: ArchiveReader, path: Path | str, target: int = 0, s
 
     Parameters
     ----------
-    reader : ArchiveReader
+    reader : WindowMaps
     path : Path or str
     target : int
     seed : int
@@ -86,7 +87,7 @@ def write_modisco_h5(reader: ArchiveReader, path: Path | str, target: int = 0, s
             output.require_written()
 
 
-def _handed_over(reader: ArchiveReader, target: int, seed: int) -> Iterator[tuple[slice, Bases, Reals]]:
+def _handed_over(reader: WindowMaps, target: int, seed: int) -> Iterator[tuple[slice, Bases, Reals]]:
     """Give rows with their one-hot bases and with maps that have noise in the place of zeros."""
     scale = NOISE * small_magnitude(reader, target)
     for rows in reader.chunks():
@@ -118,7 +119,7 @@ def without_zeros(one_hot: Bases, hypothetical: Reals, *, first_row: int, scale:
     return values
 
 
-def small_magnitude(reader: ArchiveReader, target: int = 0) -> float:
+def small_magnitude(reader: WindowMaps, target: int = 0) -> float:
     """Give the magnitude that one in ten non-zero contributions doesn't exceed, in constant memory.
 
     It is right within 1 %, and 0 where all are zero. The smallest alone would be an outlier. The upper half

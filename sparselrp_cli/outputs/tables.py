@@ -79,8 +79,9 @@ class WindowsTable(Table):
 
     Columns: chrom, start, end, name, strand, target (only with several), score, prediction (what the model
     itself gives), relevance, background (what centring takes off), absorbed, stabilised (what of that
-    stabilisers took), lost, conservation_error, zero_share, kept_share, n_bases_unknown, score_sd (only of
-    several models: the population standard deviation of their scores). Numbers have nine significant digits.
+    stabilisers took), special (what of that lies at tokens without a base), lost, conservation_error,
+    zero_share, kept_share, n_bases_unknown, score_sd (only of several models: the population standard
+    deviation of their scores). Numbers have nine significant digits.
     """
 
     def __init__(self, path: Path | str, target_names: Sequence[str], *, spread: bool = False) -> None:

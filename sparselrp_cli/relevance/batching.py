@@ -1,7 +1,8 @@
 """Devices and batch sizes: how much is explained at once, and where."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -62,6 +63,21 @@ def prepare_device(device: torch.device) -> str:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Compute on a device as `prepare_device` makes it, and leave its settings as they were."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic
+    try:
+        prepare_device(device)
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:

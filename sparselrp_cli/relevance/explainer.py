@@ -1,5 +1,6 @@
 """Explain batches: one forward pass, then one backward walk for each target."""
 
+import copy
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,13 +13,12 @@ from torch import Tensor
 from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.beside import NO_ROWS, with_rows
 from sparselrp_cli.graph.bins import Bins
-from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
+from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.layer import Layer
-from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.graph.passes.cropping import cropping_error
 from sparselrp_cli.graph.passes.fusing import fuse_relu
 from sparselrp_cli.graph.passes.pointwise import unroll_pointwise
-from sparselrp_cli.graph.shapes import Span, numbers, resolve
+from sparselrp_cli.graph.shapes import numbers, resolve
 from sparselrp_cli.graph.steps import require_smooth
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.graph.targets.functional import NOTHING, Touched
@@ -33,9 +33,10 @@ from sparselrp_cli.relevance.ends import Tail, find_tail, notes
 from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.keeping import Keeping, plan_keeping
 from sparselrp_cli.relevance.ledger import Ledger
+from sparselrp_cli.relevance.offsets import onto_bases
 from sparselrp_cli.relevance.pace import Pace, Say
 from sparselrp_cli.relevance.plan import plan_pruning
-from sparselrp_cli.relevance.program import Program
+from sparselrp_cli.relevance.program import Program, channels_last, spans_of
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.rows import sums
 from sparselrp_cli.relevance.rules import Rule
@@ -62,7 +63,8 @@ class Explanation:
     hypothetical : Tensor, shaped as the input
         Multipliers at the input, centred if that was asked for: the hypothetical contributions.
     contributions : Tensor, shaped as the input
-        Input times `hypothetical`: relevance.
+        Input times `hypothetical`: relevance. Where the input has no bases, with what rules for the first
+        layer give to inputs whatever they are.
     score, relevance, background, absorbed, lost : Tensor of float64, shape (N,)
         The explained number and where its relevance went: to the input, to what its bases share (see
         `centring`), to biases and stabilisers, nowhere.
@@ -100,8 +102,8 @@ class Explainer:
     targets : sequence of Target
     input_non_negative : bool
         Whether inputs never hold negative values, as one-hot sequences don't.
-    base_axis : int
-        The axis of the input that holds the four bases.
+    base_axis : int or None
+        The axis of the input that holds the four bases; None where it holds none, as images don't.
     ends : {"auto", "undo", "linear"}
         What is done with a final sigmoid, softmax, exp, log or softplus; see `relevance.ends`.
     centre : sequence of float, or None
@@ -130,7 +132,7 @@ class Explainer:
         pruning: Pruning = STANDARD,
         *,
         input_non_negative: bool = True,
-        base_axis: int = 1,
+        base_axis: int | None = 1,
         ends: Ends = "auto",
         centre: Sequence[float] | None = None,
         bins: Mapping[int, Bins] = NO_BINS,
@@ -162,13 +164,41 @@ class Explainer:
                 " redistribute lambda, not m"
             )
         self.centre = None
-        if centre is not None:
+        if centre is not None and base_axis is not None:
             like = torch.empty(resolve(graph.input_shape, 1), dtype=graph.dtype, device=graph.device)
             self.centre = Centre(centre, base_axis, like)
         self.program = self._prepare(self.graph, pruning, input_non_negative)
         self._tails: dict[tuple[Program, Target], Tail] = {}
         self._cropped: dict[tuple[Target, ...], Program] = {}
         self._kept: dict[tuple[Program, tuple[Target, ...], int], Keeping] = {}
+
+    def aimed_at(self, targets: Sequence[Target]) -> "Explainer":
+        """Give an explainer of other targets, which shares with this one all that doesn't depend on them.
+
+        Parameters
+        ----------
+        targets : sequence of Target
+            Of outputs that this explainer explains, without blocks.
+
+        Raises
+        ------
+        ValueError
+            If one reads another output, or blocks.
+        """
+        known = {term.output for target in self.targets for term in target.every_term}
+        if any(target.with_blocks for target in targets):
+            raise ValueError("a target reads blocks, whose place isn't known")
+        if not known.issuperset(term.output for target in targets for term in target.every_term):
+            raise ValueError("a target reads an output that isn't explained")
+        other = copy.copy(self)
+        other.targets, other.bins = tuple(targets), {}
+        return other
+
+    def forget(self) -> None:
+        """Let go of what is kept of targets: their parts of the program, and their ends."""
+        self._tails.clear()
+        self._cropped.clear()
+        self._kept.clear()
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -180,7 +210,7 @@ class Explainer:
         non_negative = non_negative_tensors(graph, input_non_negative)
         graph, layer_names = fuse_relu(graph)
         graph = unroll_pointwise(graph)
-        graph = dataclasses.replace(graph, nodes=tuple(map(_channels_last, graph.nodes)))
+        graph = dataclasses.replace(graph, nodes=tuple(map(channels_last, graph.nodes)))
         layers, selecting = {}, {}
         for node in graph.nodes:
             if isinstance(node.operation, Layer):
@@ -210,7 +240,7 @@ class Explainer:
     def _program_for(self, targets: tuple[Target, ...]) -> Program:
         """Crop the program to the receptive field of the targets."""
         if targets not in self._cropped:
-            spans = _spans(targets, self.graph.outputs, self.names)
+            spans = spans_of(targets, self.graph.outputs, self.names)
             self._cropped[targets] = self.program.cropped(spans)
         return self._cropped[targets]
 
@@ -228,7 +258,7 @@ class Explainer:
         cropped = self._program_for(targets)
         if cropped is self.program:
             return
-        spans = _spans(targets, self.graph.outputs, self.names)
+        spans = spans_of(targets, self.graph.outputs, self.names)
         with torch.inference_mode():
             error = cropping_error(self.program.graph, cropped.graph, spans, x)
         if error > _CROPPING_TOLERANCE[x.dtype]:
@@ -339,10 +369,12 @@ class Explainer:
         background = torch.zeros_like(score)
         if self.centre is not None:
             hypothetical, background = self.centre.apply(hypothetical, x, samples)
-        if offset is not None:
-            hypothetical, outside = _onto_bases(hypothetical, offset, x, self.base_axis)
+        if offset is not None and self.base_axis is not None:
+            hypothetical, outside = onto_bases(hypothetical, offset, x, self.base_axis)
             ledger.to_bias += sums(outside, samples)
         contributions = x * hypothetical
+        if offset is not None and self.base_axis is None:
+            contributions = contributions + offset
         return Explanation(
             hypothetical=hypothetical,
             contributions=contributions,
@@ -364,36 +396,3 @@ def _weighted(forward: ForwardPass, weights: Mapping[str, Tensor]) -> Tensor:
             for name, v in weights.items()
         ]
     ).sum(0)
-
-
-def _spans(
-    targets: Sequence[Target], outputs: Sequence[GraphOutput], names: Sequence[OutputNames]
-) -> dict[int, Span | None]:
-    """Find the positions of each output that targets concern; None is all of them."""
-    spans: dict[int, Span | None] = {}
-    for target in targets:
-        for index, axis, start, stop in target.extents(outputs, names):
-            span = None if axis is None else Span(axis, start, stop)
-            known = spans.get(index, span)
-            spans[index] = None if known is None or span is None else known.joined(span)
-    return spans
-
-
-def _channels_last(node: Node) -> Node:
-    """Lay a convolution's weights out as the processor's convolutions read them."""
-    layer = node.operation
-    if not isinstance(layer, Convolution) or layer.weight.device.type != "cpu" or layer.weight.dim() != 3:
-        return node
-    weight = layer.weight.movedim(1, -1).contiguous().movedim(-1, 1)
-    return dataclasses.replace(node, operation=dataclasses.replace(layer, weight=weight))
-
-
-def _onto_bases(multiplier: Tensor, offset: Tensor, x: Tensor, base_axis: int) -> tuple[Tensor, Tensor]:
-    """Put relevance that all four bases of a position got onto the base that is there [ours].
-
-    A position's relevance is the sum over its bases, whichever is observed. What lies at positions without a
-    base (N) is returned apart: it is absorbed.
-    """
-    at_position = offset.sum(base_axis, keepdim=True)
-    outside = (1 - x.sum(base_axis, keepdim=True)) * at_position
-    return multiplier + at_position, outside

@@ -42,6 +42,8 @@ class Ledger:
     ----------
     to_bias, to_stabiliser : Tensor
         Taken by biases and constants, and by stabilisers.
+    to_special : Tensor
+        What of `to_bias` lies at tokens that have no base: special ones, padding, and N alone.
     lost : Tensor
         Relevance of a sign that had no survivor (PLRP-M); it is nowhere else.
     pruned_layers : list of PrunedLayer
@@ -50,18 +52,21 @@ class Ledger:
 
     to_bias: Tensor
     to_stabiliser: Tensor
+    to_special: Tensor
     lost: Tensor
     pruned_layers: list[PrunedLayer] = field(default_factory=list)
 
     @classmethod
     def empty(cls, n_samples: int, device: torch.device) -> "Ledger":
         zeros = torch.zeros(n_samples, dtype=torch.float64, device=device)
-        return cls(zeros, zeros.clone(), zeros.clone())
+        return cls(zeros, zeros.clone(), zeros.clone(), zeros.clone())
 
-    def absorb(self, relevance: Tensor | None, samples: Samples) -> None:
+    def absorb(self, relevance: Tensor | None, samples: Samples, *, of_tokens: bool = False) -> None:
         """Book what constants of an operation take, elementwise at its output; None is nothing."""
         if relevance is not None:
-            self.to_bias += sums(relevance, samples)
+            taken = sums(relevance, samples)
+            self.to_bias += taken
+            self.to_special += taken if of_tokens else 0
 
     def book(self, to_bias: Tensor, to_stabiliser: Tensor) -> None:
         """Book what a layer's bias and stabiliser take, per sample."""

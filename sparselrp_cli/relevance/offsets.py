@@ -42,3 +42,14 @@ class Offsets:
     def of(self, name: str) -> Tensor | None:
         """Give what a tensor was given, None if nothing."""
         return self._given.get(name)
+
+
+def onto_bases(multiplier: Tensor, offset: Tensor, x: Tensor, base_axis: int) -> tuple[Tensor, Tensor]:
+    """Put relevance that all four bases of a position got onto the base that is there [ours].
+
+    A position's relevance is the sum over its bases, whichever is observed. What lies at positions without a
+    base (N) is returned apart: it is absorbed.
+    """
+    at_position = offset.sum(base_axis, keepdim=True)
+    outside = (1 - x.sum(base_axis, keepdim=True)) * at_position
+    return multiplier + at_position, outside

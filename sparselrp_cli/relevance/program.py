@@ -1,14 +1,17 @@
 """A graph with everything that is the same for every batch: rules' weights, and where relevance is pruned."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
-from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.graph.layer import Layer
+from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.graph.passes.cropping import crop
 from sparselrp_cli.graph.shapes import Samples, Span
+from sparselrp_cli.graph.targets import Target
+from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, plan_pruning
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.step import PreparedLayer
@@ -78,3 +81,25 @@ class Program:
     def read_again(self) -> frozenset[str]:
         """The nodes that PLRP-M goes through twice."""
         return frozenset(n.name for r in self.masked_readings.values() for n in (r.layer, *r.path))
+
+
+def spans_of(
+    targets: Sequence[Target], outputs: Sequence[GraphOutput], names: Sequence[OutputNames]
+) -> dict[int, Span | None]:
+    """Find the positions of each output that targets concern; None is all of them."""
+    spans: dict[int, Span | None] = {}
+    for target in targets:
+        for index, axis, start, stop in target.extents(outputs, names):
+            span = None if axis is None else Span(axis, start, stop)
+            known = spans.get(index, span)
+            spans[index] = None if known is None or span is None else known.joined(span)
+    return spans
+
+
+def channels_last(node: Node) -> Node:
+    """Lay a convolution's weights out as the processor's convolutions read them."""
+    layer = node.operation
+    if not isinstance(layer, Convolution) or layer.weight.device.type != "cpu" or layer.weight.dim() != 3:
+        return node
+    weight = layer.weight.movedim(1, -1).contiguous().movedim(-1, 1)
+    return replace(node, operation=replace(layer, weight=weight))

@@ -110,7 +110,8 @@ class _Walk:
             self.offsets.give(node.inputs[0], step.offset)
             return (step.multiplier,)
         at = self.forward.at(node)
-        self.ledger.absorb(node.operation.absorbed(c, at), self.forward.samples[node.name])
+        taken, samples = node.operation.absorbed(c, at), self.forward.samples[node.name]
+        self.ledger.absorb(taken, samples, of_tokens=node.operation.absorbs_tokens)
         return node.operation.pull(c, at)
 
     def _prune(self, name: str, c: Tensor) -> Tensor:

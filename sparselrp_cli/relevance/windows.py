@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sparselrp_cli.errors import WindowError
 from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.batching import halving, to_device, to_host
@@ -18,7 +19,7 @@ Marked = npt.NDArray[np.uint8]
 """Bases of windows that lie in blocks of their regions: shape (N, L)."""
 BOOKED = ("relevance", "background", "absorbed", "lost")
 """Where the relevance of a score is."""
-BOOKS = ("score", *BOOKED, "prediction", "stabilised")
+BOOKS = ("score", *BOOKED, "prediction", "stabilised", "special")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +32,8 @@ class ExplainedWindows:
         Hypothetical contributions; zero where the base is unknown.
     accounting : dict of str to ndarray of float64, shape (T, N)
         score; prediction, what the model itself gives; relevance; background, what centring takes off;
-        absorbed; stabilised, what of that stabilisers took; lost; conservation_error; zero_share;
+        absorbed; stabilised, what of that stabilisers took; special, what of that lies at tokens without a
+        base, 0 of models of bases; lost; conservation_error; zero_share;
         kept_share, the share of neurons kept in the pruned layers, 1 without pruning.
     spread : dict of str to ndarray, or None
         Of several models: the standard deviations ``score_sd``, shape (T, N), and ``contribution_sd``, shape
@@ -41,6 +43,25 @@ class ExplainedWindows:
     hypothetical: npt.NDArray[np.floating]
     accounting: dict[str, npt.NDArray[np.float64]]
     spread: dict[str, npt.NDArray[np.floating]] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Maps:
+    """Explanations of one batch as tensors, where they were computed.
+
+    Attributes
+    ----------
+    hypothetical : Tensor, shape (T, N, 4, L)
+        Hypothetical contributions, in the order A C G T; zero where the base is unknown.
+    books : Tensor of float64, shape (B, T, N)
+        The columns `BOOKS`.
+    kept : Tensor of float64, shape (T, N)
+        The share of neurons kept in the pruned layers, 1 without pruning.
+    """
+
+    hypothetical: Tensor
+    books: Tensor
+    kept: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +130,14 @@ class WindowExplainer:
             Inputs beside the sequence, by name, as the model is to see them. One orientation has them: not
             where strands are averaged.
         """
-        if rows and self.average_strands:
-            raise ValueError("rows are of one orientation, and both strands are read")
 
         def part(start: int, end: int) -> _OnTheWay:
             of_part = None if marked is None else marked[start:end]
             own = {name: row[start:end] for name, row in rows.items()}
-            return self._launch(one_hot[start:end], reverse[start:end], of_part, own)
+            try:
+                return self._launch(one_hot[start:end], reverse[start:end], of_part, own)
+            except WindowError as error:
+                raise error.shifted(start) from error
 
         return Launched(halving(len(one_hot), part))
 
@@ -127,10 +149,30 @@ class WindowExplainer:
         rows: Mapping[str, Tensor],
     ) -> "_OnTheWay":
         forward, flip, x, blocks = self._read(one_hot, reverse, marked)
+        read = self.explain_tensor(x, blocks, rows)
+        maps = torch.where(flip, read.hypothetical.flip(2, 3), read.hypothetical)
+        zero = ((maps * forward).sum(2) == 0).double().mean(2)
+        return _OnTheWay.of(maps, read.books, zero, read.kept)
+
+    def explain_tensor(
+        self, x: Tensor, blocks: Tensor | None = None, rows: Mapping[str, Tensor] = NO_ROWS
+    ) -> "Maps":
+        """Explain windows in the orientation in which the model is to see them.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, 4, L)
+            In the order A C G T, on the graph's device and of its type; one-hot or any numbers.
+        blocks : Tensor of bool, shape (N, L), optional
+            For targets that read blocks: the bases that lie in one.
+        rows : mapping of str to Tensor (N, ...)
+            As for `launch`.
+        """
+        if rows and self.average_strands:
+            raise ValueError("rows are of one orientation, and both strands are read")
         explanations = self.explainer.explain(self.layout.to_model(x), marked=blocks, rows=rows)
         maps = torch.stack([self.layout.from_model(e.hypothetical) for e in explanations])
-        books = torch.stack([_books(e) for e in explanations], 1)
-        kept = torch.stack([_kept_share(e) for e in explanations])
+        books, kept = books_of(explanations), kept_shares(explanations)
         if self.average_strands:
             turned = None if blocks is None else blocks.flip(1)
             opposite = self.explainer.explain(
@@ -138,12 +180,9 @@ class WindowExplainer:
             )
             others = torch.stack([self.layout.from_model(e.hypothetical) for e in opposite])
             maps = (maps + others.flip(2, 3)) / 2
-            books = (books + torch.stack([_books(e) for e in opposite], 1)) / 2
-            kept = (kept + torch.stack([_kept_share(e) for e in opposite])) / 2
-        known = forward.sum(1, keepdim=True, dtype=x.dtype)
-        maps = torch.where(flip, maps.flip(2, 3), maps) * known
-        zero = ((maps * forward).sum(2) == 0).double().mean(2)
-        return _OnTheWay.of(maps, books, zero, kept)
+            books = (books + books_of(opposite)) / 2
+            kept = (kept + kept_shares(opposite)) / 2
+        return Maps(maps * (x != 0).any(1, keepdim=True), books, kept)
 
     def _read(
         self, one_hot: npt.NDArray[np.uint8], reverse: Sequence[bool], marked: Marked | None
@@ -231,13 +270,22 @@ class _OnTheWay:
         return ExplainedWindows(self.maps.numpy(), books)
 
 
-def _books(explanation: Explanation) -> Tensor:
+def books_of(explanations: Sequence[Explanation]) -> Tensor:
+    """Stack the columns `BOOKS` of the explanations of a batch for T targets: shape (B, T, N)."""
+    return torch.stack([_books(e) for e in explanations], 1)
+
+
+def kept_shares(explanations: Sequence[Explanation]) -> Tensor:
+    """Give the share of neurons kept of each target and window: shape (T, N)."""
+    return torch.stack([_kept_share(e) for e in explanations])
+
+
+def _books(e: Explanation) -> Tensor:
     """Stack the columns `BOOKS`: shape (B, N)."""
-    e = explanation
     return torch.stack(
         [
             *(e.score, e.relevance, e.background, e.absorbed, e.lost),
-            *(e.prediction, e.ledger.to_stabiliser.to(e.score)),
+            *(e.prediction, e.ledger.to_stabiliser.to(e.score), e.ledger.to_special.to(e.score)),
         ]
     )
 

@@ -137,10 +137,7 @@ def draw_tracks(
     top = max(max(np.maximum(k, 0).sum(axis=1).max() for k in known), 1e-12)
     low = min(min(np.minimum(k, 0).sum(axis=1).min() for k in known), 0.0)
     for row, (axes, track, values) in enumerate(zip(rows, tracks, known, strict=True)):
-        if length <= MOST_LETTERS:
-            _letters(axes, values, first=start)
-        else:
-            axes.bar(np.arange(start, start + length), values.sum(axis=1), width=1.0, color=INK, linewidth=0)
+        _relevance(axes, values, start)
         missing = np.flatnonzero(np.isnan(track.contributions).any(axis=1))
         for position in missing[:: max(1, len(missing) // 200)]:
             axes.axvspan(start + position - 0.5, start + position + 0.5, color="#eeeeee", linewidth=0)
@@ -218,6 +215,41 @@ def save(figure: Figure, path: Path) -> None:
     }[ending]
     with mpl.rc_context(_STYLE), replacing(path) as hidden:
         figure.savefig(hidden, format=ending[1:], metadata=metadata, dpi=200)
+
+
+@_styled
+def draw_relevance(axes: Axes, contributions: Doubles, start: int) -> None:
+    """Draw contributions on axes that are there, as letters, or as bars where there are too many of them.
+
+    Parameters
+    ----------
+    axes : Axes
+    contributions : ndarray of float64, shape (L, 4)
+        NaN where nothing is known.
+    start : int
+        Position of the first base on the axis.
+    """
+    _relevance(axes, np.nan_to_num(contributions), start)
+    axes.axhline(0, color=SOFT, linewidth=0.5)
+    axes.set_xlim(start - 0.5, start + len(contributions) - 0.5)
+    axes.set_ylabel("contribution")
+
+
+@_styled
+def draw_heatmap(axes: Axes, relevance: Doubles) -> None:
+    """Draw the relevance of an image, shape (H, W), on axes that are there: red is for, blue is against."""
+    top = max(float(np.abs(relevance).max()), 1e-12)
+    axes.imshow(relevance, cmap="RdBu_r", vmin=-top, vmax=top, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _relevance(axes: Axes, values: Doubles, start: int) -> None:
+    if len(values) <= MOST_LETTERS:
+        _letters(axes, values, first=start)
+    else:
+        positions = np.arange(start, start + len(values))
+        axes.bar(positions, values.sum(axis=1), width=1.0, color=INK, linewidth=0)
 
 
 def _letters(axes: Axes, values: Doubles, *, first: int = 0) -> None:

@@ -23,7 +23,7 @@ from sparselrp_cli.relevance.choices import REDUCED
 from sparselrp_cli.relevance.ensemble import LaunchedEnsemble
 from sparselrp_cli.relevance.windows import Launched
 from sparselrp_cli.runs.blocks import KeptBlocks, wanted_blocks
-from sparselrp_cli.runs.checks import check_explained
+from sparselrp_cli.runs.checks import check_explained, naming_window
 from sparselrp_cli.runs.file_set import wrong_files
 from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.models import (
@@ -80,6 +80,8 @@ class RunRequest:
         Go on with what an interrupted run left, throw it away, or, if None, stop if there is any.
     multiqc : bool
         Whether the run has a row in MultiQC's reports; one that accompanies another has none.
+    archive_only : bool
+        Whether the archive and the tables are all that is written.
     kept_blocks : KeptBlocks or None
         Of a run that accompanies another: where the blocks of its windows are.
     """
@@ -91,6 +93,7 @@ class RunRequest:
     regions: str | None = None
     resume: bool | None = None
     multiqc: bool = True
+    archive_only: bool = False
     kept_blocks: KeptBlocks | None = None
 
     @property
@@ -241,7 +244,10 @@ def _carry_out(
             raise InputError(f"{which} be scored: {state.first_reason}")
         totals = Totals(run.shape.target_names, ambiguous=state.ambiguous, agreement=state.agreement)
         sizes = run.source.chrom_sizes
-        header = RunHeader(run.prefix, run.shape, run.manifest, sizes, totals, command, run.request.multiqc)
+        header = RunHeader(
+            run.prefix, run.shape, run.manifest, sizes, totals, command,
+            run.request.multiqc, run.request.archive_only,
+        )  # fmt: skip
         stop.check()
         summary = write_files(header, read_blocks(journal, run.shape))
         journal.remove()
@@ -361,7 +367,8 @@ def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
         model.explainer.say = partial(_say_how_far, batch, model.model.name)
     explainer = averaged([m.windows for m in run.models])
     reverse = [w.strand == "-" for w in batch.windows]
-    return explainer.launch(batch.one_hot, reverse, batch.marked, run.rows.of(batch.windows))
+    with naming_window(batch.windows):
+        return explainer.launch(batch.one_hot, reverse, batch.marked, run.rows.of(batch.windows))
 
 
 def _say_how_far(batch: Batch, model: str, share: float) -> None:
@@ -381,7 +388,8 @@ def _explained(run: _Run, batch: Batch, launched: AnyLaunched | None, recorder: 
     skipped = [skipped_line(region, region.reason) for region in batch.skipped]
     if launched is None:
         return Done(batch.number, None, skipped)
-    explained = launched.result()
+    with naming_window(batch.windows):
+        explained = launched.result()
     check_explained(settings, run.models[0].explainer.targets, batch.windows, explained)
     if settings.dtype in REDUCED and recorder.agreement is None and recorder.state.agreement is None:
         recorder.agreement = measure_agreement(

@@ -1,15 +1,30 @@
 """What is refused of the numbers that come out of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from sparselrp_cli.errors import ConservationError, SparselrpError
+from sparselrp_cli.errors import ConservationError, SparselrpError, WindowError
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.outputs.archive.rows import place
 from sparselrp_cli.relevance.windows import ExplainedWindows
 from sparselrp_cli.sequences.windows import Window
 from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
+
+
+@contextmanager
+def naming_window(windows: Sequence[Window]) -> Iterator[None]:
+    """Say of which window an error speaks that names it by its number in a batch.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        yield
+    except WindowError as error:
+        raise error.named(place(windows[error.row])) from error
 
 
 def check_explained(

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparselrp_cli.errors import ModelError, SparselrpError, TargetError
+from sparselrp_cli.errors import STEP, ModelError, SparselrpError, TargetError
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.beside import NO_ROWS
+from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.loaded import capture_model, output_names, recall_model
 from sparselrp_cli.graph.located import bins_of
 from sparselrp_cli.graph.steps import steps_beside
@@ -88,7 +89,7 @@ def prepare_all(
     several = len(requests) > 1
     loaded: list[tuple[str, LoadedModel]] = []
     for number, request in enumerate(requests, 1):
-        logger.debug("loading the model %s ...", request.reference, extra={"step": True})
+        logger.log(STEP, "loading the model %s ...", request.reference)
         with _naming(f"model {number}" if several else ""):
             model = recall_model(replace(request, by_window=True))
         loaded.append((f"model {number} ('{model.name}')", model))
@@ -111,18 +112,34 @@ def prepare(settings: RunSettings, label: str, model: LoadedModel, device: torch
     SparselrpError
         If an operation has no rule, or a target isn't one of the model's.
     """
+    graph = capture_model(model)
+    targets = _targets(settings.targets, TargetParser(graph.outputs, output_names(model, graph)))
+    return prepare_graph(settings, label, model, graph, targets, device)
+
+
+def prepare_graph(
+    settings: RunSettings, label: str, model: LoadedModel, graph: CanonicalGraph, targets: Sequence[Target],
+    device: torch.device, *, input_non_negative: bool = True,
+) -> PreparedModel:  # fmt: skip
+    """Make the captured graph of a model ready for targets that were read already; see `prepare`.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+        In the place of those of the settings.
+    input_non_negative : bool
+        Whether inputs never hold negative values, as one-hot sequences don't.
+    """
     composite = find_composite(settings.composite)
     if settings.select is not None:
         composite = replace(composite, select=RULES[settings.select]())
-    graph = capture_model(model)
     names = output_names(model, graph)
-    targets = _targets(settings.targets, TargetParser(graph.outputs, names))
     bins = bins_of(graph, targets, names, 3 - model.layout.base_axis, settings.bins)
 
     def explaining(dtype: torch.dtype) -> WindowExplainer:
         explainer = Explainer(
             graph.to(device, dtype), targets, names, composite, pruning_of(settings),
-            base_axis=model.layout.base_axis, ends=settings.ends,
+            input_non_negative=input_non_negative, base_axis=model.base_axis, ends=settings.ends,
             centre=model.layout.in_order(settings.centre) if settings.centre else None,
             bins=bins,
         )  # fmt: skip

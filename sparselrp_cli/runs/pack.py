@@ -57,8 +57,14 @@ def pack(request: ModelRequest, folder: Path, name: str | None, *, force: bool) 
         If the model can't be loaded or traced, no output of it has a rule, or the folder can't be written.
     """
     refuse_existing(folder, force=force, maker=MAKER)
-    model = load_model(request)
-    graph = packable(capture_model(model))
+    return pack_model(load_model(request), folder, name, force=force)
+
+
+def pack_model(model: LoadedModel, folder: Path, name: str | None = None, *, force: bool = False) -> Packed:
+    """Write the canonical graph of a loaded model to a folder; see `pack`."""
+    refuse_existing(folder, force=force, maker=MAKER)
+    captured = packable(capture_model(model))
+    graph = captured.to(torch.device("cpu"), captured.dtype)
     names = output_names(model, graph)
     for output in graph.outputs:
         if output.obstacle:
@@ -74,7 +80,7 @@ def pack(request: ModelRequest, folder: Path, name: str | None, *, force: bool) 
 def _require_equal(graph: CanonicalGraph, model: LoadedModel, folder: Path) -> None:
     """Read a folder again, and compare what it computes with what was packed, number by number."""
     again = capture_model(load_model(ModelRequest(str(folder))))
-    x = model.example(1)
+    x = model.example(1).to(graph.device)
     for dtype in (graph.dtype, torch.float64):
         ours, theirs = (g.to(g.device, dtype).evaluate(x.to(dtype)) for g in (graph, again))
         for output in graph.outputs:

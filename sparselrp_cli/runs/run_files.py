@@ -1,12 +1,14 @@
 """The files of a run, made of its blocks."""
 
+import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sparselrp_cli.files.atomic import hidden_name
+from sparselrp_cli.errors import OutputError
+from sparselrp_cli.files.atomic import hidden_name, is_same_file, replacing
 from sparselrp_cli.files.belonging import manifest_path, read_record
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block
@@ -46,6 +48,8 @@ class RunHeader:
         The command line, for the manifest.
     multiqc : bool
         Whether the run has a row in MultiQC's reports.
+    archive_only : bool
+        Whether the archive and the tables are all that is written; see `copy_run`.
     """
 
     prefix: Path
@@ -55,6 +59,7 @@ class RunHeader:
     totals: Totals
     command: Sequence[str]
     multiqc: bool = True
+    archive_only: bool = False
 
 
 def path_of(prefix: Path, suffix: str) -> Path:
@@ -75,13 +80,15 @@ def write_files(header: RunHeader, blocks: Blocks) -> RunSummary:
     OutputError
         If a file can't be written. No final name holds a half file.
     """
-    keep = "h5" in header.manifest.settings.formats
+    only = [path_of(header.prefix, ".windows.tsv").name] if header.archive_only else None
+    keep = "h5" in header.manifest.settings.formats or header.archive_only
     archive = path_of(header.prefix, ".h5") if keep else hidden_name(header.prefix, "h5")
     kept = begin_set(header.prefix, header.manifest.to_json(), [path.name for path in _planned(header)])
     try:
         tables = _assemble(header, blocks, archive)
         with ArchiveReader(archive) as reader:
-            made = _from_archive(reader, header.prefix, multiqc=header.multiqc)
+            multiqc = header.multiqc and not header.archive_only
+            made = _from_archive(reader, header.prefix, multiqc=multiqc, only=only)
             files = [*([archive] if keep else []), made[0], *tables, *made[1:]]
             path = end_set(header.prefix, reader.manifest, header.command, files, kept)
     finally:
@@ -89,6 +96,50 @@ def write_files(header: RunHeader, blocks: Blocks) -> RunSummary:
             with suppress(FileNotFoundError):
                 archive.unlink()
     return RunSummary(header.totals, (*files, path))
+
+
+def copy_run(archive: Path, prefix: Path, command: Sequence[str]) -> tuple[Path, ...]:
+    """Write every file of a complete run under another prefix, from its archive and what lies beside it.
+
+    Parameters
+    ----------
+    archive : Path
+        With the table of skipped regions beside it.
+    prefix : Path
+        Whose lock is held.
+    command : sequence of str
+        For the manifest.
+
+    Returns
+    -------
+    tuple of Path
+
+    Raises
+    ------
+    OutputError
+        If the archive or the table can't be read, a file can't be written, or the prefix is the run's own.
+    """
+    target, beside = path_of(prefix, ".h5"), archive.with_suffix(".skipped.tsv")
+    if is_same_file(target, archive):
+        raise OutputError(f"{target} is the archive of this run itself; choose another prefix")
+    if not beside.is_file():
+        raise OutputError(f"{beside}: no such file; it belongs to {archive.name}, copy it too")
+    with ArchiveReader(archive) as reader:
+        formats = read_manifest(reader).settings.formats
+        shape = ArchiveShape(reader.window_length, tuple(reader.target_names), spread=reader.has_spread)
+        planned = [path.name for path in _files_of(prefix, formats, shape, multiqc=True)]
+        kept = begin_set(prefix, reader.manifest, planned)
+        copied = [*([_copied(archive, target)] if "h5" in formats else [])]
+        table = _copied(beside, path_of(prefix, ".skipped.tsv"))
+        windows, *made = _from_archive(reader, prefix, multiqc=True)
+        files = [*copied, windows, table, *made]
+        return (*files, end_set(prefix, reader.manifest, command, files, kept))
+
+
+def _copied(source: Path, path: Path) -> Path:
+    with replacing(path) as hidden:
+        shutil.copyfile(source, hidden)
+    return path
 
 
 def restore_files(prefix: Path, record: Mapping[str, Any]) -> list[str] | None:
@@ -188,11 +239,15 @@ def _assemble(header: RunHeader, blocks: Blocks, archive: Path) -> list[Path]:
 
 def _planned(header: RunHeader) -> Iterator[Path]:
     """Name every file but the manifest."""
-    shape, formats = header.shape, header.manifest.settings.formats
+    formats = header.manifest.settings.formats
+    return _files_of(header.prefix, formats, header.shape, multiqc=header.multiqc)
+
+
+def _files_of(prefix: Path, formats: Sequence[str], shape: ArchiveShape, *, multiqc: bool) -> Iterator[Path]:
     endings = [".h5"] if "h5" in formats else []
-    endings += [".windows.tsv", ".skipped.tsv", *(["_mqc.tsv"] if header.multiqc else [])]
-    yield from (path_of(header.prefix, ending) for ending in endings)
-    for each in planned_files(header.prefix, formats, shape.target_names, spread=shape.spread):
+    endings += [".windows.tsv", ".skipped.tsv", *(["_mqc.tsv"] if multiqc else [])]
+    yield from (path_of(prefix, ending) for ending in endings)
+    for each in planned_files(prefix, formats, shape.target_names, spread=shape.spread):
         yield from each.paths
 
 

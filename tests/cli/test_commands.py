@@ -317,7 +317,7 @@ def test_a_damaged_model_folder_is_one_line(tmp_path, capsys, change, message):
         ("open target", "the model has several targets; choose with --target"),
         ("strict", "region nowhere (chr7:5-9) can't be scored"),
         ("conservation", "conservation error"),
-        ("missing folder", "the folder doesn't exist; create it first"),
+        ("a file for a folder", "a part of the path isn't a folder; choose another path"),
         ("no GPU", "torch finds no GPU"),
     ],
 )
@@ -341,7 +341,7 @@ def test_each_mistake_is_one_line_and_leaves_nothing(case, message, genome, peak
         "unknown target": {"-t": "liver"},
         "open target": {"-t": None},
         "conservation": {"--max-conservation-error": 0},
-        "missing folder": {"-o": out / "nowhere" / "x"},
+        "a file for a folder": {"-o": write(tmp_path / "taken", "") / "x"},
         "no GPU": {"--device": "cuda"},
     }.get(case, {})
     if case == "protein":

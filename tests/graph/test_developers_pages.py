@@ -68,7 +68,7 @@ def test_files_and_folders_that_a_page_names_are_there(page):
     named = re.findall(r"`((?:[\w-]+/)*[\w-]+(?:\.py|\.md|/))`", page.read_text(encoding="utf-8"))
     made_up = {"log_add_exp.py", "test_log_add_exp.py", "NAME.py"}
     package = ROOT / "sparselrp_cli"
-    rooms = [package / room for room in ("graph", "relevance", "evaluation")]
+    rooms = [package / room for room in ("graph", "relevance", "evaluation", "face")]
     places = [ROOT, package, *rooms, ROOT / "tests/graph/operations"]
     missing = [
         name

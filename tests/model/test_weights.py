@@ -363,7 +363,7 @@ def test_a_torchscript_archive_is_named(tmp_path):
         (
             "m.keras",
             b"PK",
-            "a Keras 3 archive; make a model folder of it with `sparselrp import {path} -o FOLDER`, and give"
+            "a Keras archive; make a model folder of it with `sparselrp import {path} -o FOLDER`, and give"
             " that with -m",
         ),
         (

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from sparselrp_cli.cli.models import DETAILS
+from sparselrp_cli.model.token_text import DETAILS as DETAILS_OF_TOKENS
 from sparselrp_cli.outputs.choices import OVERLAPS
 from sparselrp_cli.outputs.formats import FORMATS, products, standard_formats
 from sparselrp_cli.relevance.choices import COMPOSITE, PROPORTION
@@ -133,3 +135,21 @@ def test_the_example_of_the_configuration_is_one_of_the_default():
     )
 
     assert [float(number) for number in commented] == [PROPORTION]
+
+
+def test_what_goes_with_a_model_is_called_as_its_option():
+    for key in ("weights", "tokens"):
+        assert DETAILS[key] == f"--{key}"
+        assert key in of_models()
+        assert f"`{key}`" in rows_of_the_table()["`models`"][0]
+    needed = keys()["models"]["additionalProperties"]["dependentRequired"]
+    assert needed == {"weights": ["model"], "tokens": ["model"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["vocab.txt", "a,b.txt", "vocab.txt,step=3,front=", "A=7,C=8,G=9,T=10", "x=y.json,tokens=9"]
+)
+def test_the_workflow_cuts_tokens_as_the_command_does(text):
+    (pattern,) = re.findall(r'fullmatch\(r"(.*)", text\)', (WORKFLOW / "rules" / "common.smk").read_text())
+    match = DETAILS_OF_TOKENS.fullmatch(text)
+    assert re.fullmatch(pattern, text).groups() == (match["file"], match["details"])

@@ -1,12 +1,15 @@
 """The package alone: what wheel and sdist hold, and that the demo runs where nothing but the wheel is."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterable
 from email.parser import Parser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,13 @@ pytest.importorskip("hatchling", reason="hatchling isn't installed (the extra te
 ROOT = Path(__file__).parents[2]
 LARGEST_WHEEL = 1_500_000
 WHEEL = f"sparselrp-{sparselrp_cli.__version__}-py3-none-any.whl"
+OURS = {"sparselrp", "sparselrp_cli", "pip", "setuptools", "pkg_resources", "_distutils_hack"}
+HIDING = """
+import os
+import sys
+
+sys.modules.update(dict.fromkeys(filter(None, os.environ.get("HIDDEN_MODULES", "").split(","))))
+"""
 SHIPPED = {
     *(f"models/{name}/{file}" for name in ("suhw-dm3", "insulators-dm3")
       for file in ("README.md", "model.json", "weights.safetensors")),
@@ -72,15 +82,30 @@ def installed(wheel, tmp_path_factory) -> Path:
     (places,) = folder.glob("lib/python*/site-packages")
     beside = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     (places / "beside.pth").write_text("\n".join(beside) + "\n")
+    (places / "sitecustomize.py").write_text(HIDING)
     return folder / "bin" / "sparselrp"
 
 
-def run(command: Path, *arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in a folder, where Python is told of no other place."""
+def run(
+    command: Path, *arguments: str, cwd: Path, hidden: Iterable[str] = (), check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a folder, where Python is told of no other place; some modules hidden."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["HIDDEN_MODULES"] = ",".join(hidden)
     return subprocess.run(
         [command, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=check
     )
+
+
+def of_extras_alone() -> set[str]:
+    """The modules that are installed here and that the package alone doesn't bring."""
+    lock = runpy.run_path(str(ROOT / "packaging" / "lock.py"))
+    alone = set(lock["with_what_they_need"](lock["of_project"](())))
+    owners = {
+        module: {lock["normalised"](name) for name in names}
+        for module, names in packages_distributions().items()
+    }
+    return {module for module, names in owners.items() if module.isidentifier() and not names & alone} - OURS
 
 
 def names_in(wheel: Path) -> set[str]:
@@ -164,3 +189,17 @@ def test_the_demo_goes_from_an_empty_folder_to_a_report_by_commands_that_can_be_
     *_, copied = (line.strip() for line in said.splitlines() if line.strip().startswith("sparselrp "))
     path = os.pathsep.join([str(installed.parent), os.environ["PATH"]])
     subprocess.run(["sh", "-c", copied], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
+
+
+@pytest.mark.slow
+def test_without_any_extra_the_demo_reaches_a_report_and_names_the_extra_for_motifs(installed, tmp_path):
+    """Nothing is importable but what the package itself asks for."""
+    hidden = of_extras_alone()
+    assert {"modiscolite", "memelite", "scipy", "sklearn", "igraph", "hdf5plugin"} <= hidden
+    assert not {"torch", "numpy", "numba", "matplotlib", "logomaker", "pandas"} & hidden
+    said = run(installed, "demo", cwd=tmp_path, hidden=hidden).stdout
+    assert "pip install 'sparselrp[motifs]'" in said
+    assert (tmp_path / "sparselrp-demo" / "suhw.report.html").is_file()
+    drawn = ("plot", "sparselrp-demo/suhw.h5", "suhw_1:1-100", "-o", "site.svg", "-q")
+    run(installed, *drawn, cwd=tmp_path, hidden=hidden)
+    assert (tmp_path / "site.svg").stat().st_size

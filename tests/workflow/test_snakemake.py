@@ -183,6 +183,7 @@ def test_the_profiles_hold_options_that_there_are(snakemake, tmp_path, name):
         (("    folders: models/suhw-dm3\n", ""), "is not valid under any of the given schemas"),
         (("prune: 0.3", "model: net.py:Net"), "is valid under each of"),
         (("prune: 0.3", "weights: w.pt"), "'model' is a dependency of 'weights'"),
+        (("prune: 0.3", "tokens: vocab.txt"), "'model' is a dependency of 'tokens'"),
     ],
 )
 def test_a_configuration_with_a_mistake_is_refused_by_name(snakemake, tmp_path, change, complaint):
@@ -221,7 +222,15 @@ def test_the_null_has_the_settings_of_the_run_and_a_release_is_no_file(snakemake
 def test_packed_folders_and_factories_are_named_as_on_the_command_line(snakemake, tmp_path):
     copy_inputs(tmp_path)
     (tmp_path / "packed").mkdir()
-    for name in ("net.py", "w.pt", "v.pt", "net.pt2", "packed/weights.safetensors"):
+    for name in (
+        "net.py",
+        "w.pt",
+        "v.pt",
+        "net.pt2",
+        "packed/weights.safetensors",
+        "vocab.txt",
+        "odd=name.json",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "packed" / "graph.json").write_text("{}")
     models = {
@@ -232,6 +241,16 @@ def test_packed_folders_and_factories_are_named_as_on_the_command_line(snakemake
             "model: [net.py:Net, a.package:make, packed], weights: [w.pt, v.pt]",
             "-m net.py:Net -m a.package:make -m packed/graph.json -w w.pt -w v.pt",
         ),
+        "kmers": (
+            "model: net.py:Net, weights: w.pt, tokens: vocab.txt",
+            "-m net.py:Net -w w.pt --tokens vocab.txt",
+        ),
+        "details": (
+            "model: net.py:Net, tokens: 'vocab.txt,step=3,front='",
+            "-m net.py:Net --tokens vocab.txt,step=3,front=",
+        ),
+        "bases": ("model: net.py:Net, tokens: 'A=7,C=8,G=9,T=10'", "-m net.py:Net --tokens A=7,C=8,G=9,T=10"),
+        "odd": ("model: net.py:Net, tokens: odd=name.json", "-m net.py:Net --tokens odd=name.json"),
         "trusted": ("model: net.pt2, options: [--trust-model]", "-m net.pt2"),
     }
     entries = "".join(f"  {name}: {{{keys}}}\n" for name, (keys, _) in models.items())

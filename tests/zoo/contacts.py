@@ -5,31 +5,56 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+class Block(nn.Module):
+    """What Basenji and Akita are made of: an activation, a convolution without bias, a norm."""
+
+    def __init__(self, convolution: nn.Module, norm: nn.Module) -> None:
+        super().__init__()
+        self.convolution, self.norm = convolution, norm
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.norm(self.convolution(torch.relu(h)))
+
+
+def block(n_in: int, n_out: int, width: int, dilation: int = 1) -> Block:
+    """A block along the sequence."""
+    convolution = nn.Conv1d(n_in, n_out, width, padding="same", dilation=dilation, bias=False)
+    return Block(convolution, nn.BatchNorm1d(n_out))
+
+
+def block_of_pairs(n_in: int, n_out: int, width: int, dilation: int = 1) -> Block:
+    """A block over pairs of bins."""
+    convolution = nn.Conv2d(n_in, n_out, width, padding="same", dilation=dilation, bias=False)
+    return Block(convolution, nn.BatchNorm2d(n_out))
+
+
 class Akita(nn.Module):
     """Akita (Fudenberg et al. 2020, Nat. Methods 17:1111): pairs of bins by their mean, an upper triangle."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.tower = nn.Sequential(
-            nn.Conv1d(4, 6, 7, padding="same"), nn.BatchNorm1d(6), nn.MaxPool1d(4), nn.ReLU(),
-            nn.Conv1d(6, 6, 5, padding="same"), nn.BatchNorm1d(6), nn.MaxPool1d(2),
-        )  # fmt: skip
-        self.dilated = nn.Conv1d(6, 6, 3, padding="same", dilation=2)
-        self.mix, self.norm = nn.Conv2d(7, 6, 3, padding="same"), nn.BatchNorm2d(6)
-        self.dilated2d = nn.ModuleList(nn.Conv2d(6, 6, 3, padding="same", dilation=2**i) for i in range(2))
+        self.stem, self.tower = block(4, 6, 11), block(6, 6, 5)
+        self.dilated = nn.Sequential(block(6, 3, 3, 2), block(3, 6, 1), nn.Dropout(0.4))
+        self.narrow = block(6, 6, 5)
+        self.mix = block_of_pairs(7, 6, 3)
+        self.dilated2d = nn.ModuleList(
+            nn.Sequential(block_of_pairs(6, 3, 3, 2**i), block_of_pairs(3, 6, 1), nn.Dropout(0.1))
+            for i in range(2)
+        )
         self.head = nn.Linear(6, 2)
         self.register_buffer("upper", torch.ones(6, 6).triu(2).bool())
 
     def forward(self, x: Tensor) -> Tensor:
-        h = torch.relu(self.tower(x))
-        h = torch.relu(h + self.dilated(h))
+        h = functional.max_pool1d(self.tower(functional.max_pool1d(self.stem(x), 4)), 2)
+        h = torch.relu(self.narrow(h + self.dilated(h)))
         pairs = (h.unsqueeze(3) + h.unsqueeze(2)) / 2
         bins = torch.arange(h.shape[2])
         distance = (bins[:, None] - bins).abs().to(x.dtype).expand(len(x), 1, -1, -1)
-        pairs = self._symmetric(self.norm(self.mix(torch.relu(torch.cat([pairs, distance], 1)))))
-        for layer in self.dilated2d:
-            pairs = self._symmetric(pairs + layer(torch.relu(pairs)))
-        return self.head(pairs[:, :, 1:-1, 1:-1][:, :, self.upper].transpose(1, 2))
+        pairs = self._symmetric(self.mix(torch.cat([pairs, distance], 1)))
+        for layers in self.dilated2d:
+            pairs = self._symmetric(pairs + layers(pairs))
+        pairs = torch.relu(pairs[:, :, 1:-1, 1:-1])
+        return self.head(pairs[:, :, self.upper].transpose(1, 2))
 
     @staticmethod
     def _symmetric(pairs: Tensor) -> Tensor:

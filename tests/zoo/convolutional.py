@@ -49,8 +49,9 @@ class Basset(nn.Module):
             nn.Conv1d(8, 6, 7, padding=3), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(4),
         )  # fmt: skip
         self.dense = nn.Sequential(
-            nn.Flatten(), nn.Linear(12, 10), nn.BatchNorm1d(10), nn.ReLU(), nn.Dropout(0.3), nn.Linear(10, 4)
-        )
+            nn.Flatten(), nn.Linear(12, 10), nn.BatchNorm1d(10), nn.ReLU(), nn.Dropout(0.3),
+            nn.Linear(10, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 4),
+        )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         return self.dense(self.blocks(x))

@@ -99,8 +99,10 @@ class Basenji(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.tower = nn.ModuleList(
-            nn.Sequential(nn.Conv1d(a, b, width, padding="same"), nn.BatchNorm1d(b), nn.MaxPool1d(2))
-            for a, b, width in ((4, 6, 9), (6, 8, 5), (8, 8, 5))
+            nn.Sequential(
+                nn.Conv1d(a, b, width, padding="same", bias=False), nn.BatchNorm1d(b), nn.MaxPool1d(2)
+            )
+            for a, b, width in ((4, 6, 15), (6, 8, 5), (8, 8, 5))
         )
         self.dilated = nn.ModuleList(
             nn.ModuleList(
@@ -113,11 +115,12 @@ class Basenji(nn.Module):
             )
             for dilation in (1, 2)
         )
-        self.last, self.head = nn.Conv1d(8, 8, 1), nn.Linear(8, 3)
+        self.last = nn.Sequential(nn.Conv1d(8, 8, 1, bias=False), nn.BatchNorm1d(8), nn.Dropout(0.05))
+        self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.tower[0](x)
-        for block in self.tower[1:]:
+        h = x
+        for block in self.tower:  # the first takes an activation of the bases, too
             h = block(sigmoid_gelu(h))
         for wide, narrow in self.dilated:
             h = h + narrow(sigmoid_gelu(wide(sigmoid_gelu(h))))

@@ -1,7 +1,5 @@
 """Networks of regulatory activity: reporter assays, transcription start sites, accessibility, expression."""
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -190,21 +188,22 @@ class ScBasset(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        channels = (4, 8, 8, 10)
+        blocks = ((4, 8, 17, 3), (8, 8, 5, 3), (8, 10, 5, 3), (10, 10, 1, 1))
         self.tower = nn.Sequential(
             *[
                 nn.Sequential(
-                    nn.Conv1d(a, b, 5, padding="same", bias=False),
-                    nn.BatchNorm1d(b),
-                    nn.MaxPool1d(3),
                     nn.GELU(),
+                    nn.Conv1d(a, b, width, padding="same", bias=False),
+                    nn.BatchNorm1d(b),
+                    nn.MaxPool1d(pool) if pool > 1 else nn.Identity(),
                 )
-                for a, b in pairwise(channels)
+                for a, b, width, pool in blocks
             ]
         )
         self.bottleneck = nn.Sequential(
-            nn.Flatten(), nn.Linear(20, 6, bias=False), nn.BatchNorm1d(6), nn.Dropout(0.2), nn.GELU()
-        )
+            nn.GELU(), nn.Flatten(), nn.Linear(20, 6, bias=False), nn.BatchNorm1d(6), nn.Dropout(0.2),
+            nn.GELU(),
+        )  # fmt: skip
         self.cells = nn.Linear(6, 4)
 
     def forward(self, x: Tensor) -> Tensor:

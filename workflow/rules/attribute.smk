@@ -7,6 +7,7 @@ rule attribute:
         regions=regions,
         model=model_specs,
         weights=model_weights,
+        tokens=model_tokens,
     output:
         archive=shard_file(".h5"),
         windows=shard_file(".windows.tsv"),

@@ -162,6 +162,28 @@ def model_weights(wildcards):
     return [*MODELS[wildcards.model]["weights"], *of_folders]
 
 
+def split_tokens(text):
+    """Split what --tokens takes into the file, if it names one, and the rest."""
+    name, details = re.fullmatch(r"(.*?)((?:,\w+=[^,]*)*)", text).groups()
+    by_ids = "=" in Path(name).name and not Path(name).exists()
+    return (None, text) if by_ids else (name, details)
+
+
+def model_tokens(wildcards):
+    """Give the file of tokens of a model that has one, so that another one makes new files."""
+    text = MODELS[wildcards.model].get("tokens")
+    file = split_tokens(text)[0] if text else None
+    return file or []
+
+
+def tokens_as_options(text, file):
+    """Give what --tokens takes as it stands on the command line, from where Snakemake put the file."""
+    if not text:
+        return []
+    name, rest = split_tokens(text)
+    return ["--tokens", rest if name is None else f"{file}{rest}"]
+
+
 def weights_name(path):
     # Where model.json is in a storage that Snakemake hasn't fetched it from yet, the usual name has to do.
     if not Path(path).is_file():
@@ -182,7 +204,8 @@ def inputs_as_options(wildcards, input):
     weights = [
         part for path in input.weights[: len(model["weights"])] for part in ("-w", path)
     ]
-    return shlex.join(map(str, [*regions, *models, *weights]))
+    tokens = tokens_as_options(model.get("tokens"), input.get("tokens"))
+    return shlex.join(map(str, [*regions, *models, *weights, *tokens]))
 
 
 def member_as_option(member, files):

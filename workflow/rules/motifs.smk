@@ -25,6 +25,7 @@ rule background:
         sequences=f"{OUT}/background/{{sample}}.{{model}}.fa",
         model=model_specs,
         weights=model_weights,
+        tokens=model_tokens,
     output:
         archive=f"{OUT}/background/{{sample}}.{{model}}.h5",
         windows=f"{OUT}/background/{{sample}}.{{model}}.windows.tsv",

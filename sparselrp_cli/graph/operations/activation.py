@@ -164,12 +164,6 @@ def power(call: Call) -> Converted:
     return chain(call, Activation("power", (exponent,)))
 
 
-def power_of_activations(call: Call) -> Converted:
-    if isinstance(call["exponent"], Tensor) and call["exponent"].numel() == 1:
-        return power(call)
-    raise NoRule("only powers with one constant exponent have a rule; write (y * x.log()).exp() for x ** y")
-
-
 def power_of_a_number(call: Call) -> Converted:
     """Convert ``base ** x``, which is ``exp(x log base)``."""
     base = float(call["self"])
@@ -193,7 +187,6 @@ CONVERTERS: Converters = MappingProxyType(
         aten.prelu.default: prelu,
         aten._prelu_kernel.default: prelu,
         aten.pow.Tensor_Scalar: power,
-        aten.pow.Tensor_Tensor: power_of_activations,
         aten.pow.Scalar: power_of_a_number,
     }
 )

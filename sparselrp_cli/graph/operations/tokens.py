@@ -84,6 +84,7 @@ class Embedding(Operation):
     kind: ClassVar[str] = "embedding"
     passes: ClassVar[str] = "tokens to their bases, equally"
     takes_decisions: ClassVar[bool] = True
+    absorbs_tokens: ClassVar[bool] = True
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
         return functional.embedding(inputs[1], self.weight), None

@@ -76,6 +76,11 @@ def obstacle(output: GraphOutput) -> str:
         return output.obstacle
     if not output.shape or not isinstance(output.shape[0], BatchDim):
         return "it has no axis of samples in front"
+    if any(isinstance(dim, BatchDim) for dim in output.shape[1:]):
+        return (
+            "two of its axes are as long as the batch: the model mixes samples, or what --input gives has an"
+            " axis too many"
+        )
     if len(output.shape) > max(_KNOWN):
         return f"it has {len(output.shape)} axes; at most samples, tasks and pairs of positions are known"
     return ""

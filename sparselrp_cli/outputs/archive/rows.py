@@ -15,8 +15,8 @@ Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 
 ACCOUNTING = (
-    "score", "prediction", "relevance", "background", "absorbed", "stabilised", "lost", "conservation_error",
-    "zero_share", "kept_share",
+    "score", "prediction", "relevance", "background", "absorbed", "stabilised", "special", "lost",
+    "conservation_error", "zero_share", "kept_share",
 )  # fmt: skip
 SPREAD = ("score_sd", "contribution_sd")
 

@@ -112,10 +112,6 @@ REFUSALS = {
     "scaled ELU": (
         lambda x: torch.ops.aten.elu(x, 1.0, 2.0), "elu: a scaled ELU has no rule; use selu, elu or celu"
     ),
-    "a power of activations": (
-        lambda x: x.exp() ** x,
-        "pow: only powers with one constant exponent have a rule; write (y * x.log()).exp() for x ** y",
-    ),
     "powers of a negative number": (
         lambda x: (-2.0) ** x, "pow: powers of 0 and of negative numbers have no rule"
     ),

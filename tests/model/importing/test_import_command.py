@@ -105,8 +105,8 @@ def test_a_file_of_no_known_format_is_refused(tmp_path, capsys):
     path.write_text("hello")
     assert imports(path, "-o", tmp_path / "model") == 1
     assert error_line(capsys).endswith(
-        "not a format that is known by its content; import reads a Keras model (.h5), one of Keras 3"
-        " (.keras), a bpnet-lite checkpoint (.torch, .pt) or CI-SpliceAI's graph (.pb); name one with"
+        "not a format that is known by its content; import reads a Keras model (.h5), one of Keras 2.12 or"
+        " later (.keras), a bpnet-lite checkpoint (.torch, .pt) or CI-SpliceAI's graph (.pb); name one with"
         " --format"
     )
     assert imports(tmp_path / "missing.h5", "-o", tmp_path / "model") == 1

@@ -1,4 +1,4 @@
-"""Keras 3's archives: what Keras computed, and what is refused by name; no code of a file runs."""
+"""Keras's archives: what Keras computed, and what is refused by name; no code of a file runs."""
 
 import io
 import json
@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from helpers.commands import command, error_line
+from keras2_archives import VERSIONS, rewritten
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.loaded import capture_model
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.importing import ImportRequest, import_model
-from sparselrp_cli.model.importing.keras.archive import snake_case
+from sparselrp_cli.model.importing.keras.filing import snake_case
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.composites import PRESETS
@@ -46,6 +47,32 @@ def test_an_archive_computes_what_keras_computed(style):
     for value, keras in zip(found, expected, strict=True):
         value = value.transpose(1, 2) if value.dim() == 3 else value
         np.testing.assert_allclose(value.numpy(), keras, atol=1e-6 * max(1, np.abs(keras).max()))
+
+
+@pytest.mark.parametrize("windows", [False, True], ids=["slashes", "backslashes"])
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("style", ["pooled", "chrombpnet", "recurrent", "zoo"])
+def test_an_archive_of_keras_2_is_the_same_network(tmp_path, style, version, windows):
+    source = DATA / f"keras3-{style}.keras"
+    model = imported(rewritten(source, tmp_path / source.name, version, windows=windows))
+    expected = imported(source)
+    assert model.arguments == expected.arguments
+    assert model.weights.keys() == expected.weights.keys()
+    assert all(torch.equal(tensor, expected.weights[name]) for name, tensor in model.weights.items())
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("2.12.0", "2.14.0"), ("2.14.0", "2.13.1"), ("2.13.1", "2.15.0")]
+)
+def test_weights_that_are_filed_otherwise_than_the_version_does_are_refused(tmp_path, version, said):
+    path = rewritten(DATA / "keras3-pooled.keras", tmp_path / "net.keras", version)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    packed(path, {**parts, "metadata.json": json.dumps({"keras_version": said}).encode()})
+    with pytest.raises(
+        ModelError, match=r"no layer's by the names that this version|has no 'kernel' among its"
+    ):
+        imported(path)
 
 
 def test_an_archive_becomes_a_folder_that_can_be_explained(tmp_path, capsys):
@@ -259,9 +286,9 @@ ARCHIVES = {
     "no configuration": ({"model.weights.h5": b""}, "holds no whole Keras model (no 'config.json')"),
     "no JSON": ({"config.json": b"{", "model.weights.h5": b""}, "its 'config.json' isn't JSON"),
     "a list": ({"config.json": b"[]", "model.weights.h5": b""}, "its 'config.json' isn't a JSON object"),
-    "Keras 2": (
-        {"config.json": b"{}", "metadata.json": b'{"keras_version": "2.13.1"}', "model.weights.h5": b""},
-        "written by Keras 2.13.1, which files weights otherwise; load it there and write it with"
+    "an old Keras 2": (
+        {"config.json": b"{}", "metadata.json": b'{"keras_version": "2.11.0"}', "model.weights.h5": b""},
+        "written by Keras 2.11.0, whose archives aren't known; load it there and write it with"
         " model.save('NAME.h5')",
     ),
     "damaged weights": ({"model.weights.h5": b"nothing"}, "can't be read as a .keras archive ("),
@@ -297,7 +324,7 @@ def test_an_archive_cut_off_is_refused(tmp_path):
 def test_an_archive_given_as_a_model_leads_to_import(capsys):
     assert command("inspect", STRANDS) == 1
     assert error_line(capsys) == (
-        f"sparselrp: error: {STRANDS}: a Keras 3 archive; make a model folder of it with `sparselrp import"
+        f"sparselrp: error: {STRANDS}: a Keras archive; make a model folder of it with `sparselrp import"
         f" {STRANDS} -o FOLDER`, and give that with -m"
     )
 

@@ -1,10 +1,12 @@
-"""Keras 3's own format, `.keras`: a ZIP archive of the configuration and the weights, read without Keras."""
+"""Keras's own format, `.keras`, of Keras 3 and of 2.12 to 2.15, read without Keras.
+
+It is a ZIP archive of the configuration and the weights.
+"""
 
 import io
 import json
-import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,15 @@ import h5py
 import numpy as np
 
 from sparselrp_cli.errors import ModelError, first_line
-from sparselrp_cli.files.hdf5 import is_backed, within
+from sparselrp_cli.files.hdf5 import is_backed
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
 from sparselrp_cli.model.importing.keras import DAMAGED, imported_network
 from sparselrp_cli.model.importing.keras.config import KerasLayer, read_network
+from sparselrp_cli.model.importing.keras.filing import Filed, filing_of
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-_MOST_OF_CONFIG = 64 << 20  # bytes
+_MOST_OF_JSON = 64 << 20  # bytes
 _LARGEST_RATIO = 1100  # of what deflate unpacks to what it reads
-_MODELS = ("Sequential", "Functional", "Model")
 _PLACES = {
     "LSTM": ("cell",), "GRU": ("cell",), "TimeDistributed": ("layer",),
     "Bidirectional": ("forward_layer/cell", "backward_layer/cell"),
@@ -39,11 +41,13 @@ def import_archive(path: Path, request: ImportRequest) -> list[ImportedModel]:
     place = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            document = _config(archive, place)
+            document = _json(archive, _CONFIG, place)
+            filing = filing_of(_version(archive, place), place)
             weights = io.BytesIO(_member(archive, _WEIGHTS, place))
         network = read_network(document, place)
         with h5py.File(weights, "r") as file:
-            return imported_network(network, ArchivedWeights(file, document, place), path, request)
+            filed = Filed(file, document, filing, place)
+            return imported_network(network, ArchivedWeights(filed), path, request)
     except (*DAMAGED, zipfile.BadZipFile, NotImplementedError) as error:
         raise ModelError(f"{place}: can't be read as a .keras archive ({first_line(error)})") from error
 
@@ -57,24 +61,23 @@ def _member(archive: zipfile.ZipFile, name: str, place: str) -> bytes:
     return archive.read(name)
 
 
-def _config(archive: zipfile.ZipFile, place: str) -> Mapping[str, Any]:
-    content = _member(archive, _CONFIG, place)
-    if len(content) > _MOST_OF_CONFIG:
-        raise ModelError(f"{place}: its '{_CONFIG}' is larger than that of any model")
+def _json(archive: zipfile.ZipFile, name: str, place: str) -> Mapping[str, Any]:
+    content = _member(archive, name, place)
+    if len(content) > _MOST_OF_JSON:
+        raise ModelError(f"{place}: its '{name}' is larger than that of any model")
     try:
         document = json.loads(content)
-        said = json.loads(_member(archive, _METADATA, place)) if _METADATA in archive.namelist() else {}
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{place}: its '{_CONFIG}' isn't JSON; get the file again") from error
+        raise ModelError(f"{place}: its '{name}' isn't JSON; get the file again") from error
     if not isinstance(document, dict):
-        raise ModelError(f"{place}: its '{_CONFIG}' isn't a JSON object; get the file again")
-    version = str(said.get("keras_version", "")) if isinstance(said, dict) else ""
-    if version.startswith("2."):
-        raise ModelError(
-            f"{place}: written by Keras {version}, which files weights otherwise; load it there and write it"
-            " with model.save('NAME.h5')"
-        )
+        raise ModelError(f"{place}: its '{name}' isn't a JSON object; get the file again")
     return document
+
+
+def _version(archive: zipfile.ZipFile, place: str) -> str:
+    """Give the version of Keras that wrote an archive; nothing where it doesn't say."""
+    said = _json(archive, _METADATA, place) if _METADATA in archive.namelist() else {}
+    return str(said.get("keras_version", ""))
 
 
 class ArchivedWeights:
@@ -82,21 +85,16 @@ class ArchivedWeights:
 
     Parameters
     ----------
-    file : h5py.File
-    document : mapping
-        The model's configuration.
-    place : str
-        The archive, for messages.
+    filed : Filed
     """
 
-    def __init__(self, file: h5py.File, document: Mapping[str, Any], place: str) -> None:
-        self.file, self.place = file, place
-        self.groups = dict(_groups(document, (), ""))
+    def __init__(self, filed: Filed) -> None:
+        self.filed, self.place = filed, filed.place
 
     def of(self, layer: KerasLayer) -> list[tuple[str, Any]]:
         """Give the arrays of a layer in Keras's order, each as ``kernel``, ``bias`` and so on."""
         _require_numbers(layer, self.place)
-        group = self.groups.get(layer.path)
+        group = self.filed.groups.get(layer.path)
         if group is None or layer.is_operation:
             return []
         self._require_name(layer, group)
@@ -109,7 +107,7 @@ class ArchivedWeights:
 
     def _require_name(self, layer: KerasLayer, group: str) -> None:
         """Refuse weights that say they are another layer's; not every version of Keras says it."""
-        filed = within(self.file, f"{group}/vars")
+        filed = self.filed.at(f"{group}/vars")
         name = filed.attrs.get("name") if isinstance(filed, h5py.Group) else None
         if isinstance(name, str) and name != layer.path[-1]:
             raise ModelError(
@@ -118,7 +116,7 @@ class ArchivedWeights:
             )
 
     def _arrays(self, place: str, roles: Sequence[str], layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = within(self.file, place)
+        group = self.filed.at(place)
         names = sorted(group, key=int) if isinstance(group, h5py.Group) else []
         if roles and names and len(names) != len(roles):
             raise ModelError(
@@ -128,7 +126,7 @@ class ArchivedWeights:
         return [(role, self._array(f"{place}/{name}")) for role, name in zip(roles, names, strict=False)]
 
     def _array(self, place: str) -> Any:
-        dataset = within(self.file, place)
+        dataset = self.filed.at(place)
         if not isinstance(dataset, h5py.Dataset) or not is_backed(dataset):
             raise ModelError(f"{self.place}: weights '{place}' are missing or damaged")
         if dataset.dtype.kind != "f":
@@ -145,30 +143,6 @@ class ArchivedWeights:
 def _kind(dataset: h5py.Dataset) -> str:
     said = dataset.attrs.get("dtype")
     return said if isinstance(said, str) else str(dataset.dtype)
-
-
-def _groups(
-    document: Mapping[str, Any], path: tuple[str, ...], group: str
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Pair each layer's path with its group: ``layers/conv1d``, ``layers/conv1d_1`` and so on."""
-    config = document["config"]
-    taken: dict[str, int] = {}
-    for entry in config["layers"] if isinstance(config, Mapping) else config:
-        if ".ops" in str(entry.get("module") or ""):
-            continue
-        kind = snake_case(str(entry["class_name"]))
-        taken[kind] = taken.get(kind, -1) + 1
-        here = f"{group}/layers/{kind}" + (f"_{taken[kind]}" if taken[kind] else "")
-        name = entry.get("name") or entry["config"]["name"]
-        yield (*path, str(name)), here
-        if entry["class_name"] in _MODELS:
-            yield from _groups(entry, (*path, str(name)), here)
-
-
-def snake_case(name: str) -> str:
-    """Write a class's name as Keras files its layers: ``MaxPooling1D`` as ``max_pooling1d``."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _inner(layer: KerasLayer) -> tuple[str, Mapping[str, Any]]:
