@@ -1,7 +1,10 @@
 """How Sphinx builds these pages: `make docs`, offline, and every warning is an error."""
 
+import re
 import sys
 from pathlib import Path
+
+from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
@@ -45,3 +48,19 @@ html_show_sphinx = False
 html_math_renderer = "mathml"
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+
+def escape_help(_: Sphinx, __: object, lines: list[str]) -> None:
+    """Help texts aren't reStructuredText: what would mean something there is written out."""
+    lines[:] = [as_literals(line) for line in lines]
+
+
+def as_literals(line: str) -> str:
+    """Give a line of a help text, its commands as literals."""
+    head, bar, rest = line.partition("| ") if line.startswith("| ") else ("", "", line)
+    return head + bar + re.sub(r"`([^`]+)`", r"``\1``", rest).replace("|", r"\|")
+
+
+def setup(app: Sphinx) -> None:
+    for event in ("description", "options", "epilog"):
+        app.connect(f"sphinx-click-process-{event}", escape_help)
