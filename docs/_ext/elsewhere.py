@@ -1,7 +1,7 @@
 """Pages that lie elsewhere in the repository, and links that leave docs/.
 
-In the repository a link leads to a file, so that pages can be read there as they are. In the built pages it has
-to lead to a page: what `PAGES` names is shown under that name, and what it doesn't name is left as plain text.
+In the repository a link leads to a file, so that pages can be read there as they are. In the built pages it
+has to lead to a page: what `PAGES` names is shown under that name, and what it doesn't name is plain text.
 """
 
 import os
@@ -18,8 +18,8 @@ PAGES = {
     "models/suhw-dm3/README.md": "shipped/suhw-dm3",
     "models/insulators-dm3/README.md": "shipped/insulators-dm3",
     "data/README.md": "shipped/data",
-    "CONTRIBUTING.md": "developers/contributing",
-    "CODE_OF_CONDUCT.md": "developers/conduct",
+    "CONTRIBUTING.md": "contributing",
+    "CODE_OF_CONDUCT.md": "conduct",
     "CHANGELOG.md": "changelog",
 }
 """Files elsewhere, and the pages of docs/ that show them."""
