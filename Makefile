@@ -58,7 +58,7 @@ check: $(VENV)/.installed-check docs package
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-test
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build
+	$(BIN)/python -m sphinx -b html -a -W --keep-going -q docs docs/_build
 	@echo 'open docs/_build/index.html'
 
 package: $(VENV)/.installed-test

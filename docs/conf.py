@@ -1,10 +1,7 @@
 """How Sphinx builds these pages: `make docs`, offline, and every warning is an error."""
 
-import re
 import sys
 from pathlib import Path
-
-from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
@@ -23,6 +20,7 @@ extensions = [
     "sphinx_click",
     "elsewhere",
     "mathml",
+    "help_texts",
     "notebook_pages",
 ]
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}
@@ -30,12 +28,12 @@ exclude_patterns = ["_build", "_ext"]
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 4
-myst_links_external_new_tab = False
+# -- in a help text is an option, not a dash.
+smartquotes = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
-autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 
@@ -48,19 +46,3 @@ html_show_sphinx = False
 html_math_renderer = "mathml"
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
-
-
-def escape_help(_: Sphinx, __: object, lines: list[str]) -> None:
-    """Help texts aren't reStructuredText: what would mean something there is written out."""
-    lines[:] = [as_literals(line) for line in lines]
-
-
-def as_literals(line: str) -> str:
-    """Give a line of a help text, its commands as literals."""
-    head, bar, rest = line.partition("| ") if line.startswith("| ") else ("", "", line)
-    return head + bar + re.sub(r"`([^`]+)`", r"``\1``", rest).replace("|", r"\|")
-
-
-def setup(app: Sphinx) -> None:
-    for event in ("description", "options", "epilog"):
-        app.connect(f"sphinx-click-process-{event}", escape_help)

@@ -143,3 +143,24 @@ def test_a_public_name_is_in_the_reference(name):
 @pytest.mark.parametrize("name", [n for n in sparselrp.__all__ if not n.startswith("__")])
 def test_the_reference_has_a_docstring_to_show(name):
     assert (getattr(sparselrp, name).__doc__ or "").strip()
+
+
+def typed() -> list[tuple[str, list[str]]]:
+    """Every call of a command on the pages, with the page; lines that end in a backslash go on."""
+    found = []
+    for name, text in PAGES.items():
+        text = re.sub(r"\\\\?\n\s*", " ", text)
+        for code in re.findall(r"`(sparselrp [^`\n]+)`|^[ |!]*(sparselrp .+)$", text, re.MULTILINE):
+            words = "".join(code).split(" #")[0].split(" | ")[0].split()
+            if len(words) > 1 and words[1] in COMMANDS:
+                found.append((name, words))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), typed(), ids=lambda value: value if isinstance(value, str) else None
+)
+def test_a_command_that_a_page_types_has_these_options(page, words):
+    of_command = {option for p in command(words[1]).params for option in (*p.opts, *p.secondary_opts)}
+    given = {word.strip("[]'`,.)") for word in words[2:] if re.match(r"\[?--?[a-zA-Z]", word)}
+    assert given - of_command - {"-h"} == set()

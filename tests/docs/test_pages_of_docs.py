@@ -89,3 +89,11 @@ def test_every_picture_of_the_pages_is_used():
 
 def test_pictures_are_small():
     assert max(path.stat().st_size for path in (DOCS / "images").iterdir()) < 100_000
+
+
+def test_every_cell_about_other_tools_has_its_source():
+    rows = re.findall(r"^\| (?!\*\*sparselrp)(\w.*) \|$", PAGES["comparison"].split("\n## ")[0], re.MULTILINE)
+    assert len(rows) == 5
+    for row in rows:
+        name, *cells = row.split(" | ")
+        assert [cell for cell in cells if "](https://" not in cell] == [], name
