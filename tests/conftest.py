@@ -15,7 +15,10 @@ import pytest
 import torch
 from hypothesis import settings
 
-pytest_plugins = ["helpers.captures", "helpers.collecting", "helpers.interruption", "helpers.warming"]
+pytest_plugins = [
+    "helpers.captures", "helpers.collecting", "helpers.exporting", "helpers.garbage", "helpers.interruption",
+    "helpers.warming",
+]  # fmt: skip
 
 # The networks of the tests are small; several threads would only wait for each other.
 torch.set_num_threads(1)

@@ -17,6 +17,7 @@ from sparselrp_cli.model.finite import require_finite
 from sparselrp_cli.model.forms import InForm
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel, module_device, own_window
+from sparselrp_cli.model.output_names import own_names
 from sparselrp_cli.model.request import LONGEST_WINDOW, ModelRequest
 from sparselrp_cli.model.wrappers import unwrapped
 from sparselrp_cli.runs.pack import pack_model
@@ -165,4 +166,7 @@ def as_loaded(net: nn.Module | LoadedModel) -> LoadedModel:
             " sparselrp.load_model"
         )
     inner, notes = unwrapped(net)
-    return LoadedModel(type(inner).__name__, inner, own_window(inner), InputLayout(), (), (), notes)
+    names, window = own_names(inner), own_window(inner)
+    return LoadedModel(
+        type(inner).__name__, inner, window, InputLayout(), names.outputs, (), notes, tasks=names.tasks
+    )

@@ -62,9 +62,7 @@ def capture(module: nn.Module, example: Tensor) -> CanonicalGraph:
     example = torch.cat([example, example])[:2]
     graph = _in_double(module, example)
     if graph is None:
-        require_input(module, example)
-        with apart(module) as copied:
-            graph = _graph(copied, example.clone(), example.dtype)
+        graph = _as_it_is(module, example)
     graph = _laid_out(graph).to(example.device, example.dtype)
     give_back(module)
     return graph
@@ -94,6 +92,16 @@ def _in_double(module: nn.Module, example: Tensor) -> CanonicalGraph | None:
     except Exception:
         logger.debug("the model can't be traced in float64", exc_info=True)
         return None
+
+
+def _as_it_is(module: nn.Module, example: Tensor) -> CanonicalGraph:
+    """Trace a copy of the module in its own type; it is called only if that fails, for a call says why."""
+    try:
+        with apart(module) as copied:
+            return _graph(copied, example.clone(), example.dtype)
+    except Exception:
+        require_input(module, example)
+        raise
 
 
 def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype) -> CanonicalGraph:

@@ -101,3 +101,11 @@ def test_what_cant_be_explained_is_said_in_one_line(case):
         sparselrp.PLRP(made(kind)).attribute(x, target=target)
     assert "\n" not in str(caught.value)
     assert "--" not in str(caught.value)
+
+
+def test_tasks_are_called_as_the_module_says():
+    net = made(Sites)
+    net.tasks = ["open", "closed", "other"]
+    x = sequences(2)
+    named = sparselrp.PLRP(net).attribute(x, target="closed")
+    assert torch.equal(named.contributions, sparselrp.PLRP(net).attribute(x, target=1).contributions)

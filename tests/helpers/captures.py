@@ -1,44 +1,75 @@
-"""A pytest plugin: commands trace each network of the tests once in a process.
+"""A pytest plugin: commands, and tests that ask for it, trace each network of the tests once in a process.
 
-Tracing takes longer than explaining a few windows with a small network does. A network whose class stands in
-the tests is known by its class, its weights and its input; the graph of one traced before is used again. What
-is done with a graph leaves it as it was.
-
-Any tracing asks torch for each of its composite operations, once for every namespace of operations, which
-takes a fifth of the time with networks as small as those of the tests. Here it does so again only where
-operations were registered since.
+Tracing takes longer than explaining a few windows with a small network does. A network is known by the code
+of its classes, by all that its modules hold, and by the shape of its input. The graph of one traced before is
+used again. What is done with a graph leaves it as it was.
 """
 
 import hashlib
-from collections.abc import Callable, Hashable
-from functools import cache
-from pathlib import Path
-from typing import Any
+import types
+from collections.abc import Callable, Hashable, Iterator, Mapping
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.export import ExportedProgram
 
-from sparselrp_cli.graph import capture as capturing
 from sparselrp_cli.graph import traced_model
 from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.capture import capture
 
-TESTS = Path(__file__).parents[1]
-ASKING = "_materialize_cpp_cia_ops"
+OF_EVERY_MODULE = vars(nn.Module()).keys() - {"training"}
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type, torch.dtype, torch.device)
+
+
+class UnknownError(Exception):
+    """Something that a module holds can't be told from another of its type."""
+
+
+def known(value: object) -> Hashable:
+    """Something equal for equal values only."""
+    if isinstance(value, PLAIN):
+        return type(value), value
+    if isinstance(value, Tensor):
+        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        return value.dtype, tuple(value.shape), hashlib.sha256(content).digest()
+    if isinstance(value, Mapping):
+        return type(value), tuple((known(name), known(each)) for name, each in value.items())
+    if isinstance(value, (tuple, list)):
+        return type(value), tuple(map(known, value))
+    if isinstance(value, (set, frozenset)):
+        return type(value), frozenset(map(known, value))
+    raise UnknownError(type(value))
+
+
+def code_of(kind: type) -> Iterator[Hashable]:
+    """The code of a class and of those it is made from."""
+    for base in kind.__mro__[: kind.__mro__.index(nn.Module)]:
+        yield base.__module__, base.__qualname__
+        for name, value in vars(base).items():
+            if isinstance(value, types.FunctionType):
+                cells = [cell.cell_contents for cell in value.__closure__ or ()]
+                yield name, value.__code__, known([cell for cell in cells if cell is not base])
+
+
+def held(module: nn.Module) -> Iterator[Hashable]:
+    """What a module holds itself: tensors and settings."""
+    own = {name: value for name, value in vars(module).items() if name not in OF_EVERY_MODULE}
+    hooks = (value for name, value in vars(module).items() if name.endswith("_hooks"))
+    if any(hooks):
+        raise UnknownError
+    yield from (known(own), known(module._parameters), known(module._buffers))
 
 
 def identity(module: nn.Module, example: Tensor) -> Hashable:
-    """What a graph depends on, or None for a network that isn't of the tests."""
-    file = type(module).forward.__code__.co_filename
-    if not Path(file).is_relative_to(TESTS):
+    """What a graph depends on, or None where that can't be told."""
+    try:
+        parts = tuple(
+            (name, *code_of(type(part)), *held(part))
+            for name, part in module.named_modules(remove_duplicate=False)
+        )
+    except (UnknownError, ValueError):  # ValueError: a cell that is empty yet
         return None
-    weights = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
-        weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        weights.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
-    shape = (tuple(example.shape), example.dtype)
-    return file, type(module).__qualname__, repr(module), weights.hexdigest(), shape
+    return parts, tuple(example.shape), example.dtype, example.device
 
 
 def shared(capture: Callable[[nn.Module, Tensor], CanonicalGraph]) -> Callable[..., CanonicalGraph]:
@@ -56,42 +87,10 @@ def shared(capture: Callable[[nn.Module, Tensor], CanonicalGraph]) -> Callable[.
     return captured
 
 
-def composite_operations() -> tuple[str, ...]:
-    """The names that torch asks for."""
-    return tuple(torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd"))
-
-
-def when_there_are_new(ask: Callable[[], None]) -> Callable[[], None]:
-    """Ask for composite operations only if they aren't those of the last time."""
-    known: tuple[str, ...] = ()
-
-    def asked() -> None:
-        nonlocal known
-        if (names := composite_operations()) != known:
-            ask()
-            known = names
-
-    return asked
-
-
-def asking_once(traced: Callable[..., ExportedProgram], patch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Trace as ever; the part of torch that asks is loaded and replaced by the first that is traced."""
-
-    @cache
-    def replace() -> None:
-        from torch._export import utils
-
-        patch.setattr(utils, ASKING, when_there_are_new(getattr(utils, ASKING)))
-
-    def tracing(*given: Any) -> ExportedProgram:
-        replace()
-        return traced(*given)
-
-    return tracing
+captured_once = shared(capture)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(traced_model, "capture", shared(traced_model.capture))
-    patch.setattr(capturing, "_traced", asking_once(capturing._traced, patch))
     config.add_cleanup(patch.undo)

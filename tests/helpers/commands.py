@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import click
 import pytest
 
 from sparselrp_cli.cli.main import run
@@ -38,3 +39,10 @@ def left_behind(folder: Path) -> list[str]:
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
+
+
+def run_here(arguments: list[str | Path], *, quiet: bool) -> None:
+    """Run a command that another one starts in this process; a report draws motifs and no windows."""
+    fewer = ["--windows", "0"] if arguments[0] == "report" else []
+    if code := run([*map(str, arguments), *fewer, *(["-q"] if quiet else [])]):
+        raise click.exceptions.Exit(code)

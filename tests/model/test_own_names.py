@@ -93,7 +93,7 @@ def test_outputs_are_called_as_an_attribute_says_that_is_written_as_in_a_folder(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("[{'name': 'one'}]", "model 'build' names 1 outputs but returns 2"),
+        ("[{'name': 'one'}]", "model 'build' names 1 output but returns 2"),
         (
             "[{'name': 'one', 'tasks': list('abcd')}, {'name': 'two'}]",
             "names 4 tasks of output 'one', which has 3",

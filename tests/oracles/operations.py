@@ -221,7 +221,8 @@ def check_conversions(conversions: Conversions, x: Array) -> None:
 
 def check_refusals(refusals: Mapping[str, tuple[Callable[[Tensor], Tensor], str]], x: Array) -> None:
     """Functions that can't have a rule are refused, each with its reason."""
-    for name, (function, reason) in refusals.items():
-        graph = capture(Called(function), tensor(x))
-        found = [node.operation.describe() for node in graph.unsupported()]
+    module = Called(lambda x: tuple(function(x) for function, _ in refusals.values()))
+    graph = capture(module, tensor(x))
+    for i, (name, (_, reason)) in enumerate(refusals.items()):
+        found = [node.operation.describe() for node in graph.restricted((i,)).unsupported()]
         assert reason in found, f"{name}: {found}"

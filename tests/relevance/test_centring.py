@@ -1,6 +1,7 @@
 """Contributions against a base composition: the gauge law, the accounts, strands, and what stays as it is."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -47,16 +48,27 @@ def explain(
     return found
 
 
-@pytest.mark.parametrize("p", [0.0, 0.05, 0.25])
-@pytest.mark.parametrize("composite", ["zero", "epsilon"])
-def test_a_constant_moved_from_a_tap_to_the_bias_moves_no_centred_map(composite, p):
-    net, x = network(0), one_hot(1)
-    before = explain(capture(net, x), x, composite, Pruning(p), centre=UNIFORM)
+@functools.cache
+def traced(seed: int) -> CanonicalGraph:
+    return capture(network(seed), one_hot(1))
+
+
+@functools.cache
+def moved() -> CanonicalGraph:
+    """The first network, of which a constant is moved from each tap to the bias."""
+    net = network(0)
     shift = torch.randn(12, 1, 7, generator=torch.Generator().manual_seed(2)).double()
     with torch.no_grad():
         net[0].weight.add_(shift)
         net[0].bias.sub_(shift.sum((1, 2)))
-    graph = capture(net, x)
+    return capture(net, one_hot(1))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.05, 0.25])
+@pytest.mark.parametrize("composite", ["zero", "epsilon"])
+def test_a_constant_moved_from_a_tap_to_the_bias_moves_no_centred_map(composite, p):
+    graph, x = moved(), one_hot(1)
+    before = explain(traced(0), x, composite, Pruning(p), centre=UNIFORM)
     after = explain(graph, x, composite, Pruning(p), centre=UNIFORM)
     torch.testing.assert_close(after.score, before.score, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(after.hypothetical, before.hypothetical, rtol=1e-9, atol=1e-9)
@@ -69,7 +81,7 @@ def test_a_constant_moved_from_a_tap_to_the_bias_moves_no_centred_map(composite,
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_taken_off_is_booked(kind, composite, composition):
     case, graph = captured(kind, 4, samples=4)
-    x = torch.from_numpy(case.inputs)
+    x = torch.from_numpy(case.inputs).clone()
     x[:, :, 2] = 0  # an unknown base
     if x.shape[1] != 4:
         pytest.skip("its input isn't bases")
@@ -84,7 +96,7 @@ def test_what_is_taken_off_is_booked(kind, composite, composition):
 
 def test_centred_multipliers_are_those_by_definition():
     x = one_hot(3)
-    graph = capture(network(1), x)
+    graph = traced(1)
     plain, centred = (explain(graph, x, "epsilon-gamma", centre=c) for c in (None, SKEWED))
     c = plain.hypothetical.numpy()
     for n in range(len(x)):
@@ -98,14 +110,14 @@ def test_centred_multipliers_are_those_by_definition():
 
 def test_what_a_flat_first_layer_gives_a_position_is_not_background():
     x = one_hot(4)
-    found = explain(capture(network(1), x), x, "epsilon-plus-flat", centre=UNIFORM)
+    found = explain(traced(1), x, "epsilon-plus-flat", centre=UNIFORM)
     assert not found.background.any()
     assert float(found.relevance.abs().min()) > 0
 
 
 @pytest.mark.parametrize("composition", [UNIFORM, SKEWED], ids=["uniform", "skewed"])
 def test_the_reverse_complement_is_explained_by_the_strand_the_model_reads(composition):
-    graph = capture(network(2), one_hot(5))
+    graph = traced(2)
     explainer = Explainer(graph, [FIRST], None, PRESETS["epsilon-gamma"], NONE, centre=composition)
     windows = one_hot(5).numpy().astype(np.uint8)
     reversed_windows = np.ascontiguousarray(windows[:, ::-1, ::-1])
@@ -126,7 +138,7 @@ def test_a_composition_follows_the_model_s_order_of_bases_and_axes(layout):
             return net((x if layout == "NCL" else x.mT).flip(1))
 
     x = one_hot(6)
-    plain = explain(capture(net, x), x, "epsilon-gamma", centre=SKEWED)
+    plain = explain(traced(3), x, "epsilon-gamma", centre=SKEWED)
     asked = order.to_model(x)
     other = explain(
         capture(Reordered().eval(), asked), asked, "epsilon-gamma", centre=order.in_order(SKEWED),
@@ -138,7 +150,7 @@ def test_a_composition_follows_the_model_s_order_of_bases_and_axes(layout):
 def test_a_composition_that_does_not_fit_the_input_is_refused():
     x = one_hot(7)
     with pytest.raises(ValueError, match="3 bases don't fit the axis of 4"):
-        explain(capture(network(1), x), x, "epsilon", centre=(0.2, 0.3, 0.5))
+        explain(traced(1), x, "epsilon", centre=(0.2, 0.3, 0.5))
 
 
 def test_explanations_hold_the_background_among_their_accounts():

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from helpers.captures import captured_once
 from oracles.captured import captured
 from oracles.zoo import KINDS, make
 from torch import Tensor, nn
@@ -131,7 +132,7 @@ def test_a_symmetric_models_relevance_is_symmetric(pruning):
     torch.manual_seed(0)
     module = ReverseComplementSymmetric().double().eval()
     x = functional.one_hot(torch.randint(4, (3, 30)), 4).transpose(1, 2).double()
-    explainer = Explainer(capture(module, x), [FIRST], pruning=pruning)
+    explainer = Explainer(captured_once(module, x), [FIRST], pruning=pruning)
     (forward,), (backward,) = explainer.explain(x), explainer.explain(x.flip(1, 2))
     torch.testing.assert_close(
         backward.contributions.flip(1, 2), forward.contributions, rtol=1e-9, atol=1e-12
@@ -317,7 +318,7 @@ def test_gamma_does_not_explode_in_deep_pre_activation_networks(seed, p):
         net = PreActivation(12).double().eval()
     with torch.no_grad():
         net.head.weight.abs_()  # so that no score is the difference of large terms
-    graph = capture(net, x)
+    graph = captured_once(net, x)
     explainer = Explainer(graph, [FIRST], composite=PRESETS["epsilon-gamma"], pruning=Pruning(p))
     (found,) = explainer.explain(x)
     ratio = found.contributions.abs().sum((1, 2)) / found.score.abs()

@@ -1,6 +1,7 @@
 """A motif detector with weights set by hand, whose relevance is known on paper."""
 
 import torch
+from helpers.captures import captured_once
 from torch import Tensor, nn
 
 from sparselrp_cli.graph.capture import capture
@@ -35,7 +36,7 @@ def one_hot(sequence: str) -> Tensor:
 
 def explain(composite: str, p: float = 0.0):
     module = TataDetector().double()
-    graph = capture(module, one_hot("CCTATACC").expand(2, -1, -1).contiguous())
+    graph = captured_once(module, one_hot("CCTATACC").expand(2, -1, -1).contiguous())
     explainer = Explainer(graph, [TARGET], composite=PRESETS[composite], pruning=Pruning(p))
     return explainer.explain(one_hot("CCTATACC"))[0]
 

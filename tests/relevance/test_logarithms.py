@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from helpers.captures import captured_once
 from helpers.commands import attribute, error_line, table, write
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.evaluation.mutagenesis import SingleChanges, effects
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
@@ -54,7 +54,7 @@ def windows(n: int = 3) -> Tensor:
 
 
 def explainer_of(net: nn.Module, *texts: str, **options) -> Explainer:
-    graph = capture(net, windows())
+    graph = captured_once(net, windows())
     names = [OutputNames(output.name) for output in graph.outputs]
     parser = TargetParser(graph.outputs, names)
     settings = {"composite": PRESETS["zero"], "pruning": NONE, **options}

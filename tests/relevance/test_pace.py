@@ -1,9 +1,12 @@
 """How far a batch is: from nothing to all of it, in the end exactly all."""
 
+import functools
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance import pace
@@ -12,15 +15,22 @@ from sparselrp_cli.relevance.explainer import Explainer
 TARGETS = [Target(f"t{i}", (Term(0, i, None),)) for i in range(2)]
 
 
-@pytest.mark.parametrize("memory", [2**60, 0], ids=["once", "again"])
-@pytest.mark.parametrize("count", [1, 2])
-def test_shares_grow_and_end_at_one(monkeypatch, memory, count):
-    monkeypatch.setattr(pace, "EVERY", 0.0)
+@functools.cache
+def deep() -> tuple[CanonicalGraph, Tensor]:
+    """Six blocks, traced once, and two windows."""
     torch.manual_seed(0)
     blocks = [layer for _ in range(6) for layer in (nn.Conv1d(8, 8, 3, padding=1), nn.GELU())]
     net = nn.Sequential(nn.Conv1d(4, 8, 3), *blocks, nn.Flatten(), nn.Linear(8 * 18, 2)).eval()
     x = nn.functional.one_hot(torch.randint(4, (2, 20)), 4).transpose(1, 2).float()
-    explainer = Explainer(capture(net, x), TARGETS[:count], memory=memory)
+    return capture(net, x), x
+
+
+@pytest.mark.parametrize("memory", [2**60, 0], ids=["once", "again"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_shares_grow_and_end_at_one(monkeypatch, memory, count):
+    monkeypatch.setattr(pace, "EVERY", 0.0)
+    graph, x = deep()
+    explainer = Explainer(graph, TARGETS[:count], memory=memory)
     shares: list[float] = []
     explainer.say = shares.append
     explainer.explain(x)

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from helpers.captures import captured_once
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.errors import CompositeError
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composite_text import parse_composite
 from sparselrp_cli.relevance.composites import PRESETS, Composite
@@ -50,7 +50,7 @@ def explain(
     pruning: Pruning = P,
     targets: tuple[Target, ...] = (FIRST,),
 ) -> list[Explanation]:
-    return Explainer(capture(net, x), targets, None, composite, pruning).explain(x)
+    return Explainer(captured_once(net, x), targets, None, composite, pruning).explain(x)
 
 
 def step(a: Tensor, weight: Tensor, bias: Tensor, r: Tensor, rule: ZPlus | Gamma) -> Tensor:

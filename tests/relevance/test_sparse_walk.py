@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from helpers.captures import captured_once
 from oracles.captured import captured
 from oracles.zoo import KINDS
 from torch import nn
 
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance import gathered
@@ -72,7 +72,7 @@ def test_a_layer_without_any_relevance_gives_none(monkeypatch):
     torch.manual_seed(0)
     net = Deep().double().eval()
     one_hot = nn.functional.one_hot(torch.randint(4, (2, 60)), 4).transpose(1, 2).double()
-    graph = capture(net, one_hot)
+    graph = captured_once(net, one_hot)
     nothing = Target("nothing", (Term(0, 0, (3, 4)), Term(0, 0, (3, 4), weight=-1)))
     result = explained(
         monkeypatch, graph, one_hot, nothing, PRESETS["epsilon-plus"], Pruning(0.25), rows=True
@@ -85,7 +85,7 @@ def test_only_layers_with_few_active_rows_are_gathered(monkeypatch):
     torch.manual_seed(0)
     net = Deep().double().eval()
     x = nn.functional.one_hot(torch.randint(4, (2, 60)), 4).transpose(1, 2).double()
-    graph = capture(net, x)
+    graph = captured_once(net, x)
     explainer = Explainer(graph, [FIRST])
     node = next(n for n in explainer.program.graph.nodes if n.operation.kind == "convolution")
     layer = explainer.program.layers[node.name].layer

@@ -132,9 +132,10 @@ def test_the_numbers_are_those_of_the_files(run_files):
 
 
 def said_on_page(folder, **changes):
+    """What a page with one window says, however many there are."""
     record = json.loads((folder / "a.motifs.json").read_text())
     seal(folder, record | changes)
-    return " ".join(Page(page_of(folder)).text.split())
+    return " ".join(Page(page_of(folder, "--windows", "1")).text.split())
 
 
 def test_a_hit_is_marked_with_its_known_name_and_strand(run_files):
@@ -176,9 +177,9 @@ def test_why_a_sign_has_no_null_is_said_with_and_without_another_in_its_place(ru
 
 
 def test_equal_files_give_equal_bytes(run_files):
-    page = page_of(run_files)
+    page = page_of(run_files, "--windows", "2")
     drawn.cache_clear()
-    assert page_of(run_files) == page
+    assert page_of(run_files, "--windows", "2") == page
 
 
 def test_windows_with_an_unpruned_twin_have_two_rows(run_files):
@@ -191,7 +192,7 @@ def test_windows_with_an_unpruned_twin_have_two_rows(run_files):
 
 def test_a_run_without_motifs_says_what_finds_them(run_files):
     (run_files / "a.motifs.json").unlink()
-    assert "sparselrp motifs a.h5" in " ".join(Page(page_of(run_files)).text.split())
+    assert "sparselrp motifs a.h5" in " ".join(Page(page_of(run_files, "--windows", "1")).text.split())
 
 
 def test_an_archive_without_a_window_has_a_page(tmp_path):

@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -283,19 +285,24 @@ def test_a_pipe_isnt_resumed_and_leaves_no_work_behind(inputs, tmp_path, at_batc
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-def test_a_full_disk_keeps_the_work_that_is_done(inputs, whole, tmp_path):
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Let writing more than so many bytes to a file fail, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_keeps_the_work_that_is_done(inputs, whole, tmp_path, capsys):
     prefix = tmp_path / "run"
-    code = f"""
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-from sparselrp_cli.cli.main import main
-options = ["-m", {MODEL!r}, "-t", "0", "-o", {str(prefix)!r}, "-b", "30"]
-main(["attribute", {str(inputs / "genome.fa")!r}, "-r", {str(inputs / "regions.bed")!r}, *options])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert f"error: {prefix}.partial can't be written: the file grew beyond the size allowed" in done.stderr
-    assert f"256 windows are kept in {prefix}.partial" in done.stderr
+    with no_file_larger_than(200_000):
+        assert attribute(inputs, prefix) == 1
+    said = capsys.readouterr().err
+    assert f"error: {prefix}.partial can't be written: the file grew beyond the size allowed" in said
+    assert f"256 windows are kept in {prefix}.partial" in said
     assert contents(prefix).keys() == {".partial"}
     assert attribute(inputs, prefix, "--resume") == 0
     assert contents(prefix) == contents(whole[False])

@@ -7,10 +7,11 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from helpers.commands import attribute, command, error_line, left_behind, table, write
+from helpers.commands import attribute, command, error_line, left_behind, run_here, table, write
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparselrp_cli.cli import following
 from sparselrp_cli.evaluation.mutagenesis import SingleChanges
 from sparselrp_cli.graph.bins import Bins
 from sparselrp_cli.graph.capture import capture
@@ -332,7 +333,10 @@ def test_the_null_of_a_gene_reads_the_bins_under_its_own_exons(genome, genes, tm
         np.testing.assert_array_equal(null.blocks(slice(None)), run_reader.blocks(slice(None))[rows])
 
 
-def test_a_report_explains_its_best_windows_without_pruning_under_the_same_blocks(genome, genes, tmp_path):
+def test_a_report_explains_its_best_windows_without_pruning_under_the_same_blocks(
+    genome, genes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(following, "run_command", run_here)
     run = (*run_of(genome, genes), "-t", "0@blocks", "-p", "0.2", "--formats", "h5", "-o", tmp_path / "x")
     assert attribute(*run, "--report", "-q") == 0
     with ArchiveReader(tmp_path / "x.h5") as pruned, ArchiveReader(tmp_path / "x.unpruned.h5") as plain:

@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import pytest
+from helpers.commands import run_here
 
 from sparselrp_cli.cli import following
 from sparselrp_cli.cli.main import run
@@ -94,10 +94,3 @@ class TutorialPage:
             patch.setattr(following, "run_command", run_here)
             self.write_files(folder)
             return [command for command in self.commands if command.call() != command.exit_code]
-
-
-def run_here(arguments: list[str | Path], *, quiet: bool) -> None:
-    """Run a command that another one starts in this process; a report draws motifs and no windows."""
-    fewer = ["--windows", "0"] if arguments[0] == "report" else []
-    if code := run([*map(str, arguments), *fewer, *(["-q"] if quiet else [])]):
-        raise click.exceptions.Exit(code)

@@ -1,5 +1,6 @@
 """The experiments of benchmarks/RESULTS.md, each as its one command, with --quick."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.evidence import tables
 from benchmarks.evidence.page import AGES, PAGE, blocks, experiments, filled
+from benchmarks.evidence.ruling import is_candidate, verdicts
 from benchmarks.evidence.tables import TABLES
 from benchmarks.record import RESULTS
 from sparselrp_cli.relevance.choices import COMPOSITE
@@ -66,7 +69,12 @@ def test_every_table_of_the_page_is_made_by_a_function():
     assert sorted(blocks([])) == sorted(made)
 
 
-def test_the_page_says_what_the_kept_figures_say():
+def test_the_page_says_what_the_kept_figures_say(monkeypatch):
+    data = tables.faithful_data()
+    once = functools.cache(lambda candidate: verdicts(data, candidate))
+    # Five tables ask for the same verdicts.
+    monkeypatch.setattr(tables, "faithful_data", lambda: data)
+    monkeypatch.setattr(tables, "verdicts", lambda _, candidate=is_candidate: once(candidate))
     text = PAGE.read_text()
     assert filled(text, {**TABLES, "experiments": experiments}) == text
 

@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 import pytest
+from helpers.planning import loaded
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / "workflow"
@@ -123,11 +125,14 @@ resources:
 MOTIFS = "motifs: {enabled: true}\n"
 
 
-def plan(folder: Path, snakemake: str, config: Path, *more: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def plan() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Say what a configuration would run."""
-    return run(
-        folder, dict(os.environ), snakemake, "-n", "-s", WORKFLOW / "Snakefile", "--configfile", config, *more
-    )
+    pytest.importorskip("snakemake", reason="snakemake isn't installed")
+    with loaded() as planner:
+        yield lambda folder, config, *more: planner.call(
+            folder, "-n", "-s", WORKFLOW / "Snakefile", "--configfile", config, *more
+        )
 
 
 def test_the_workflow_passes_the_linter(snakemake, tmp_path):
@@ -186,26 +191,26 @@ def test_the_profiles_hold_options_that_there_are(snakemake, tmp_path, name):
         (("prune: 0.3", "tokens: vocab.txt"), "'model' is a dependency of 'tokens'"),
     ],
 )
-def test_a_configuration_with_a_mistake_is_refused_by_name(snakemake, tmp_path, change, complaint):
+def test_a_configuration_with_a_mistake_is_refused_by_name(plan, tmp_path, change, complaint):
     copy_inputs(tmp_path)
     config = write_config(tmp_path, (CONFIG + MOTIFS).replace(*change))
-    done = plan(tmp_path, snakemake, config)
+    done = plan(tmp_path, config)
     assert done.returncode == 1
     assert complaint in done.stdout + done.stderr
 
 
-def test_modisco_of_several_targets_is_refused(snakemake, tmp_path):
+def test_modisco_of_several_targets_is_refused(plan, tmp_path):
     copy_inputs(tmp_path)
     text = CONFIG.replace("prune: 0.3", "targets: [0, 1]")
-    done = plan(tmp_path, snakemake, write_config(tmp_path, text + "modisco: {enabled: true}\n"))
+    done = plan(tmp_path, write_config(tmp_path, text + "modisco: {enabled: true}\n"))
     assert done.returncode == 1
     assert "modisco: model 'suhw' has 2 targets" in done.stdout + done.stderr
 
 
-def test_the_null_has_the_settings_of_the_run_and_a_release_is_no_file(snakemake, tmp_path):
+def test_the_null_has_the_settings_of_the_run_and_a_release_is_no_file(plan, tmp_path):
     copy_inputs(tmp_path)
     more = MOTIFS.replace("true", "true, database: 'jaspar2026:insects', options: [--fdr, '0.01']")
-    done = plan(tmp_path, snakemake, write_config(tmp_path, CONFIG + more), "-p")
+    done = plan(tmp_path, write_config(tmp_path, CONFIG + more), "-p")
     assert done.returncode == 0, done.stdout + done.stderr
     commands = re.findall(r"exec (sparselrp (?:attribute|motifs) .*)", done.stdout + done.stderr)
     explained = [command for command in commands if "sparselrp attribute" in command]
@@ -219,7 +224,7 @@ def test_the_null_has_the_settings_of_the_run_and_a_release_is_no_file(snakemake
     assert "--background results/background/peaks.suhw.h5 --database jaspar2026:insects --fdr 0.01" in motifs
 
 
-def test_packed_folders_and_factories_are_named_as_on_the_command_line(snakemake, tmp_path):
+def test_packed_folders_and_factories_are_named_as_on_the_command_line(plan, tmp_path):
     copy_inputs(tmp_path)
     (tmp_path / "packed").mkdir()
     for name in (
@@ -255,18 +260,18 @@ def test_packed_folders_and_factories_are_named_as_on_the_command_line(snakemake
     }
     entries = "".join(f"  {name}: {{{keys}}}\n" for name, (keys, _) in models.items())
     config = write_config(tmp_path, f"samples: samples.tsv\nmodels:\n{entries}")
-    done = plan(tmp_path, snakemake, config, "-p")
+    done = plan(tmp_path, config, "-p")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     planned = re.findall(r"sparselrp attribute .*?(-m .*?) -p [\d.]+ .*/peaks\.(\w+)/", said)
     assert {(name, options) for options, name in planned} == {(n, o) for n, (_, o) in models.items()}
 
 
-def test_modisco_is_planned_on_the_arrays_of_the_run(snakemake, tmp_path):
+def test_modisco_is_planned_on_the_arrays_of_the_run(plan, tmp_path):
     copy_inputs(tmp_path)
     text = CONFIG.replace("[bigwig, modisco, finemo]", "[bigwig]")
     config = write_config(tmp_path, text + "modisco: {enabled: true, max_seqlets: 70, window: 60}\n")
-    done = plan(tmp_path, snakemake, config, "-p")
+    done = plan(tmp_path, config, "-p")
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout + done.stderr
     assert "--formats h5,bigwig,modisco " in said

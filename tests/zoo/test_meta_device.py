@@ -26,7 +26,7 @@ FEW = (
     ("epsilon-alpha2-beta1", "m"),
 )  # fmt: skip
 ALL = [(composite, pruning) for composite in PRESETS for pruning in PRUNINGS]
-every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name)
+every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name, scope="session")
 
 
 def shapes(explanation: Explanation) -> dict[str, tuple[int, ...]]:

@@ -30,10 +30,10 @@ from zoo.checks import (
 )
 from zoo.entry import Entry
 
-# With a module's scope, the tests of an entry follow each other, in one worker.
-every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name, scope="module")
+# With a session's scope, the tests of an entry follow each other in all files, in one worker.
+every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name, scope="session")
 piecewise_linear = pytest.mark.parametrize(
-    "entry", [entry for entry in ZOO if entry.piecewise_linear], ids=lambda entry: entry.name, scope="module"
+    "entry", [entry for entry in ZOO if entry.piecewise_linear], ids=lambda entry: entry.name, scope="session"
 )
 
 

@@ -65,7 +65,7 @@ LANGUAGE = (
     ),
     TokenEntry(
         "caduceus-of-bases", partial(language.Caduceus, 9), language.kmers(1, 1, 1, front=False, end=False),
-        9, 9, "Schiff et al. 2024",
+        6, 6, "Schiff et al. 2024",
     ),
     TokenEntry("gpt-of-bases", partial(language.Gpt, 9, 14), _BASES, 14, 12, "Radford et al. 2019"),
     TokenEntry(
