@@ -1,6 +1,7 @@
 # make demo    explain real su(Hw) peaks with the shipped model, and say where to look
 # make test    run the tests, but for those that take long; make test-all runs these too
-# make check   lint, format, types, and the package alone
+# make check   lint, format, types, the pages, and the package alone
+# make docs    build the pages of docs/ to docs/_build, without the network; a warning is an error
 # make package build wheel and sdist, and run the demo where nothing but the wheel is
 # make workflow  run the Snakemake workflow on the demo's data
 # make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
@@ -18,7 +19,7 @@ LOCK ?= requirements-tests.txt
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test test-all check package workflow bench bench-gpu evidence clean
+PHONY: demo test test-all check docs package workflow bench bench-gpu evidence clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -51,10 +52,14 @@ test: $(VENV)/.installed-test
 test-all: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_OPTIONS)
 
-check: $(VENV)/.installed-check package
+check: $(VENV)/.installed-check docs package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m sphinx -b html -a -W --keep-going -q docs docs/_build
+	@echo 'open docs/_build/index.html'
 
 package: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/workflow/test_package.py $(PYTEST_OPTIONS)
@@ -73,4 +78,4 @@ evidence: $(VENV)/.installed-test
 	@$(BIN)/python -m benchmarks.evidence $(NAME) $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO) docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -253,6 +253,11 @@ def _relevance(axes: Axes, values: Doubles, start: int) -> None:
 
 
 def _letters(axes: Axes, values: Doubles, *, first: int = 0) -> None:
+    if not values.any():
+        # Logomaker would ask for an axis from 0 to 0, which matplotlib warns of.
+        axes.set_ylim(0, 1)
+        axes.spines[:].set_visible(False)
+        return
     table = pd.DataFrame(values, columns=list("ACGT"), index=pd.RangeIndex(first, first + len(values)))
     Logo(table, ax=axes, color_scheme=COLOURS, show_spines=False, flip_below=False)
 

@@ -203,3 +203,15 @@ def test_motif_tools_take_one_hot_sequences_only(tmp_path):
     a = sparselrp.PLRP(made(Plain)).attribute(sequences() / 2, target=0)
     with pytest.raises(sparselrp.InputError, match="motifs are of one-hot sequences"):
         a.to_modisco(tmp_path / "half")
+
+
+@pytest.mark.parametrize("length", [50, 500], ids=["letters", "bars"])
+def test_a_map_of_zeros_is_drawn_without_a_warning(length):
+    from matplotlib.figure import Figure
+
+    from sparselrp_cli.report.figures import draw_relevance
+
+    axes = Figure().subplots()
+    draw_relevance(axes, np.zeros((length, 4)), 0)
+    low, high = axes.get_ylim()
+    assert low <= 0 < high

@@ -28,7 +28,7 @@ def test_every_block_of_a_page_is_a_file_or_commands(name):
     assert set(fences[1::2]) == {""}
 
 
-@pytest.mark.parametrize("where", ["README.md", "docs/models.md"])
+@pytest.mark.parametrize("where", ["README.md", "docs/models.md", "docs/index.md"])
 def test_every_page_is_linked(where):
-    linked = re.findall(r"tutorials/([\w-]+\.md)\)", (ROOT / where).read_text(encoding="utf-8"))
+    linked = re.findall(r"\]\((?:docs/)?tutorials/([\w-]+\.md)\)", (ROOT / where).read_text(encoding="utf-8"))
     assert sorted(set(linked)) == PAGES

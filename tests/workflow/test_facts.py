@@ -21,7 +21,7 @@ yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / "workflow"
-PAGES = sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
 TEXTS = [ROOT / "README.md", *PAGES, ROOT / "data" / "demo.sh", WORKFLOW / "README.md"]
 
 
@@ -116,13 +116,13 @@ def test_texts_name_the_default_proportion_and_composite():
 
 
 def test_texts_name_the_bounds_of_the_conservation_error():
-    text = " ".join((ROOT / "docs" / "method.md").read_text().split())
+    text = " ".join((ROOT / "docs" / "accounting.md").read_text().split())
     bounds = re.findall(r"or to (0\.\d+) where the score is smaller\. Above (0\.\d+) a run warns", text)
 
     assert [tuple(map(float, pair)) for pair in bounds] == [(SCORE_FLOOR, WARN_ABOVE)]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
 

@@ -1,0 +1,1 @@
+"""The pages of docs/, and that they say everything."""
