@@ -142,3 +142,13 @@ def test_forms_for_faults_need_versions_and_what_inspect_says():
         needed = {field["id"] for field in form(path).get("body", ()) if field.get("validations")}
         if path.stem in ("fault", "model"):
             assert {"inspect", "versions"} <= needed
+
+
+def test_every_target_of_the_makefile_is_made_whatever_lies_there():
+    text = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)[1].split()
+    targets = {
+        name for line in re.findall(r"^([a-z][a-z -]*):(?!=)", text, re.MULTILINE) for name in line.split()
+    }
+    assert targets == set(phony)
+    assert all(f"make {name}" in text for name in targets - {"clean", "test-all", "bench-gpu"})
