@@ -23,6 +23,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Explanation": (
             "prune", "prune_negative", "redistribute", "composite", "select", "centre", "reverse_complement",
         ),
+        "Comparison": ("normalise", "span"),
         "Motifs": ("background", "null", "database", "fdr", "max_seqlets", "min_seqlets"),
         "Known sites": ("motif", "min_bits", "sites", "min_score"),
         "What asks the model again": ("baselines", "mutagenesis", "draws", "strands", "randomise"),
