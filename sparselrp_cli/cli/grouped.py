@@ -29,7 +29,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "What asks the model again": ("baselines", "mutagenesis", "draws", "strands", "randomise"),
         "Output": (
             "folder", "prefix", "output", "path", "formats", "overlap", "archive_dtype", "report", "name",
-            "force", "url", "locus", "email", "as_json", "list",
+            "force", "bigbed", "url", "locus", "email", "as_json", "list",
             "highlights", "size", "dpi", "limits",
         ),
         "Run": (

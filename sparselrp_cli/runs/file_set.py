@@ -25,6 +25,7 @@ logger = logging.getLogger("sparselrp")
 MOTIF_ENDINGS = (
     "motifs.json", "motifs.h5", "motifs.tsv", "motifs.meme", "motifs.jaspar", "motifs.transfac",
     "seqlets.bed", "seqlets.as", "hits.bed", "hits.as",
+    "seqlets.bb", "hits.bb",
 )  # fmt: skip
 COMPARED = (
     "compare.json", "compare.tsv", "compare.means.tsv", "compare.motifs.tsv", "compare.bw"
