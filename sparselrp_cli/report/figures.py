@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,11 +238,22 @@ def draw_kept(rows: Sequence[Axes], shares: Sequence[Sequence[float]]) -> None:
         else:
             axes.text(0.5, 0.5, "not pruned", transform=axes.transAxes, ha="center", va="center")
     rows[0].set_yscale("log")
+    rows[0].set_yticks(_ticks_of_shares(lowest))
     rows[0].set_ylim(lowest / 2, 1)
     rows[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+    # Labels between these would be written in mathematics, which no figure reads.
+    rows[0].yaxis.set_minor_locator(mpl.ticker.NullLocator())
     rows[0].set_title("neurons kept", fontsize=8)
     rows[-1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     rows[-1].set_xlabel("layer, from the input")
+
+
+def _ticks_of_shares(lowest: float) -> list[float]:
+    """Give ticks of a logarithmic scale up to 1, few whatever it spans."""
+    decades = max(1, math.ceil(-math.log10(lowest)))
+    if decades < 2:
+        return [0.1, 0.2, 0.5, 1.0]
+    return [10.0**-power for power in range(0, decades + 1, math.ceil(decades / 4))]
 
 
 def _mark(axes: Axes, spans: Sequence[Span], top: float) -> None:

@@ -168,7 +168,8 @@ def _draw_tracks(axes: Sequence[Axes], tracks: Sequence[Track], start: int, shap
         draw_bases(each, track.contributions, start + 1, shape.dpi)
         draw_unknown(each, track.contributions, start + 1)
         each.axhline(0, color=SOFT, linewidth=0.5)
-        each.spines["left"].set_visible(True)
+        # Letters come without a scale.
+        each.spines["left"].set(visible=True, color=SOFT, linewidth=mpl.rcParams["axes.linewidth"])
         each.set_ylabel("contribution")
         each.set_ylim(low, high)
 
