@@ -10,10 +10,12 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Patch
 from matplotlib.path import Path as Outline
 
+from sparselrp_cli.errors import printable
 from sparselrp_cli.report.style import INK, SOFT
 from sparselrp_cli.sequences.features import Feature
 
 FONT = 6.5
+_LONGEST_NAME = 40
 _LETTER = 0.62
 """Of the size of the font: how wide a letter is about."""
 MOST_LANES, MOST_NAMED, _MOST_IN_KEY = 8, 4, 8
@@ -32,9 +34,15 @@ _MIDDLE, _THIN, _THICK, _NAME = 0.7, 0.1, 0.2, 0.4
 
 def label_of(feature: Feature) -> str:
     """Give the name of a feature, with an arrow that says the strand."""
-    arrow = _ARROWS.get(feature.strand, "")
-    words = [arrow, feature.name] if feature.strand == "-" else [feature.name, arrow]
+    arrow, name = _ARROWS.get(feature.strand, ""), _shown(feature.name)
+    words = [arrow, name] if feature.strand == "-" else [name, arrow]
     return " ".join(filter(None, words))
+
+
+def _shown(name: str) -> str:
+    """Give a name from a file as it is drawn."""
+    text = printable(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)

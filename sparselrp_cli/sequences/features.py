@@ -14,7 +14,7 @@ _GTF_COLUMNS, _BED12 = 9, 12
 _NOT_FEATURES = (b"track", b"browser")
 _ATTRIBUTE = re.compile(r'(?P<key>\w+) "(?P<value>[^"]*)"')
 _RGB = re.compile(r"\d{1,3},\d{1,3},\d{1,3}", re.ASCII)
-_SHOWN = 40
+_SHOWN, _MOST_DIGITS = 40, 18
 _NAMED = ("gene_name", "gene", "gene_id")
 """Attributes of a GTF that a gene is called by, the best first."""
 _THICK = ("CDS", "stop_codon", "start_codon")
@@ -122,9 +122,9 @@ def _parts(path: str, chrom: str | None, name: str | None) -> list[Feature]:
 
 def _is_gtf(fields: Sequence[str], where: str) -> bool:
     """Whether a line is of a GTF: columns 4 and 5 are numbers, and column 9 holds attributes."""
-    if len(fields) < _GTF_COLUMNS or not (fields[3].isdecimal() and fields[4].isdecimal()):
+    if len(fields) < _GTF_COLUMNS or not (_is_number(fields[3]) and _is_number(fields[4])):
         return False
-    if fields[1].isdecimal() and fields[2].isdecimal():
+    if _is_number(fields[1]) and _is_number(fields[2]):
         return False
     if _ATTRIBUTE.search(fields[8]):
         return True
@@ -132,6 +132,10 @@ def _is_gtf(fields: Sequence[str], where: str) -> bool:
         f'{where}: column 9 has no attributes such as gene_id "x"; give GTF or BED12 (GFF3 becomes GTF with'
         " `gffread -T`)"
     )
+
+
+def _is_number(text: str) -> bool:
+    return len(text) <= _MOST_DIGITS and text.isascii() and text.isdecimal()
 
 
 def _of_gtf(fields: Sequence[str], where: str) -> tuple[tuple[str, str, str], Feature] | None:
@@ -178,7 +182,7 @@ def _merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
 
 
 def _of_bed(fields: Sequence[str], where: str) -> Feature:
-    if len(fields) < 3 or not (fields[1].isdecimal() and fields[2].isdecimal()):
+    if len(fields) < 3 or not (_is_number(fields[1]) and _is_number(fields[2])):
         shown = " ".join(fields[:3])[:_SHOWN]
         raise InputError(f"{where}: '{shown}' isn't chromosome, start and end; give GTF, BED or BED12")
     start, end = int(fields[1]), int(fields[2])
@@ -197,7 +201,7 @@ def _drawn_parts(
     if len(fields) != _BED12:
         return (), ()
     blocks = _merged(read_blocks(fields, start, end, where))
-    if not (fields[6].isdecimal() and fields[7].isdecimal()):
+    if not (_is_number(fields[6]) and _is_number(fields[7])):
         return blocks, ()
     first, last = int(fields[6]), int(fields[7])
     return blocks, tuple(_clipped(blocks, first, last))

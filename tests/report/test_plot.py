@@ -220,6 +220,8 @@ def test_a_bed_of_each_width_is_read(tmp_path):
         ("chr1\tx\texon\t5\t9\t.\t+\t.\tID=gene1", "line 1: column 9 has no attributes such as gene_id"),
         ("chr1\tx\texon\t9\t5\t.\t+\t.\tgene_id \"x\"", "line 1: start 9 and end 5 aren't a stretch"),
         ("chr1\tfive\t9", "line 1: 'chr1 five 9' isn't chromosome, start and end; give GTF, BED or BED12"),
+        ("chr1\t1\t" + "9" * 5000, "line 1: 'chr1 1 99"),
+        ("chr1\tx\texon\t1\t" + "9" * 5000 + "\t.\t+\t.\tgene_id \"x\"", "isn't chromosome, start and end"),
         ("chr1\t9\t5", "line 1: end 5 is not after start 9"),
     ],
 )  # fmt: skip
@@ -366,8 +368,11 @@ def test_names_without_room_are_said_and_those_of_a_key_stand_in_it(folder, tmp_
 
 
 @pytest.mark.parametrize(("strand", "label"), [("+", "eve ▸"), ("-", "◂ eve"), (".", "eve")])
-def test_a_label_says_the_strand(strand, label):
+def test_a_label_says_the_strand_and_is_no_longer_than_it_may_be(strand, label):
     assert label_of(Feature("chr1", 0, 5, "eve", strand)) == label
+    long = label_of(Feature("chr1", 0, 5, "x\x1b" + 1_000 * "y", strand))
+    assert "x\\x1byy" in long
+    assert len(long) <= 42
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
