@@ -37,6 +37,7 @@ ALLOWED = {
         "motifs",
         "runs",
     },
+    "comparison": {"files", "sequences", "outputs", "settings", "evaluation"},
     "face": {
         "files",
         "sequences",
@@ -61,6 +62,7 @@ ALLOWED = {
         "report",
         "runs",
         "evaluation",
+        "comparison",
         "face",
     },
     "__main__": {"cli"},
@@ -73,6 +75,7 @@ WITHOUT_TORCH = (
     "motifs",
     "settings",
     "report",
+    "comparison",
     "runs/merge.py",
     "runs/origin.py",
     "runs/run_files.py",

@@ -12,8 +12,8 @@ from sparselrp_cli.cli.colour import painted
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Input": (
-            "regions", "tile_overlap", "max_unknown", "unpruned", "motifs", "others", "genome", "kind",
-            "part", "windows", "n_windows",
+            "regions", "tile_overlap", "max_unknown", "unpruned", "motifs", "others", "bigwigs", "genes",
+            "beds", "genome", "kind", "part", "windows", "n_windows",
         ),
         "Model": (
             "models", "model", "weights", "window", "alphabet", "layout", "inputs", "model_class", "tokens",
@@ -23,12 +23,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Explanation": (
             "prune", "prune_negative", "redistribute", "composite", "select", "centre", "reverse_complement",
         ),
+        "Comparison": ("normalise", "span"),
         "Motifs": ("background", "null", "database", "fdr", "max_seqlets", "min_seqlets"),
         "Known sites": ("motif", "min_bits", "sites", "min_score"),
         "What asks the model again": ("baselines", "mutagenesis", "draws", "strands", "randomise"),
         "Output": (
             "folder", "prefix", "output", "path", "formats", "overlap", "archive_dtype", "report", "name",
-            "force", "url", "locus", "email", "as_json", "list",
+            "force", "bigbed", "url", "locus", "email", "as_json", "list",
+            "highlights", "size", "dpi", "limits",
         ),
         "Run": (
             "batch_size", "device", "dtype", "threads", "max_conservation_error", "strict", "shard", "resume",

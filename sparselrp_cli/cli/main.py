@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "motifs": "motifs",
         "report": "report",
         "plot": "plot",
+        "compare": "compare",
         "browser": "browser",
         "export": "export",
         "merge": "merge",
@@ -48,10 +49,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Begin": ("demo", "inspect", "help"),
         "Explain": ("attribute", "variants", "merge"),
-        "Go on from an archive": ("motifs", "report", "plot", "browser", "export", "shuffle", "evaluate"),
+        "Go on from an archive": (
+            "motifs", "report", "plot", "compare", "browser", "export", "shuffle", "evaluate",
+        ),
         "Model folders": ("import", "pack"),
     }
-)
+)  # fmt: skip
 """The commands as help shows them."""
 START = """\
 Which bases mattered: sparse, conserved relevance from trained sequence models. To begin with:

@@ -136,7 +136,8 @@ class Attribution:
         i : int
             Which example.
         start, end : int, optional
-            Of a sequence, the stretch: 0-based half-open, in bp. More than 200 bp are drawn as bars.
+            Of a sequence, the stretch: 0-based half-open, in bp. Where letters couldn't be read, as of more
+            than 200 bp on a figure of the usual width, an outline is drawn.
         ax : matplotlib Axes, optional
             Where to draw; by default a figure of its own.
 

@@ -47,7 +47,7 @@ class Locus:
     contributions: npt.NDArray[np.float64]
 
     def plot(self, *, ax: "Axes | None" = None) -> "Axes":
-        """Draw letters as high as their contributions, positions counted from 1; bars over 200 bp.
+        """Draw letters as high as their contributions, positions counted from 1; an outline over 200 bp.
 
         Parameters
         ----------

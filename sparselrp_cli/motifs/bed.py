@@ -20,6 +20,7 @@ from sparselrp_cli.motifs.hits import Hit
 from sparselrp_cli.motifs.null import Null
 from sparselrp_cli.motifs.seqlets import Seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.bigbed import write_bigbed
 
 # Okabe & Ito's (2008), which the colour-blind tell apart, without black and the yellow that white swallows.
 PALETTE = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
@@ -151,13 +152,46 @@ def write_description(path: Path, kind: str) -> None:
     ------
     OutputError
     """
+    with replacing(path) as hidden:
+        hidden.write_text(_description(kind))
+
+
+def write_indexed(bed: Path, kind: str, chrom_sizes: Mapping[str, int]) -> Path | None:
+    """Write seqlets or hits as bigBed beside their BED.
+
+    Parameters
+    ----------
+    bed : Path
+        As `write_seqlets` or `write_hits` wrote it.
+    kind : str
+        ``seqlets`` or ``hits``.
+    chrom_sizes : mapping of str to int
+        In bp.
+
+    Returns
+    -------
+    Path or None
+        None where the BED is empty, which no bigBed can be.
+
+    Raises
+    ------
+    OutputError
+    """
+    path = bed.with_suffix(".bb")
+    if not bed.stat().st_size:
+        return None
+    sizes = {field(chrom): size for chrom, size in chrom_sizes.items()}
+    write_bigbed(path, bed, sizes, _description(kind), len(STANDARD))
+    return path
+
+
+def _description(kind: str) -> str:
     own, what = {
         "seqlets": (OF_SEQLETS, "Stretches of more relevance than the null gives"),
         "hits": (OF_HITS, "Matches of motifs with more relevance than the null gives"),
     }[kind]
     lines = [f'    {kind_} {name}; "{meaning}"' for kind_, name, meaning in (*STANDARD, *own)]
-    with replacing(path) as hidden:
-        hidden.write_text("\n".join([f"table {kind}", f'"{what}"', "    (", *lines, "    )", ""]))
+    return "\n".join([f"table {kind}", f'"{what}"', "    (", *lines, "    )", ""])
 
 
 def _seqlet_rows(

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from sparselrp_cli.files.atomic import is_same_file, reported
 from sparselrp_cli.files.digest import FileEntry, sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.motifs.alignment import Context
-from sparselrp_cli.motifs.bed import looks, write_description, write_hits, write_seqlets
+from sparselrp_cli.motifs.bed import looks, write_description, write_hits, write_indexed, write_seqlets
 from sparselrp_cli.motifs.database import Database, Match, match, open_database
 from sparselrp_cli.motifs.discovery import Motif, find_motifs, seqlet_context
 from sparselrp_cli.motifs.files import motif_record, write_record, write_table
@@ -56,6 +56,8 @@ class MotifOptions:
         Of the permutations.
     advice : str
         What is said where contributions are permuted.
+    bigbed : bool
+        Whether seqlets and hits are written as bigBed, too.
     """
 
     archive: Path
@@ -68,6 +70,7 @@ class MotifOptions:
     min_seqlets: int = 20
     seed: int = 0
     advice: str = ""
+    bigbed: bool = False
 
 
 def search(options: MotifOptions) -> list[Path]:
@@ -128,7 +131,7 @@ def search(options: MotifOptions) -> list[Path]:
             },
             "motifs": records,
         }
-        return _write(options.prefix, reader, seqlets, nulls, contexts, named, hits, record)
+        return _write(options, reader, seqlets, nulls, contexts, named, hits, record)
 
 
 def _nulls(
@@ -247,10 +250,12 @@ def _settings(options: MotifOptions, database: Database | None) -> dict[str, Any
 
 
 def _write(
-    prefix: Path, reader: ArchiveReader, seqlets: dict[int, Seqlets], nulls: dict[int, Null],
+    options: MotifOptions, reader: ArchiveReader, seqlets: dict[int, Seqlets], nulls: dict[int, Null],
     contexts: dict[int, Context], named: list[tuple[str, Motif, list[Match]]], hits: list[Hit],
     record: dict[str, Any],
 ) -> list[Path]:  # fmt: skip
+    prefix = options.prefix
+
     def path(suffix: str) -> Path:
         return prefix.with_name(f"{prefix.name}.{suffix}")
 
@@ -264,6 +269,8 @@ def _write(
     # The record of a set goes first and comes last, see `files.belonging`.
     with reported(path("motifs.json")):
         path("motifs.json").unlink(missing_ok=True)
+        for kind in ("seqlets", "hits"):
+            path(f"{kind}.bb").unlink(missing_ok=True)
     write_seqlets(path("seqlets.bed"), reader, seqlets, motifs, nulls, shown)
     write_hits(path("hits.bed"), hits, nulls, {name: motif.sign for name, motif in motifs}, shown)
     for kind in ("seqlets", "hits"):
@@ -272,7 +279,18 @@ def _write(
     write_patterns(path("motifs.h5"), motifs, contexts, seqlets)
     write_table(path("motifs.tsv"), record["motifs"])
     names = ("seqlets.bed", "seqlets.as", "hits.bed", "hits.as", "motifs.h5", "motifs.tsv")
-    files = [*map(path, names), *matrices]
+    files = [*map(path, names), *matrices, *(_indexed(options, reader) if options.bigbed else ())]
     outputs = [replace(FileEntry.of(file), file=file.name.removeprefix(f"{prefix.name}.")) for file in files]
     write_record(path("motifs.json"), {**record, "outputs": [entry.to_json() for entry in outputs]})
     return [*files, path("motifs.json")]
+
+
+def _indexed(options: MotifOptions, reader: ArchiveReader) -> Iterator[Path]:
+    """Write seqlets and hits as bigBed."""
+    for kind in ("seqlets", "hits"):
+        bed = options.prefix.with_name(f"{options.prefix.name}.{kind}.bed")
+        path = write_indexed(bed, kind, reader.chrom_sizes)
+        if path is None:
+            logger.warning("no %s, and so no bigBed of them", kind)
+        else:
+            yield path

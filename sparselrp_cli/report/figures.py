@@ -2,57 +2,25 @@
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from logomaker import Logo
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.report.bases import draw_bases, draw_letters, draw_unknown
+from sparselrp_cli.report.style import INK, MARK, SLATE, SOFT, STYLE, styled
 
 Doubles = npt.NDArray[np.float64]
 
-# Okabe & Ito's colours, which the colour-blind tell apart; the letters say the same.
-COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#B07800", "T": "#D55E00"}
-INK, SOFT, MARK = "#1b1f24", "#8a929c", "#CC79A7"
-# Wider than this, letters can't be read and bars are drawn.
-MOST_LETTERS = 200
 ENDINGS = (".svg", ".png", ".pdf")
-_STYLE: Any = {
-    "svg.hashsalt": "sparselrp",
-    "svg.fonttype": "path",
-    "pdf.compression": 6,
-    "font.family": "DejaVu Sans",
-    "font.size": 8.0,
-    # Names from files are text, dollars too.
-    "text.parse_math": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _styled(draw: Callable[P, R]) -> Callable[P, R]:
-    @wraps(draw)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with mpl.rc_context(_STYLE):
-            return draw(*args, **kwargs)
-
-    return wrapped
 
 
 @dataclass(frozen=True)
@@ -89,23 +57,23 @@ class Track:
     kept: Sequence[float] | None = None
 
 
-@_styled
+@styled
 def draw_motif(counts: Doubles, contributions: Doubles) -> Figure:
     """Draw a motif's information content in bits above its mean contributions, shape (w, 4) both."""
     figure = Figure(figsize=(max(2.2, 0.2 * len(counts) + 0.7), 2.1), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     frequencies = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
     bits = 2 + (frequencies * np.log2(frequencies)).sum(axis=1, keepdims=True)
-    _letters(upper, frequencies * bits)
+    draw_letters(upper, frequencies * bits)
     upper.set_ylim(0, 2)
     upper.set_ylabel("bits")
-    _letters(lower, contributions)
+    draw_letters(lower, contributions)
     lower.set_ylabel("relevance")
     lower.set_xticks([])
     return figure
 
 
-@_styled
+@styled
 def draw_tracks(
     tracks: Sequence[Track], start: int, *, spans: Sequence[Span] = (), axis: str = "", wide: float = 9.0
 ) -> Figure:
@@ -132,15 +100,13 @@ def draw_tracks(
     )
     rows = grid[:, 0]
     if beside:
-        _kept([*grid[:, 1]], [track.kept or () for track in tracks])
+        draw_kept([*grid[:, 1]], [track.kept or () for track in tracks])
     known = [np.nan_to_num(track.contributions) for track in tracks]
     top = max(max(np.maximum(k, 0).sum(axis=1).max() for k in known), 1e-12)
     low = min(min(np.minimum(k, 0).sum(axis=1).min() for k in known), 0.0)
     for row, (axes, track, values) in enumerate(zip(rows, tracks, known, strict=True)):
-        _relevance(axes, values, start)
-        missing = np.flatnonzero(np.isnan(track.contributions).any(axis=1))
-        for position in missing[:: max(1, len(missing) // 200)]:
-            axes.axvspan(start + position - 0.5, start + position + 0.5, color="#eeeeee", linewidth=0)
+        draw_bases(axes, values, start)
+        draw_unknown(axes, track.contributions, start)
         axes.axhline(0, color=SOFT, linewidth=0.5)
         axes.set_ylabel(track.label)
         if row == 0:
@@ -153,7 +119,7 @@ def draw_tracks(
     return figure
 
 
-@_styled
+@styled
 def draw_histogram(values: Doubles, label: str, *, logarithmic: bool = False) -> Figure:
     """Draw how values of the windows are distributed."""
     figure = Figure(figsize=(3.6, 2.1), layout="constrained")
@@ -161,13 +127,13 @@ def draw_histogram(values: Doubles, label: str, *, logarithmic: bool = False) ->
     finite = values[np.isfinite(values)]
     if logarithmic:
         finite = np.log10(np.maximum(finite, 1e-12))
-    axes.hist(finite, bins=40, color="#56606b", linewidth=0)
+    axes.hist(finite, bins=40, color=SLATE, linewidth=0)
     axes.set_xlabel(label)
     axes.set_ylabel("windows")
     return figure
 
 
-@_styled
+@styled
 def draw_profile(distance: Doubles, profile: Doubles, hits: Doubles) -> Figure:
     """Draw the mean absolute relevance, and the hits, by distance from the centre of the window."""
     figure = Figure(figsize=(9.0, 2.6), layout="constrained")
@@ -190,13 +156,34 @@ def draw_profile(distance: Doubles, profile: Doubles, hits: Doubles) -> Figure:
 def as_data(figure: Figure) -> str:
     """Give a figure as a data address for a page, as SVG."""
     stream = io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def save(figure: Figure, path: Path) -> None:
+def require_ending(path: Path) -> str:
+    """Give the ending of a figure's name.
+
+    Raises
+    ------
+    InputError
+        If it is none of `ENDINGS`.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InputError(f"{path}: can't tell the format; end the name in {', '.join(ENDINGS)}")
+    return ending
+
+
+def save(figure: Figure, path: Path, dpi: float = 200.0) -> None:
     """Save a figure, as its ending says.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : Path
+    dpi : float
+        Of a PNG: pixels an inch.
 
     Raises
     ------
@@ -205,21 +192,19 @@ def save(figure: Figure, path: Path) -> None:
     OutputError
         If the file can't be written.
     """
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InputError(f"{path}: can't tell the format; end the name in {', '.join(ENDINGS)}")
+    ending = require_ending(path)
     metadata = {
         ".svg": {"Date": None, "Creator": None},
         ".png": {"Software": None},
         ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }[ending]
-    with mpl.rc_context(_STYLE), replacing(path) as hidden:
-        figure.savefig(hidden, format=ending[1:], metadata=metadata, dpi=200)
+    with mpl.rc_context(STYLE), replacing(path) as hidden:
+        figure.savefig(hidden, format=ending[1:], metadata=metadata, dpi=dpi)
 
 
-@_styled
+@styled
 def draw_relevance(axes: Axes, contributions: Doubles, start: int) -> None:
-    """Draw contributions on axes that are there, as letters, or as bars where there are too many of them.
+    """Draw contributions on axes that are there, as letters, or as an outline where they couldn't be read.
 
     Parameters
     ----------
@@ -229,13 +214,13 @@ def draw_relevance(axes: Axes, contributions: Doubles, start: int) -> None:
     start : int
         Position of the first base on the axis.
     """
-    _relevance(axes, np.nan_to_num(contributions), start)
+    draw_bases(axes, contributions, start)
     axes.axhline(0, color=SOFT, linewidth=0.5)
     axes.set_xlim(start - 0.5, start + len(contributions) - 0.5)
     axes.set_ylabel("contribution")
 
 
-@_styled
+@styled
 def draw_heatmap(axes: Axes, relevance: Doubles) -> None:
     """Draw the relevance of an image, shape (H, W), on axes that are there: red is for, blue is against."""
     top = max(float(np.abs(relevance).max()), 1e-12)
@@ -244,38 +229,31 @@ def draw_heatmap(axes: Axes, relevance: Doubles) -> None:
     axes.set_yticks([])
 
 
-def _relevance(axes: Axes, values: Doubles, start: int) -> None:
-    if len(values) <= MOST_LETTERS:
-        _letters(axes, values, first=start)
-    else:
-        positions = np.arange(start, start + len(values))
-        axes.bar(positions, values.sum(axis=1), width=1.0, color=INK, linewidth=0)
-
-
-def _letters(axes: Axes, values: Doubles, *, first: int = 0) -> None:
-    if not values.any():
-        # Logomaker would ask for an axis from 0 to 0, which matplotlib warns of.
-        axes.set_ylim(0, 1)
-        axes.spines[:].set_visible(False)
-        return
-    table = pd.DataFrame(values, columns=list("ACGT"), index=pd.RangeIndex(first, first + len(values)))
-    Logo(table, ax=axes, color_scheme=COLOURS, show_spines=False, flip_below=False)
-
-
-def _kept(rows: Sequence[Axes], shares: Sequence[Sequence[float]]) -> None:
+def draw_kept(rows: Sequence[Axes], shares: Sequence[Sequence[float]]) -> None:
     """Draw which share of its neurons each layer kept, on a logarithmic scale."""
     lowest = min((share for kept in shares for share in kept if share > 0), default=0.1)
     for axes, kept in zip(rows, shares, strict=True):
         if len(kept):
-            axes.bar(np.arange(1, len(kept) + 1), np.maximum(kept, lowest / 4), color="#56606b", width=0.8)
+            axes.bar(np.arange(1, len(kept) + 1), np.maximum(kept, lowest / 4), color=SLATE, width=0.8)
         else:
             axes.text(0.5, 0.5, "not pruned", transform=axes.transAxes, ha="center", va="center")
     rows[0].set_yscale("log")
+    rows[0].set_yticks(_ticks_of_shares(lowest))
     rows[0].set_ylim(lowest / 2, 1)
     rows[0].yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+    # Labels between these would be written in mathematics, which no figure reads.
+    rows[0].yaxis.set_minor_locator(mpl.ticker.NullLocator())
     rows[0].set_title("neurons kept", fontsize=8)
     rows[-1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     rows[-1].set_xlabel("layer, from the input")
+
+
+def _ticks_of_shares(lowest: float) -> list[float]:
+    """Give ticks of a logarithmic scale up to 1, few whatever it spans."""
+    decades = max(1, math.ceil(-math.log10(lowest)))
+    if decades < 2:
+        return [0.1, 0.2, 0.5, 1.0]
+    return [10.0**-power for power in range(0, decades + 1, math.ceil(decades / 4))]
 
 
 def _mark(axes: Axes, spans: Sequence[Span], top: float) -> None:

@@ -25,8 +25,12 @@ logger = logging.getLogger("sparselrp")
 MOTIF_ENDINGS = (
     "motifs.json", "motifs.h5", "motifs.tsv", "motifs.meme", "motifs.jaspar", "motifs.transfac",
     "seqlets.bed", "seqlets.as", "hits.bed", "hits.as",
+    "seqlets.bb", "hits.bb",
 )  # fmt: skip
-COMPANIONS = (*MOTIF_ENDINGS, "report.html", *BROWSER_ENDINGS)
+COMPARED = (
+    "compare.json", "compare.tsv", "compare.means.tsv", "compare.motifs.tsv", "compare.bw"
+)  # fmt: skip
+COMPANIONS = (*MOTIF_ENDINGS, "report.html", *COMPARED, *BROWSER_ENDINGS)
 """What other commands make of a run, and name by its prefix, or by its prefix and a target."""
 _OF_FORMATS = tuple(f".{ending}" for product in products(FORMATS) for ending in product.endings)
 _REMOVED = (

@@ -33,12 +33,15 @@ COMMANDS = {
     "export": (["run.h5", "--formats", "bedgraph", "-q"], "x.bedgraph.gz"),
     "variants": (["calls.vcf", "genome.fa", *MODEL], "x.variants.tsv"),
     "evaluate": (["run.h5", *MODEL], "x.evaluation.tsv"),
+    "compare": (["run.h5", "other.h5", "-q"], "x.compare.tsv"),
 }
 
 
 @pytest.mark.parametrize(("name", "words", "made"), [(n, *c) for n, c in COMMANDS.items()], ids=COMMANDS)
 def test_a_folder_that_isnt_there_is_made(here, name, words, made):
     assert attribute("genome.fa", "-r", "peaks.bed", *MODEL, "-o", "run") == 0
+    if name == "compare":
+        assert attribute("genome.fa", "-r", "peaks.bed", *MODEL, "-p", "0", "-o", "other") == 0
     if name == "merge":
         for shard in ("1", "2"):
             shards = ["--shard", f"{shard}/2", "-b", "1", "-o", f"run.{shard}"]

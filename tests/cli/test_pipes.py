@@ -44,12 +44,15 @@ def archives_of(path, folder):
         "motifs": ("motifs", path, "-o", out, "--null", "permuted"),
         "report": ("report", path, "-o", folder / "out.html"),
         "plot": ("plot", path, "chr1:1-9", "-o", folder / "out.svg"),
+        "compare": ("compare", path, folder / "in.h5", "-o", out),
         "evaluate": ("evaluate", path),
         "shuffle": ("shuffle", path, "-o", folder / "out.fa"),
     }
 
 
-@pytest.mark.parametrize("name", ["export", "merge", "motifs", "report", "plot", "evaluate", "shuffle"])
+@pytest.mark.parametrize(
+    "name", ["export", "merge", "motifs", "report", "plot", "compare", "evaluate", "shuffle"]
+)
 def test_an_archive_cannot_be_a_pipe_and_that_is_said(tmp_path, archive, capsys, name):
     with piped(tmp_path / "pipe.h5", archive.read_bytes()) as path:
         assert command(*archives_of(path, tmp_path)[name]) == 1

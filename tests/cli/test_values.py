@@ -36,7 +36,7 @@ OUT = ("-o", "out/run")
         *(
             ((*command, "-o", prefix), f"'{prefix}' names a folder, if anything; the files' names begin with")
             for command in (ATTRIBUTE, VARIANTS, ("motifs", "a.h5"), ("merge", "a.h5"), ("evaluate", "a.h5"),
-                            ("export", "a.h5"))
+                            ("export", "a.h5"), ("compare", "a.h5", "b.h5"))
             for prefix in ("", "results/", "/", ".", "..", "a/.", "a/..")
         ),
         *(

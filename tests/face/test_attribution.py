@@ -120,10 +120,13 @@ def test_a_figure_is_drawn_on_the_axes_that_are_given(found):
     assert axes.get_xlim() == (-0.5, LENGTH - 0.5)
 
 
-def test_long_stretches_are_bars():
+def test_long_stretches_are_an_outline_of_each_base():
     a = sparselrp.PLRP(made(Plain)).attribute(sequences(1, 230), target=0)
-    heights = [patch.get_height() for patch in a.plot(0).patches]
-    np.testing.assert_allclose(heights, a.contributions[0], atol=1e-6)
+    (outline,) = a.plot(0).patches
+    high, edges, low = outline.get_data()
+    of_bases = np.repeat(high + low, np.diff(edges).astype(int))
+    np.testing.assert_allclose(of_bases, a.contributions[0], atol=1e-6)
+    assert (edges[0], edges[-1]) == (-0.5, 229.5)
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 5), (5, 5), (20, 31), (31, None)])

@@ -1,6 +1,7 @@
 """Hits and seqlets as BED9 and more, read as UCSC's description of the format says and as browsers do."""
 
 import re
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from motifs.planted import planted_archive
 
+from sparselrp_cli.errors import OutputError
 from sparselrp_cli.motifs.alignment import Instances
 from sparselrp_cli.motifs.bed import (
     DARKER,
@@ -19,6 +21,7 @@ from sparselrp_cli.motifs.bed import (
     shown_relevance,
     write_description,
     write_hits,
+    write_indexed,
     write_seqlets,
 )
 from sparselrp_cli.motifs.discovery import Motif
@@ -26,6 +29,7 @@ from sparselrp_cli.motifs.hits import Hit
 from sparselrp_cli.motifs.null import Null
 from sparselrp_cli.motifs.seqlets import Seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.bigbed import write_bigbed
 from sparselrp_cli.sequences.regions import read_regions
 
 STANDARD = [
@@ -182,6 +186,64 @@ def test_a_bigbed_made_of_the_lines_has_names_and_all_columns(tmp_path):
     assert [(start, end, *rest.split("\t")) for start, end, rest in found] == [
         (int(f[1]), int(f[2]), *f[3:]) for f in lines
     ]
+
+
+def igv_fields(path, tokens):
+    """Name the fields of an entry as igv.js does: own ones are those behind the columns of BED."""
+    head = path.read_bytes()[:48]
+    n_fields, n_standard = struct.unpack_from("<HH", head, 32)
+    with pyBigWig.open(str(path)) as file:
+        named = re.findall(r'(\w+); "', file.SQL().decode())
+    assert len(named) == n_fields == len(tokens) + 3
+    standard = tuple(tokens[: n_standard - 3])
+    return standard, {named[i]: tokens[i - 3] for i in range(n_standard, n_fields)}
+
+
+@pytest.mark.parametrize("kind", ["hits", "seqlets"])
+def test_browsers_find_names_colours_and_own_columns_in_a_bigbed(tmp_path, kind):
+    path = written_hits(tmp_path, [hit(100)]) if kind == "hits" else written_seqlets(tmp_path, {})
+    features = read_bed(path)
+    made = write_indexed(path, kind, {"chr": 10**4, "chr2": 1000})
+    assert made == path.with_suffix(".bb")
+    with pyBigWig.open(str(made)) as file:
+        assert file.isBigBed()
+        entries = file.entries(features[0].chrom, 0, 1000)
+    assert len(entries) == len(features)
+    write_description(tmp_path / "a.as", kind)
+    _, _, fields = read_description(tmp_path / "a.as")
+    for (start, end, rest), feature in zip(entries, features, strict=True):
+        standard, own = igv_fields(made, rest.split("\t"))
+        assert (start, end, standard[0]) == (feature.start, feature.end, feature.name)
+        assert standard[-1] == ",".join(map(str, feature.colour))
+        assert own == dict(zip([name for _, name, _ in fields[9:]], feature.own, strict=True))
+
+
+def test_an_empty_bed_is_no_bigbed(tmp_path):
+    assert write_indexed(written_hits(tmp_path, []), "hits", {"chr2": 1000}) is None
+    assert not list(tmp_path.glob("*.bb"))
+
+
+def test_chromosomes_come_in_the_order_of_the_lines(tmp_path):
+    hits = [hit(5, chrom=chrom) for chrom in ("chr1", "chr10", "chr2")]
+    made = write_indexed(written_hits(tmp_path, hits), "hits", dict.fromkeys(("chr2", "chr10", "chr1"), 90))
+    with pyBigWig.open(str(made)) as file:
+        assert all(len(file.entries(chrom, 0, 90)) == 1 for chrom in ("chr1", "chr10", "chr2"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("chr2\t5\t9\n", "not enough values"),
+        ("chr9\t1\t2\tx\n", "read back, it isn't what was written"),
+        ("chr2\t5\t9\tx\nchr2\t1\t3\tx\n", "read back, it isn't what was written"),
+    ],
+)
+def test_lines_that_no_bigbed_takes_leave_none(tmp_path, text, said):
+    bed = tmp_path / "a.bed"
+    bed.write_text(text)
+    with pytest.raises((OutputError, ValueError), match=said):
+        write_bigbed(tmp_path / "a.bb", bed, {"chr2": 100}, "", 9)
+    assert not list(tmp_path.glob("*.bb"))
 
 
 def test_hits_and_seqlets_are_regions_around_their_middle(tmp_path):

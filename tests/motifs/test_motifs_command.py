@@ -4,6 +4,7 @@ import json
 
 import h5py
 import numpy as np
+import pyBigWig
 import pytest
 from Bio import motifs as bio
 from memelite.io import read_meme
@@ -38,7 +39,7 @@ def found(tmp_path_factory):
     database = write_database(folder / "known.meme")
     given = ["motifs", str(archive), "-q", "--background", str(background), "--database", str(database)]
     for name in ("a", "again"):
-        assert run([*given, "-o", str(folder / name)]) == 0
+        assert run([*given, "--bigbed", "-o", str(folder / name)]) == 0
     return folder, places
 
 
@@ -72,6 +73,18 @@ def test_the_bed_files_are_sorted_and_valid(found, name):
     assert places == sorted(places)
     assert all(0 <= start < end for _, start, end in places)
     assert all(0 <= int(row[4]) <= 1000 and row[5] in "+-." for row in rows)
+
+
+@pytest.mark.parametrize("name", ["seqlets", "hits"])
+def test_a_bigbed_holds_all_lines_and_is_of_the_set(found, name):
+    folder, _ = found
+    with pyBigWig.open(str(folder / f"a.{name}.bb")) as file:
+        entries = file.entries("chr", 0, 10**6)
+    rows = bed(folder / f"a.{name}.bed")
+    assert [[start, end, *rest.split("\t")] for start, end, rest in entries] == [
+        [int(row[1]), int(row[2]), *row[3:]] for row in rows
+    ]
+    assert f"{name}.bb" in {entry["file"] for entry in record(folder)["outputs"]}
 
 
 def test_hits_and_seqlets_have_the_known_name_and_the_colour_of_their_motif(found):
@@ -169,6 +182,10 @@ def test_a_database_that_is_none_is_said(tmp_path, capsys, text, said):
 
 def test_noise_has_no_motif_and_that_is_no_error(tmp_path, capsys):
     archive, _ = planted_archive(tmp_path / "a.h5", n=60, sites=())
-    assert run(["motifs", str(archive), "-o", str(tmp_path / "o")]) == 0
-    assert "no motif" in capsys.readouterr().err
+    (tmp_path / "o.hits.bb").write_text("of a search before")
+    assert run(["motifs", str(archive), "--bigbed", "-o", str(tmp_path / "o")]) == 0
+    said = capsys.readouterr().err
+    assert "no motif" in said
+    assert "warning: no hits, and so no bigBed of them" in said
+    assert not (tmp_path / "o.hits.bb").exists()
     assert json.loads((tmp_path / "o.motifs.json").read_text())["motifs"] == []

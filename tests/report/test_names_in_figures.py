@@ -10,6 +10,7 @@ from matplotlib.text import Text
 
 from sparselrp_cli.evaluation import figures as of_evaluation
 from sparselrp_cli.report.figures import Span, Track, as_data, draw_histogram, draw_motif, draw_tracks
+from sparselrp_cli.report.stretch import Rows, Shape, draw_stretch
 
 NAMES = ["a$_$b", "$$", "$\\frac$", "price $5 or $6", "x$x$y", "\\alpha", "_hidden", "a_1^2", "%s {0}"]
 
@@ -32,6 +33,17 @@ def test_names_of_tracks_hits_and_chromosomes_are_text(name):
     values = np.random.default_rng(0).normal(size=(30, 4))
     figure = draw_tracks([Track(name, values)], 1, spans=[Span(5, 9, f"{name} +")], axis=f"on {name}")
     require_drawn_as_text(figure, name, f"{name} +", f"on {name}")
+
+
+@pytest.mark.parametrize("share", [0.9, 0.2, 0.003, 1e-7])
+def test_shares_of_kept_neurons_are_percentages(share):
+    values = np.random.default_rng(0).normal(size=(30, 4))
+    tracks = [Track("pruned", values, [share, min(1.0, 1.5 * share)]), Track("whole", values, [])]
+    for figure in (draw_tracks(tracks, 1), draw_stretch(Rows(tracks), "chr1", 0, Shape())[0]):
+        figure.draw_without_rendering()
+        labels = [tick.label1.get_text() for tick in figure.axes[-1].yaxis.get_major_ticks()]
+        assert sum(label.endswith(" %") for label in labels) >= 2
+        assert not [text for text in texts_of(figure) if "mathdefault" in text.get_text()]
 
 
 def test_no_text_of_any_figure_is_mathematics():
@@ -70,3 +82,5 @@ def test_names_of_methods_are_text_in_the_figures_of_an_evaluation(tmp_path, dra
     of_evaluation.plot_curves(pd.DataFrame(shares), tmp_path / "c.svg")
     for figure in drawn:
         require_drawn_as_text(figure, *NAMES)
+        figure.draw_without_rendering()
+        assert not [text for text in texts_of(figure) if "mathdefault" in text.get_text()]

@@ -184,7 +184,7 @@ class ArchiveReader:
         """Read where the windows are and what they are called."""
         chroms = list(self.chrom_sizes)
         at = self.coordinates
-        names = [name.decode(errors="surrogateescape") for name in self._take("names", rows)]
+        names = self.names(rows)
         strands = np.char.decode(self._take("strand", rows), "ascii", "replace")
         index = self._take("region_index", rows)
         fields = (at.chrom[rows], at.start[rows], at.end[rows], names, strands, index)
@@ -192,6 +192,10 @@ class ArchiveReader:
             Window(chroms[c], int(start), int(end), name, str(strand), int(i))
             for c, start, end, name, strand, i in zip(*fields, strict=True)
         ]
+
+    def names(self, rows: Rows) -> list[str]:
+        """Read what windows are called."""
+        return [name.decode(errors="surrogateescape") for name in self._take("names", rows)]
 
     def rows(self, rows: Rows) -> ArchiveRows:
         """Read all that is kept of some windows, ready for another `ArchiveWriter`."""

@@ -1,0 +1,1 @@
+"""What differs between runs on the same windows: models, targets, conditions."""
