@@ -52,7 +52,7 @@ def test_the_commands_of_the_page_run(here, capsys):
 
 
 def test_the_columns_are_documented():
-    lines = (DOCS / "files.md").read_text().splitlines()
+    lines = (DOCS / "comparing.md").read_text().splitlines()
     (of_windows,) = [line for line in lines if line.startswith("| `PREFIX.compare.tsv`")]
     # "Their scores" are score_a and score_b.
     assert all(column in of_windows for column in (*PLACE, *MEASURES[2:]))
