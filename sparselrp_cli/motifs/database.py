@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Match:
         Column of ours at which the known motif begins, on `strand`.
     overlap : int
         Columns in both.
+    frequencies : ndarray, shape (w, 4)
+        Of the known motif, on its own strand.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Match:
     strand: str
     offset: int
     overlap: int
+    frequencies: Floats = field(compare=False, repr=False)
 
 
 def open_database(given: str) -> Database:
@@ -150,7 +153,7 @@ def match(motif: Floats, database: Sequence[KnownMotif]) -> list[Match]:
     return [
         Match(
             database[i].name, database[i].alt_name, float(p[i]), float(q[i]), "-" if strands[i] else "+",
-            int(offsets[i]), int(overlaps[i]),
+            int(offsets[i]), int(overlaps[i]), database[i].frequencies,
         )
         for i in best
     ]  # fmt: skip
