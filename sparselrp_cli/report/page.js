@@ -100,7 +100,7 @@
     hits: (row) => windowHits[row].length > 0,
     doubtful: (row) => windows.error[row] > Number(byId("windows").dataset.warn) || windows.unknown[row] > 0 || windows.zero[row] >= 1,
   };
-  const state = { q: "", motif: "", score: "", share: "", kind: "all", sort: "-score", page: 0, size: 10, w: null, from: null, to: null };
+  const state = { q: "", motif: "", score: "", share: "", kind: "all", sort: "-score", page: 0, size: 10, w: null, from: null, to: null, at: null };
   let rows = [];
 
   function comparing() {
@@ -182,7 +182,7 @@
   function openWindow(row, focus) {
     state.w = view.row = row;
     view.letters = decoded(row);
-    view.cursor = null;
+    view.cursor = state.at = null;
     byId("view").hidden = false;
     byId("which").textContent = `${windows.name[row]} · ${placeOf(row)} (${windows.strand[row]})`;
     byId("accounts").textContent = `score ${short(windows.score[row])}, share explained ${percent(windows.explained[row])}, ` +
@@ -350,7 +350,7 @@
   }
 
   function read(base) {
-    view.cursor = clamp(Math.floor(base), 0, length - 1);
+    view.cursor = state.at = clamp(Math.floor(base), 0, length - 1);
     const at = view.cursor, { tracks, bases } = view.letters;
     const values = tracks.map((track) => `${track.label} ${short(track.values[at])}`).join(", ");
     const here = windowHits[view.row].filter((hit) => hit.start <= at && at < hit.end)
@@ -426,7 +426,7 @@
 
   // ---- The address --------------------------------------------------------------------------------
 
-  const SHARED = ["q", "motif", "score", "share", "kind", "sort", "page", "size", "w", "from", "to"];
+  const SHARED = ["q", "motif", "score", "share", "kind", "sort", "page", "size", "w", "from", "to", "at"];
   const START = { ...state };
 
   function keepAddress() {
@@ -440,7 +440,7 @@
     if (!(state.size in { 10: 0, 25: 0, 100: 0 })) state.size = START.size;
     if (!Number.isInteger(state.page)) state.page = 0;
     if (!Number.isInteger(state.w) || state.w < 0 || state.w >= total) state.w = null;
-    return [state.from, state.to];
+    return { from: state.from, to: state.to, at: state.at };
   }
 
   // ---- Start --------------------------------------------------------------------------------------
@@ -476,12 +476,13 @@
 
   let ready = false;
   motifs.forEach((name, i) => byId("motif").append(make("option", name, { value: String(i) })));
-  const [from, to] = readAddress();
+  const asked = readAddress();
   for (const hidden of document.querySelectorAll("[data-needs-script]")) hidden.hidden = false;
   listen();
   chooseRows();
   if (total) openWindow(state.w ?? rows.find((row) => lettersAt.has(row)) ?? rows[0] ?? 0, false);
-  if (view.letters && Number.isFinite(from) && Number.isFinite(to) && to > from) showStretch(from, to);
+  if (view.letters && Number.isFinite(asked.from) && asked.from !== null && asked.to > asked.from) showStretch(asked.from, asked.to);
+  if (view.letters && Number.isFinite(asked.at) && asked.at !== null) read(asked.at);
   showTable();
   ready = true;
 })();
