@@ -62,7 +62,7 @@ def pairs_of(found: WindowHits, n_windows: int) -> list[Pair]:
     also where windows differ in kind: in strength, in length of open chromatin, in composition.
     """
     chosen = np.argsort(-np.bincount(found.motif, minlength=len(found.motifs)), kind="stable")[:MOST_MOTIFS]
-    chosen = chosen[np.isin(chosen, found.motif)]
+    chosen = np.sort(chosen[np.isin(chosen, found.motif)])
     if len(chosen) < 2:
         return []
     place = _strongest(found, chosen, n_windows)
