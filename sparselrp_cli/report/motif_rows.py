@@ -86,17 +86,8 @@ def _margins(record: dict[str, Any]) -> tuple[int, int]:
     """Say by how many columns the known motif goes beyond ours, left and right on our strand."""
     if not record["matches"] or "frequencies" not in record["matches"][0]:
         return 0, 0
-    left, width = _known_place(record)
-    return max(0, -left), max(0, left + width - len(record["pfm"]))
-
-
-def _known_place(record: dict[str, Any]) -> tuple[int, int]:
-    """Give the column of ours at which the known motif begins, on our strand, and its width."""
     best = record["matches"][0]
-    width = len(best["frequencies"])
-    if best["strand"] == "-":
-        return len(record["pfm"]) - best["offset"] - width, width
-    return best["offset"], width
+    return max(0, -best["offset"]), max(0, best["offset"] + len(best["frequencies"]) - len(record["pfm"]))
 
 
 def _known_logo(record: dict[str, Any], before: int, wide: int) -> Markup | None:
@@ -106,6 +97,5 @@ def _known_logo(record: dict[str, Any], before: int, wide: int) -> Markup | None
     heights = bits_of_frequencies(np.array(best["frequencies"], np.float64))
     if best["strand"] == "-":
         heights = reversed_strand(heights)
-    left, _ = _known_place(record)
     name = printable(best["alt_name"] or best["name"])
-    return draw_logo(heights, f"Logo of {name} in the database", before=left + before, width=wide)
+    return draw_logo(heights, f"Logo of {name} in the database", before=best["offset"] + before, width=wide)

@@ -213,7 +213,8 @@
   }
 
   function showStrongest() {
-    const wide = Math.min(length, FIRST_SHOWN);
+    // On a phone fewer bases, so that they are letters.
+    const wide = Math.min(length, FIRST_SHOWN, Math.max(24, Math.floor((detail.clientWidth - MARGIN) / 7)));
     const densestAt = densest(view.letters.tracks[0].values, Math.min(wide, 24));
     const from = clamp(densestAt + 12 - wide / 2, 0, length - wide);
     showStretch(from, from + wide);
@@ -323,7 +324,7 @@
   }
 
   function drawAxis({ pen, wide, high }, x, inks) {
-    const span = view.to - view.from, aim = (span * 110) / Math.max(110, wide - MARGIN);
+    const span = view.to - view.from, aim = (span * 90) / Math.max(90, wide - MARGIN);
     const power = 10 ** Math.floor(Math.log10(aim)), step = Math.max(1, power * [1, 2, 5, 10].find((n) => n * power >= aim));
     const start = windows.start[view.row] + 1;
     pen.fillStyle = inks.soft;

@@ -99,7 +99,7 @@ def matched(strand, offset, width=4):
 
 @pytest.mark.parametrize(
     ("strand", "offset", "columns", "base"),
-    [("+", 1, 1, "A"), ("+", -2, -2, "A"), ("-", 1, -1, "T"), ("-", -1, 1, "T")],
+    [("+", 1, 1, "A"), ("+", -2, -2, "A"), ("-", 1, 1, "T"), ("-", -1, -1, "T")],
 )
 def test_the_known_motif_stands_where_it_fits_best_on_our_strand(strand, offset, columns, base):
     row = motif_row(matched(strand, offset), "TF", NOTHING, 0, 100)
