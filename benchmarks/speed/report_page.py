@@ -110,7 +110,7 @@ def write_motifs(path: Path, archive: Path, hits: Path, counts: npt.NDArray[np.i
 
 
 def opened(browser: str, page: Path, profile: Path) -> tuple[float, float]:
-    """Open a page until its script is done, and give the seconds that pass and those that processors compute."""
+    """Open a page until its script is done; seconds that pass, and that processors compute."""
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     began, before = time.perf_counter(), os.times()
     subprocess.run(

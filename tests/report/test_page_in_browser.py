@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
@@ -151,3 +152,51 @@ def test_rows_are_sorted_and_those_with_a_motif_at_a_place_are_found(page, opene
     document = opened(out, "#" + urlencode({"q": f"{CHROM}:201-1600", "motif": "1", "sort": "score"}))
     assert regions_of(document) == [region(row) for row in order]
     assert 'data-column="score" class="number" aria-sort="ascending"' in document
+
+
+USED = Path(__file__).with_name("using_the_page.js")
+
+
+@pytest.fixture(scope="module")
+def driven(page, tmp_path_factory, opened):
+    """What the page shows as keys, mouse, touch and buttons are used on it."""
+    out = tmp_path_factory.mktemp("driven") / "page.html"
+    # The page's policy wouldn't let this script run.
+    text = re.sub("<meta http-equiv[^>]*>", "", page[1].read_text())
+    out.write_text(text.replace("</body>", f"<script>{USED.read_text()}</script></body>"))
+    return json.loads(text_of(opened(out), "log"))
+
+
+def width(stretch):
+    return stretch[1] - stretch[0]
+
+
+def test_keys_zoom_and_pan_over_the_whole_window(driven):
+    assert driven["whole"] == [0, LENGTH]
+    assert width(driven["closer"]) == pytest.approx(0.7 * LENGTH, abs=1)
+    assert driven["right"][0] > driven["closer"][0]
+    assert width(driven["right"]) == pytest.approx(width(driven["closer"]), abs=1)
+    assert width(driven["wider"]) == LENGTH
+    assert driven["home"][0] == 0
+    assert driven["end"][1] == LENGTH
+
+
+def test_mouse_and_touch_zoom_and_pan(driven):
+    assert driven["dragged"][0] < driven["end"][0]
+    assert width(driven["dragged"]) == pytest.approx(width(driven["end"]), abs=1)
+    assert width(driven["pinched"]) == pytest.approx(width(driven["dragged"]) / 3, abs=1)
+    assert width(driven["doubled"]) == LENGTH / 2
+    assert width(driven["wheeled"]) == pytest.approx(LENGTH * np.exp(-0.5), abs=1)
+    assert driven["jumped"][1] == LENGTH
+
+
+def test_a_base_is_read_where_the_mouse_points_and_the_next_by_key(driven):
+    before, after = (re.search(r":([\d,]+) ([ACGT]): relevance -?[\d.e-]+", text) for text in driven["read"])
+    assert int(after[1].replace(",", "")) == int(before[1].replace(",", "")) + 1
+
+
+def test_buttons_turn_pages_sort_and_open(driven):
+    assert (len(driven["first"]), len(driven["second"])) == (10, 2)
+    assert not set(driven["first"]) & set(driven["second"])
+    assert driven["sorted"] == "ascending"
+    assert driven["chosen"] == [f"{HOSTILE[10 % len(HOSTILE)]} · {region(10)} (+)", "detail"]

@@ -2,12 +2,15 @@
 
 import base64
 import functools
+import hashlib
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -191,6 +194,64 @@ def test_windows_with_an_unpruned_twin_have_two_rows(run_files):
     (run_files / "a.unpruned.h5").unlink()
     alone = Page(page_of(run_files, "--windows", "1")).text
     assert "give --unpruned" in " ".join(alone.split())
+
+
+def test_what_needs_javascript_is_hidden_without_it_and_said(run_files):
+    text = page_of(run_files)
+    needing = re.findall("<[^>]*data-needs-script[^>]*>", text)
+    assert needing
+    assert all(element.endswith(" hidden>") for element in needing)
+    assert "needs JavaScript" in text.partition("<noscript>")[2].partition("</noscript>")[0]
+
+
+def test_the_policy_names_the_style_and_the_script_that_are_there(run_files):
+    text = page_of(run_files)
+    (policy,) = re.findall('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+    rules = dict(rule.strip().split(" ", 1) for rule in unescape(policy).split(";"))
+    assert rules["default-src"] == "'none'"
+    for element in ("style", "script"):
+        content = text.partition(f"<{element}>")[2].partition(f"</{element}>")[0]
+        assert content
+        hashed = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[f"{element}-src"] == f"'sha256-{hashed}'"
+
+
+def test_no_element_has_code_or_style_of_its_own_which_the_policy_would_refuse(run_files):
+    class Attributes(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            assert not [name for name, _ in attrs if name == "style" or name.startswith("on")], tag
+
+    Attributes().feed(page_of(run_files))
+
+
+def test_links_in_the_page_lead_somewhere(run_files):
+    text = page_of(run_files)
+    targets = set(re.findall(' id="([^"]+)"', text))
+    assert len(targets) == len(re.findall(' id="', text))
+    assert {address[1:] for address in Page(text).addresses if address.startswith("#")} <= targets
+
+
+def test_files_beside_the_page_are_named_from_where_it_is(run_files):
+    (run_files / "a.windows.tsv").write_text("window\n")
+    (run_files / "pages").mkdir()
+    out = run_files / "pages" / "p.html"
+    assert run(["report", str(run_files / "a.h5"), "-o", str(out), "--windows", "1", "-q"]) == 0
+    found = [address for address in Page(out.read_text()).addresses if address.startswith("./")]
+    assert [(out.parent / unquote(address)).resolve().name for address in found] == [
+        "a.hits.bed", "a.windows.tsv", "a.skipped.tsv", "a.h5",
+    ]  # fmt: skip
+
+
+def test_the_command_is_told_where_the_manifest_beside_is_of_the_archive(run_files):
+    with ArchiveReader(run_files / "a.h5") as reader:
+        document = reader.manifest
+    command = {"command": ["sparselrp", "attribute", "my genome.fa"], "outputs": []}
+    (run_files / "a.manifest.json").write_text(json.dumps(document | command))
+    assert (
+        "The command: sparselrp attribute 'my genome.fa'" in Page(page_of(run_files, "--windows", "1")).text
+    )
+    (run_files / "a.manifest.json").write_text(json.dumps(document | command | {"version": "another"}))
+    assert "The command" not in Page(page_of(run_files, "--windows", "1")).text
 
 
 def test_a_run_without_motifs_says_what_finds_them(run_files):
