@@ -52,22 +52,24 @@ def reversed_strand(heights: Doubles) -> Doubles:
     return heights[::-1, ::-1]
 
 
-def draw_logo(heights: Doubles, label: str, *, before: int = 0, width: int | None = None) -> Markup:
+def draw_logo(
+    heights: Doubles, label: str, *, full: float | None = None, before: int = 0, width: int | None = None
+) -> Markup:
     """Draw stacks of letters, the larger further from zero; what is negative lies below it.
 
     Parameters
     ----------
     heights : ndarray of float64, shape (w, 4)
-        Bits, all positive, of which two fill the logo; or contributions, which fill it.
     label : str
         What a screen reader says.
+    full : float, optional
+        What fills the logo, such as `FULL_BITS`; else the largest column does.
     before : int
         Columns left free before the first, so that logos under each other stand as they are aligned.
     width : int, optional
         Columns of the drawing.
     """
-    signed = bool((heights < 0).any()) or float(heights.sum(axis=1).max(initial=0)) > FULL_BITS
-    top = float(np.maximum(heights, 0).sum(axis=1).max(initial=0)) if signed else FULL_BITS
+    top = full or float(np.maximum(heights, 0).sum(axis=1).max(initial=0))
     low = float(np.minimum(heights, 0).sum(axis=1).min(initial=0))
     per_unit = HIGH / max(top - low, 1e-12)
     letters = [

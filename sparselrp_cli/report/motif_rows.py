@@ -9,6 +9,7 @@ from markupsafe import Markup
 from sparselrp_cli.errors import printable
 from sparselrp_cli.outputs.archive.rows import Doubles
 from sparselrp_cli.report.drawing import (
+    FULL_BITS,
     bits_of_frequencies,
     draw_bars,
     draw_logo,
@@ -45,11 +46,11 @@ def motif_row(
         "known": shown,
         "n_windows": in_windows,
         "forward": [
-            draw_logo(bits, f"Logo of {name}: {record['consensus']}", **place),
+            draw_logo(bits, f"Logo of {name}: {record['consensus']}", full=FULL_BITS, **place),
             draw_logo(contributions, f"Mean relevance of {name}", **place),
         ],
         "reverse": [
-            draw_logo(reversed_strand(bits), f"Logo of {name}, other strand", **turned),
+            draw_logo(reversed_strand(bits), f"Logo of {name}, other strand", full=FULL_BITS, **turned),
             draw_logo(reversed_strand(contributions), f"Mean relevance of {name}, other strand", **turned),
         ],
         "known_logo": _known_logo(record, before, wide),
@@ -98,4 +99,5 @@ def _known_logo(record: dict[str, Any], before: int, wide: int) -> Markup | None
     if best["strand"] == "-":
         heights = reversed_strand(heights)
     name = printable(best["alt_name"] or best["name"])
-    return draw_logo(heights, f"Logo of {name} in the database", before=best["offset"] + before, width=wide)
+    label = f"Logo of {name} in the database"
+    return draw_logo(heights, label, full=FULL_BITS, before=best["offset"] + before, width=wide)

@@ -74,8 +74,9 @@ def pairs_of(found: WindowHits, n_windows: int) -> list[Pair]:
         more += count >= observed
         fewer += count <= observed
         total += count
-    unlikely = np.minimum(more, fewer)
-    order = sorted(combinations(range(len(chosen)), 2), key=lambda pair: float(unlikely[pair]))
+    # Where many are as unlikely as can be told, the one furthest from chance comes first.
+    unlikely, far = np.minimum(more, fewer), np.abs(observed - total / PERMUTATIONS)
+    order = sorted(combinations(range(len(chosen)), 2), key=lambda pair: (unlikely[pair], -far[pair]))
     pairs = []
     for a, b in order[:MOST_PAIRS]:
         both = place[:, [a, b]][~np.isnan(place[:, a] + place[:, b])]

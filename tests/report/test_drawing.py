@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sparselrp_cli.report.drawing import (
+    FULL_BITS,
     HIGH,
     WIDE,
     bits_of_frequencies,
@@ -51,7 +52,7 @@ def test_a_column_without_a_choice_has_no_information_and_one_of_one_base_nearly
 
 
 def test_bits_fill_a_logo_of_two_and_stand_on_each_other():
-    letters = letters_of(draw_logo(np.array([[0.5, 1.0, 0, 0], [0, 0, 2.0, 0]]), "m"))
+    letters = letters_of(draw_logo(np.array([[0.5, 1.0, 0, 0], [0, 0, 2.0, 0]]), "m", full=FULL_BITS))
     low, high, whole = letters
     assert [letter[0] for letter in letters] == ["A", "C", "G"]
     assert low[3] == pytest.approx(HIGH / 4)
@@ -59,6 +60,14 @@ def test_bits_fill_a_logo_of_two_and_stand_on_each_other():
     assert low[2] + low[3] == pytest.approx(HIGH)
     assert high[2] + high[3] == pytest.approx(low[2])
     assert whole[2:] == (0, HIGH)
+
+
+@pytest.mark.parametrize("largest", [1e-6, 1.0, 50.0])
+def test_contributions_fill_a_logo_whatever_their_size(largest):
+    (letter,) = letters_of(draw_logo(np.array([[0, largest, 0, 0]]), "m"))
+    assert letter[2:] == (0, HIGH)
+    (half,) = letters_of(draw_logo(np.array([[0, 1.0, 0, 0]]), "m", full=FULL_BITS))
+    assert half[3] == HIGH / 2
 
 
 def test_contributions_against_the_score_hang_below_zero():

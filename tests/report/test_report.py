@@ -141,7 +141,7 @@ def test_the_numbers_are_those_of_the_files(run_files):
 def said_on_page(folder, **changes):
     record = json.loads((folder / "a.motifs.json").read_text())
     seal(folder, record | changes)
-    return " ".join(Page(page_of(folder)).text.split())
+    return " ".join(Page(page_of(folder, "--windows", "0")).text.split())
 
 
 def test_a_hit_is_marked_with_its_known_name_and_strand(run_files):
@@ -235,7 +235,7 @@ def test_files_beside_the_page_are_named_from_where_it_is(run_files):
     (run_files / "a.windows.tsv").write_text("window\n")
     (run_files / "pages").mkdir()
     out = run_files / "pages" / "p.html"
-    assert run(["report", str(run_files / "a.h5"), "-o", str(out), "--windows", "1", "-q"]) == 0
+    assert run(["report", str(run_files / "a.h5"), "-o", str(out), "--windows", "0", "-q"]) == 0
     found = [address for address in Page(out.read_text()).addresses if address.startswith("./")]
     assert [(out.parent / unquote(address)).resolve().name for address in found] == [
         "a.hits.bed", "a.windows.tsv", "a.skipped.tsv", "a.h5",
@@ -248,10 +248,10 @@ def test_the_command_is_told_where_the_manifest_beside_is_of_the_archive(run_fil
     command = {"command": ["sparselrp", "attribute", "my genome.fa"], "outputs": []}
     (run_files / "a.manifest.json").write_text(json.dumps(document | command))
     assert (
-        "The command: sparselrp attribute 'my genome.fa'" in Page(page_of(run_files, "--windows", "1")).text
+        "The command: sparselrp attribute 'my genome.fa'" in Page(page_of(run_files, "--windows", "0")).text
     )
     (run_files / "a.manifest.json").write_text(json.dumps(document | command | {"version": "another"}))
-    assert "The command" not in Page(page_of(run_files, "--windows", "1")).text
+    assert "The command" not in Page(page_of(run_files, "--windows", "0")).text
 
 
 def test_a_run_without_motifs_says_what_finds_them(run_files):
