@@ -151,6 +151,10 @@ EXPERIMENTS = (
     Experiment(
         "whole_command", "the whole command against the engine", "speed.whole_command", "", COMMAND, ENGINES
     ),
+    Experiment(
+        "report_page", "the report's page, size and time to open", "speed.report_page", "a few minutes",
+        ("outputs", "report"),
+    ),
     Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),
     Experiment(
         "fuzz", "fuzzed input of every kind", "robustness.fuzz", "",

@@ -17,7 +17,7 @@ from sparselrp_cli.model.request import ModelRequest
 
 if TYPE_CHECKING:
     from sparselrp_cli.relevance.windows import KeptLayer
-    from sparselrp_cli.report.drawing import PlotRequest
+    from sparselrp_cli.report.plotting import PlotRequest
 
 _MOST_PIXELS = 30_000
 _NUMBER = r"(\d+\.?\d*|\.\d+)"
@@ -122,7 +122,7 @@ def plot(
     import logging
 
     say_step("loading Matplotlib")
-    from sparselrp_cli.report.drawing import PlotRequest, draw_request, locate, require_ending, save
+    from sparselrp_cli.report.plotting import PlotRequest, draw_request, locate, require_ending, save
 
     require_ending(path)
     located = locate(archive, place, genes)

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,12 @@ class Match:
     strand : str
         ``-`` where ours is like the reverse complement.
     offset : int
-        Column of ours at which the known motif begins, on `strand`.
+        Column of ours at which the known motif, turned to our strand, begins; negative where that is before
+        ours.
     overlap : int
         Columns in both.
+    frequencies : ndarray, shape (w, 4)
+        Of the known motif, on its own strand.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Match:
     strand: str
     offset: int
     overlap: int
+    frequencies: Floats = field(compare=False, repr=False)
 
 
 def open_database(given: str) -> Database:
@@ -144,13 +148,14 @@ def match(motif: Floats, database: Sequence[KnownMotif]) -> list[Match]:
     from memelite import tomtom
 
     found = tomtom([frequencies(motif).T], [known.frequencies.T for known in database], n_jobs=1)
+    # memelite's offset is that of our motif in the known one, as it lies on our strand.
     p, _, offsets, overlaps, strands = (np.asarray(part)[0] for part in found)
     q = q_values(p.astype(np.float64))
     best = np.lexsort((np.arange(len(p)), p))[:REPORTED]
     return [
         Match(
             database[i].name, database[i].alt_name, float(p[i]), float(q[i]), "-" if strands[i] else "+",
-            int(offsets[i]), int(overlaps[i]),
+            -int(offsets[i]), int(overlaps[i]), database[i].frequencies,
         )
         for i in best
     ]  # fmt: skip

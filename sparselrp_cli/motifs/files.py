@@ -28,13 +28,16 @@ def motif_record(
         "consensus": motif.consensus,
         "pfm": [[round(x) for x in row] for row in motif.counts.tolist()],
         "cwm": [[float(f"{x:.6g}") for x in row] for row in motif.contributions.tolist()],
-        "matches": [
-            {
-                "name": m.name, "alt_name": m.alt_name, "p": m.p, "q": m.q, "strand": m.strand,
-                "offset": m.offset, "overlap": m.overlap,
-            }
-            for m in matches
-        ],
+        "matches": [_match_record(m, is_best=m is matches[0]) for m in matches],
+    }
+
+
+def _match_record(m: Match, *, is_best: bool) -> dict[str, Any]:
+    """Give a match as JSON; of the best one also its matrix, whose logo the report draws."""
+    matrix = [[round(float(x), 4) for x in row] for row in m.frequencies] if is_best else None
+    return {
+        "name": m.name, "alt_name": m.alt_name, "p": m.p, "q": m.q, "strand": m.strand,
+        "offset": m.offset, "overlap": m.overlap, **({"frequencies": matrix} if matrix is not None else {}),
     }  # fmt: skip
 
 

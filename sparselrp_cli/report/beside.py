@@ -5,24 +5,44 @@ before left it, is left out with a warning.
 """
 
 import logging
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sparselrp_cli.errors import InputError
-from sparselrp_cli.files.belonging import is_made_of, listed, why_not
+from sparselrp_cli.errors import InputError, printable
+from sparselrp_cli.files.belonging import is_made_of, listed, manifest_path, read_record, why_not
 from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.report.content import read_hits, read_motifs, read_skipped
-from sparselrp_cli.report.figures import Span
+from sparselrp_cli.report.content import read_motifs, read_skipped
+from sparselrp_cli.report.hits import Hit, read_hits
 from sparselrp_cli.settings.manifest import other_explanation, read_manifest
 
 logger = logging.getLogger("sparselrp")
 
-Motifs = tuple[dict[str, Any], dict[str, list[Span]]]
+Motifs = tuple[dict[str, Any], dict[str, list[Hit]]]
 Skipped = tuple[list[str], list[list[str]], int]
+
+OF_MOTIFS = {
+    "hits.bed": "hits of the motifs, BED for genome browsers",
+    "seqlets.bed": "seqlets, BED",
+    "motifs.meme": "motifs as matrices, MEME",
+    "motifs.tsv": "motifs, a table with matches, p and q",
+}
+OF_RUN = {
+    "windows.tsv": "every window with its score and accounts, a table",
+    "skipped.tsv": "regions that weren't scored, and why",
+    "bw": "contributions by base, bigWig for genome browsers",
+    "bedgraph.gz": "contributions by base, bedGraph",
+    "igv.xml": "session for IGV",
+    "hub.txt": "track hub for UCSC",
+    "h5": "the archive of which all is made",
+    "manifest.json": "what was run on what",
+}
 
 
 def motifs_of(archive: Path, given: Path | None) -> Motifs | None:
@@ -89,6 +109,30 @@ def skipped_of(reader: ArchiveReader) -> Skipped:
         return read_skipped(reader.path)
     logger.warning("%s isn't the table of %s, and left out", path, reader.path)
     return [], [], outcome.skipped
+
+
+def command_of(reader: ArchiveReader) -> str | None:
+    """Give the command that made an archive, from the manifest beside it, if it is of this archive."""
+    record = read_record(manifest_path(reader.path.with_name(reader.path.stem)))
+    command = (record or {}).get("command")
+    if record is None or not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+        return None
+    of_run = {name: value for name, value in record.items() if name not in ("command", "outputs")}
+    return printable(shlex.join(command)) if of_run == reader.manifest else None
+
+
+def downloads_of(archive: Path, page: Path, *, has_motifs: bool) -> list[tuple[str, str, str]]:
+    """List the files beside an archive that are there: address from the page on, name, what it is.
+
+    What `motifs` made is listed only where the page shows it, and so is of this archive.
+    """
+    kinds = {**(OF_MOTIFS if has_motifs else {}), **OF_RUN}
+    found = []
+    for suffix, what in kinds.items():
+        if (path := _beside(archive, suffix)) is not None and path.resolve() != page.resolve():
+            address = Path(os.path.relpath(path.resolve(), page.resolve().parent)).as_posix()
+            found.append((f"./{quote(os.fsencode(address))}", printable(path.name), what))
+    return found
 
 
 def _why_no_twin(reader: ArchiveReader, unpruned: ArchiveReader) -> str:

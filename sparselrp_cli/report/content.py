@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.report.figures import Span
+from sparselrp_cli.report.windows import by_place
 from sparselrp_cli.sequences.windows import Window
 
 Doubles = npt.NDArray[np.float64]
@@ -44,36 +44,12 @@ class TopWindow:
     unpruned: Doubles | None
 
 
-@dataclass(frozen=True, eq=False)
-class Accounts:
-    """Columns of all windows, shape (N,)."""
-
-    score: Doubles
-    zero_share: Doubles
-    conservation_error: Doubles
-
-
-def read_accounts(reader: ArchiveReader, target: int) -> Accounts:
-    """Read what the distributions are of."""
-    return Accounts(
-        *(reader.column(n, target).astype(np.float64) for n in ("score", "zero_share", "conservation_error"))
-    )
-
-
-def mean_profile(reader: ArchiveReader, target: int) -> Doubles:
-    """Give the mean magnitude of the contributions at each position of the windows, shape (L,)."""
-    total = np.zeros(reader.window_length)
-    for rows in reader.chunks():
-        total += np.abs(reader.contributions(rows, target)).sum(axis=0, dtype=np.float64)
-    return total / max(reader.n_windows, 1)
-
-
 def top_windows(
     reader: ArchiveReader, unpruned: ArchiveReader | None, target: int, n: int
 ) -> list[TopWindow]:
     """Read the windows of the highest scores, each where it has most relevance."""
     score = reader.column("score", target)
-    other = _by_place(unpruned) if unpruned is not None else {}
+    other = by_place(unpruned) if unpruned is not None else {}
     chosen = []
     for row in np.argsort(-score, kind="stable")[:n]:
         at = np.array([row])
@@ -113,39 +89,6 @@ def read_motifs(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_hits(path: Path) -> dict[str, list[Span]]:
-    """Read ``PREFIX.hits.bed``, by chromosome; nothing where it isn't there."""
-    found: dict[str, list[Span]] = {}
-    if not path.is_file():
-        return found
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            fields = line.rstrip("\n").split("\t")
-            try:
-                span = Span(int(fields[1]), int(fields[2]), f"{fields[3]} {fields[5]}")
-            except (IndexError, ValueError) as error:
-                raise InputError(f"{path} line {number}: not as `sparselrp motifs` writes it") from error
-            found.setdefault(fields[0], []).append(span)
-    return found
-
-
-def hit_distances(reader: ArchiveReader, hits: dict[str, list[Span]]) -> Doubles:
-    """Give the distance in bp of every hit's middle from the centre of the nearest window."""
-    at = reader.coordinates
-    distances = []
-    for chrom, name in enumerate(reader.chrom_sizes):
-        here = at.chrom == chrom
-        centres = np.sort((at.start[here] + at.end[here]) / 2)
-        if not len(centres) or name not in hits:
-            continue
-        middles = np.array([(span.start + span.end) / 2 for span in hits[name]])
-        after = np.clip(np.searchsorted(centres, middles), 1, max(1, len(centres) - 1))
-        pair = np.stack([centres[after - 1], centres[np.minimum(after, len(centres) - 1)]])
-        away = middles - pair
-        distances.append(away[np.abs(away).argmin(axis=0), np.arange(len(middles))])
-    return np.concatenate(distances) if distances else np.empty(0)
-
-
 def read_skipped(archive: Path) -> tuple[list[str], list[list[str]], int]:
     """Read the first lines of ``PREFIX.skipped.tsv``: header, rows, and how many there are."""
     path = archive.with_name(f"{archive.stem}.skipped.tsv")
@@ -176,8 +119,3 @@ def _densest(weight: Doubles) -> int:
     inside = np.square(weight[best : best + CROP])
     centre = best + int((inside * np.arange(len(inside))).sum() / max(inside.sum(), 1e-300))
     return min(max(0, centre - CROP // 2), len(weight) - CROP)
-
-
-def _by_place(reader: ArchiveReader) -> dict[tuple[str, int], int]:
-    at, names = reader.coordinates, list(reader.chrom_sizes)
-    return {(names[c], int(s)): i for i, (c, s) in enumerate(zip(at.chrom, at.start, strict=True))}

@@ -1,128 +1,137 @@
-"""What `sparselrp plot` does: a place is found, everything that lies there is read and drawn."""
+"""Logos and histograms as SVG in the page: small, without fonts, in the colours of its scheme."""
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
+from markupsafe import Markup
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path as Outline
+from matplotlib.textpath import TextPath
 
-from sparselrp_cli.errors import number_of, printable
-from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.locus import find_place, parse_span, read_stretch
-from sparselrp_cli.report.figures import Track, require_ending, save
-from sparselrp_cli.report.signals import read_signal
-from sparselrp_cli.report.stretch import WIDE, Annotation, Rows, Shape, Signal, draw_stretch
-from sparselrp_cli.sequences.features import read_features
-from sparselrp_cli.sequences.text import display_name
+from sparselrp_cli.outputs.archive.rows import Doubles
 
-__all__ = ["PlotRequest", "draw_request", "locate", "require_ending", "save"]
-
-logger = logging.getLogger("sparselrp")
-
-Place = tuple[str, int, int]
+BASES = "ACGT"
+# Of a logo, in its own units.
+WIDE, HIGH = 14, 64
+FULL_BITS = 2.0
+_COMMANDS: Mapping[int, str] = {
+    int(Outline.MOVETO): "M",
+    int(Outline.LINETO): "L",
+    int(Outline.CURVE3): "Q",
+    int(Outline.CURVE4): "C",
+}
 
 
-@dataclass(frozen=True)
-class PlotRequest:
-    """What to draw.
+def glyphs() -> dict[str, str]:
+    """Give the outlines of the letters as SVG paths that fill the square from (0, 0) to (1, 1).
 
-    Attributes
-    ----------
-    archives : tuple of Path
-        A row each, from above.
-    place : (str, int, int)
-        Chromosome, start and end, 0-based half-open.
-    target : str or None
-    bigwigs : tuple of Path
-    genes : str or None
-        A GTF or BED12.
-    beds : tuple of str
-    highlights : tuple of str
-        As they are typed.
-    size : (float, float) or None
-        Inches.
-    dpi : int
-    limits : (float, float) or None
-        Of the contributions.
+    The page's script draws with the same, so that letters are as wide and as high as they should be in
+    every browser.
     """
-
-    archives: tuple[Path, ...]
-    place: Place
-    target: str | None = None
-    bigwigs: tuple[Path, ...] = ()
-    genes: str | None = None
-    beds: tuple[str, ...] = ()
-    highlights: tuple[str, ...] = ()
-    size: tuple[float, float] | None = None
-    dpi: int = 200
-    limits: tuple[float, float] | None = None
+    font = FontProperties(family="DejaVu Sans", weight="bold")
+    return {base: _outline(TextPath((0, 0), base, prop=font)) for base in BASES}
 
 
-def locate(archive: Path, text: str, genes: str | None) -> Place:
-    """Find a place of an archive, see `find_place`.
-
-    Raises
-    ------
-    InputError, OutputError
-    """
-    with ArchiveReader(archive) as reader:
-        return find_place(reader, text, genes)
+def information(counts: Doubles) -> Doubles:
+    """Give the heights of letters in bits, shape (w, 4), from counts or frequencies."""
+    frequencies = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
+    bits = FULL_BITS + (frequencies * np.log2(frequencies)).sum(axis=1, keepdims=True)
+    heights: Doubles = frequencies * bits
+    return heights
 
 
-def draw_request(request: PlotRequest, kept: Mapping[Path, Sequence[float]]) -> Figure:
-    """Read what lies at a place, and draw it.
+def bits_of_frequencies(frequencies: Doubles) -> Doubles:
+    """Give the heights of letters in bits from frequencies that are no counts of anything."""
+    safe = np.maximum(frequencies, 1e-9)
+    heights: Doubles = frequencies * (FULL_BITS + (frequencies * np.log2(safe)).sum(axis=1, keepdims=True))
+    return heights
+
+
+def reversed_strand(heights: Doubles) -> Doubles:
+    """Give the other strand's letters, shape (w, 4)."""
+    return heights[::-1, ::-1]
+
+
+def draw_logo(
+    heights: Doubles, label: str, *, full: float | None = None, before: int = 0, width: int | None = None
+) -> Markup:
+    """Draw stacks of letters, the larger further from zero; what is negative lies below it.
 
     Parameters
     ----------
-    request : PlotRequest
-    kept : mapping
-        Of archives whose kept neurons are drawn: the share of each layer.
-
-    Raises
-    ------
-    InputError, OutputError
+    heights : ndarray of float64, shape (w, 4)
+    label : str
+        What a screen reader says.
+    full : float, optional
+        What fills the logo, such as `FULL_BITS`; else the largest column does.
+    before : int
+        Columns left free before the first, so that logos under each other stand as they are aligned.
+    width : int, optional
+        Columns of the drawing.
     """
-    chrom, start, end = request.place
-    wide, high = request.size or (WIDE, None)
-    spans = tuple(parse_span(text, chrom) for text in request.highlights)
-    rows = Rows(
-        [_track(request, file, kept.get(file)) for file in request.archives],
-        [Signal(printable(f.stem), read_signal(f, chrom, start, end)) for f in request.bigwigs],
-        [_annotation(request, file) for file in (*filter(None, [request.genes]), *request.beds)],
+    top = full or float(np.maximum(heights, 0).sum(axis=1).max(initial=0))
+    low = float(np.minimum(heights, 0).sum(axis=1).min(initial=0))
+    per_unit = HIGH / max(top - low, 1e-12)
+    letters = [
+        letter
+        for column, row in enumerate(heights, before)
+        for letter in _stack(row, WIDE * column, top * per_unit, per_unit)
+    ]
+    zero = Markup('<line class="zero" x1="0" x2="{0}" y1="{1:.2f}" y2="{1:.2f}"/>')
+    across = WIDE * (width or len(heights) + before)
+    return Markup(
+        '<svg class="logo" role="img" aria-label="{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}">'
+        "{3}{4}</svg>"
+    ).format(label, across, HIGH, Markup("").join(letters), zero.format(across, top * per_unit))
+
+
+def draw_bars(values: Doubles, label: str, low: str, middle: str, high: str) -> Markup:
+    """Draw a histogram of equal bins as bars, with what stands below its ends and its middle."""
+    wide, high_, floor = 320, 70, 72
+    step = wide / max(len(values), 1)
+    heights = high_ * values / max(float(values.max(initial=0)), 1e-12)
+    bars = "".join(
+        f"M{i * step:.2f} {floor}v{-height:.2f}h{0.9 * step:.2f}v{height:.2f}z"
+        for i, height in enumerate(heights.tolist())
+        if height
     )
-    _say_what_is_cut(rows.tracks, request.limits)
-    shape = Shape(wide, high, request.dpi, request.limits, spans)
-    figure, unnamed = draw_stretch(rows, printable(chrom), start, shape)
-    if unnamed:
-        names = number_of(unnamed, "name has", "names have")
-        logger.warning("%s no room; draw a shorter stretch, or a wider figure", names)
-    return figure
+    return Markup(
+        '<svg class="bars" role="img" aria-label="{0}" viewBox="0 0 320 90" width="320" height="90">'
+        '<path d="{1}"/><line class="zero" x1="0" x2="320" y1="72" y2="72"/><text x="0" y="87">{2}</text>'
+        '<text x="160" y="87" text-anchor="middle">{3}</text>'
+        '<text x="320" y="87" text-anchor="end">{4}</text></svg>'
+    ).format(label, bars, low, middle, high)
 
 
-def _track(request: PlotRequest, file: Path, kept: Sequence[float] | None) -> Track:
-    with ArchiveReader(file) as reader:
-        found = read_stretch(reader, *request.place, reader.target_number(request.target))
-    return Track(printable(file.stem), found.contributions, kept)
+def _stack(row: Doubles, x: float, zero: float, per_unit: float) -> list[Markup]:
+    """Place the letters of a column, the smallest next to zero."""
+    up = down = zero
+    placed = []
+    use = Markup(
+        '<use href="#glyph-{0}" class="{0}" transform="translate({1:g} {2:.2f}) scale({3:g} {4:.2f})"/>'
+    )
+    for base in np.argsort(np.abs(row), kind="stable").tolist():
+        height = float(abs(row[base])) * per_unit
+        if height < 0.05:
+            continue
+        if row[base] > 0:
+            up -= height
+        placed.append(use.format(BASES[base], x, up if row[base] > 0 else down, WIDE, height))
+        if row[base] < 0:
+            down += height
+    return placed
 
 
-def _annotation(request: PlotRequest, file: str) -> Annotation:
-    features = read_features(file, *request.place)
-    name = printable(display_name(file))
-    if not features:
-        chrom, start, end = request.place
-        logger.warning("%s has nothing at %s:%d-%d", name, chrom, start + 1, end)
-    return Annotation(name, features)
-
-
-def _say_what_is_cut(tracks: Sequence[Track], limits: tuple[float, float] | None) -> None:
-    """Say how many bases are higher or lower than the scale that was asked for."""
-    if limits is None:
-        return
-    for track in tracks:
-        values = np.nan_to_num(track.contributions).sum(axis=1)
-        beyond = int(((values < limits[0]) | (values > limits[1])).sum())
-        if beyond:
-            bases = number_of(beyond, "base lies", "bases lie")
-            logger.warning("%s: %s beyond --limits", track.label, bases)
+def _outline(path: TextPath) -> str:
+    box = path.get_extents()
+    low, size = np.array([box.x0, box.y1]), np.array([box.width, -box.height])
+    parts = []
+    for points, code in path.iter_segments():
+        if code == Outline.CLOSEPOLY:
+            parts.append("Z")
+            continue
+        # y grows downwards on a page.
+        scaled = (points.reshape(-1, 2) - low) / size
+        numbers = " ".join(f"{float(value):.4g}" for value in np.round(scaled, 4).ravel())
+        parts.append(f"{_COMMANDS[int(code)]}{numbers}")
+    return "".join(parts)

@@ -1,5 +1,6 @@
 """The report: one page that opens offline."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,18 +13,27 @@ from sparselrp_cli import __version__
 from sparselrp_cli.errors import printable
 from sparselrp_cli.files.atomic import replacing, require_other_file
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.archive.rows import Doubles
 from sparselrp_cli.report import content
-from sparselrp_cli.report.beside import motifs_of, skipped_of, unpruned_of
-from sparselrp_cli.report.figures import (
-    Span,
-    Track,
-    as_data,
-    draw_histogram,
-    draw_motif,
-    draw_profile,
-    draw_tracks,
+from sparselrp_cli.report.beside import command_of, downloads_of, motifs_of, skipped_of, unpruned_of
+from sparselrp_cli.report.drawing import glyphs
+from sparselrp_cli.report.embedding import as_json, digest
+from sparselrp_cli.report.figures import Track, as_data, draw_histogram, draw_profile, draw_tracks
+from sparselrp_cli.report.hits import Hit, WindowHits, hits_of_windows, nearest_distances
+from sparselrp_cli.report.motif_rows import motif_row, pair_row, shown_names
+from sparselrp_cli.report.pairs import PERMUTATIONS, pairs_of
+from sparselrp_cli.report.windows import (
+    Accounts,
+    Maps,
+    doubts,
+    hit_columns,
+    lettered,
+    read_accounts,
+    read_maps,
+    table,
+    unpruned_letters,
 )
-from sparselrp_cli.settings.manifest import read_manifest
+from sparselrp_cli.settings.manifest import Manifest, read_manifest
 from sparselrp_cli.settings.run import WARN_ABOVE
 
 
@@ -62,45 +72,42 @@ def write_report(options: ReportOptions) -> None:
     motifs, hits = motifs_of(options.archive, options.motifs) or (None, {})
     with ArchiveReader(options.archive) as reader, unpruned_of(reader, options.unpruned) as unpruned:
         target = reader.target_number(options.target)
-        page = _environment().from_string(_template()).render(
-            **_summary(reader, target, options.archive),
-            motifs=motifs and [_motif(m) for m in motifs["motifs"]],
-            motif_counts=motifs and motifs["counts"],
-            nulls=motifs and motifs["null"],
-            has_database=bool(motifs and "database" in motifs["settings"]),
+        accounts = read_accounts(reader, target)
+        wanted = lettered(accounts, reader.window_length, 1 if unpruned is None else 2)
+        maps = read_maps(reader, target, wanted)
+        records = motifs["motifs"] if motifs else []
+        found = hits_of_windows(reader, hits, [record["name"] for record in records])
+        page = _environment().from_string(_text("page.html.jinja")).render(
+            **_summary(reader, target, accounts, options.archive),
+            **_of_motifs(motifs, found, reader),
+            **_own_parts(),
+            data=as_json({
+                "windows": table(reader, accounts),
+                "hits": hit_columns(found, reader),
+                "motifs": shown_names(records, found),
+                "letters": maps.letters,
+                "unpruned": unpruned_letters(reader, unpruned, target, wanted) if unpruned else [],
+                "glyphs": glyphs(),
+                "archive": printable(options.archive.name),
+            }),
+            glyphs=glyphs(),
+            n_lettered=int(wanted.sum()),
             windows=[
                 _window(w, hits)
                 for w in content.top_windows(reader, unpruned, target, options.n_windows)
             ],
             has_unpruned=unpruned is not None,
-            profile=_profile(reader, target, hits),
+            profile=_profile(reader, maps, hits),
+            downloads=downloads_of(reader.path, options.output, has_motifs=motifs is not None),
         )  # fmt: skip
     with replacing(options.output) as hidden:
         hidden.write_text(page, encoding="utf-8", errors="replace", newline="\n")
 
 
-def _summary(reader: ArchiveReader, target: int, archive: Path) -> dict[str, Any]:
-    accounts = content.read_accounts(reader, target)
+def _summary(reader: ArchiveReader, target: int, accounts: Accounts, archive: Path) -> dict[str, Any]:
     manifest = read_manifest(reader)
     worst = float(accounts.conservation_error.max(initial=0.0))
     header, rows, n_skipped = skipped_of(reader)
-    histograms = []
-    if reader.n_windows:
-        histograms = [
-            ("How the scores are distributed", as_data(draw_histogram(accounts.score, "score"))),
-            (
-                "How many bases got exactly zero",
-                as_data(draw_histogram(100 * accounts.zero_share, "% of bases exactly zero")),
-            ),
-            (
-                "How well relevance is conserved",
-                as_data(
-                    draw_histogram(
-                        accounts.conservation_error, "log10 of the conservation error", logarithmic=True
-                    )
-                ),
-            ),
-        ]
     return {
         "version": __version__,
         "title": archive.stem,
@@ -112,26 +119,88 @@ def _summary(reader: ArchiveReader, target: int, archive: Path) -> dict[str, Any
         "composite": manifest.settings.composite,
         "zero_share": 100 * float(accounts.zero_share.mean()) if reader.n_windows else 0.0,
         "mean_score": float(accounts.score.mean()) if reader.n_windows else 0.0,
+        "mean_explained": 100 * float(accounts.explained.mean()) if reader.n_windows else 0.0,
         "worst_error": worst,
+        "warn_above": WARN_ABOVE,
         "is_conserved": worst <= WARN_ABOVE,
+        "doubts": _doubts(reader, accounts),
         "n_skipped": n_skipped,
         "skipped_header": header,
         "skipped": rows,
-        "histograms": histograms,
+        "histograms": _histograms(accounts),
+        "inputs": _inputs(manifest),
+        "command": command_of(reader),
+        "has_genome": manifest.on_genome,
     }
 
 
-def _motif(record: dict[str, Any]) -> dict[str, Any]:
-    figure = draw_motif(np.array(record["pfm"], np.float64), np.array(record["cwm"], np.float64))
-    return {**record, "figure": as_data(figure)}
+def _histograms(accounts: Accounts) -> list[tuple[str, str]]:
+    if not len(accounts.score):
+        return []
+    errors = draw_histogram(accounts.conservation_error, "log10 of the conservation error", logarithmic=True)
+    return [
+        ("How the scores are distributed", as_data(draw_histogram(accounts.score, "score"))),
+        (
+            "How many bases got exactly zero",
+            as_data(draw_histogram(100 * accounts.zero_share, "% of bases exactly zero")),
+        ),
+        ("How well relevance is conserved", as_data(errors)),
+    ]
 
 
-def _window(top: content.TopWindow, hits: dict[str, list[Span]]) -> dict[str, Any]:
+def _inputs(manifest: Manifest) -> list[dict[str, Any]]:
+    """Say which files went in; the manifest has no dates, by which equal runs would differ."""
+    listed = [(role, entry) for role, entry in manifest.inputs.items()]
+    listed += [("model", entry) for model in manifest.models for entry in model.files]
+    return [
+        {"role": role, "file": printable(entry.file), "bytes": entry.bytes, "sha256": entry.sha256}
+        for role, entry in listed
+    ]
+
+
+def _doubts(reader: ArchiveReader, accounts: Accounts) -> list[dict[str, Any]]:
+    """Give the windows that can't be trusted as the page lists them."""
+    shown = []
+    for doubt in doubts(accounts):
+        windows = [
+            {
+                "row": int(row),
+                "name": printable(window.name),
+                "place": _place(window.chrom, window.start, window.end),
+                "score": float(accounts.score[row]),
+                "error": float(accounts.conservation_error[row]),
+                "unknown": 100 * float(accounts.unknown[row]),
+            }
+            for row, window in zip(doubt.rows.tolist(), reader.windows(doubt.rows), strict=True)
+        ]
+        shown.append({"kind": doubt.kind, "count": doubt.count, "windows": windows})
+    return shown
+
+
+def _of_motifs(motifs: Mapping[str, Any] | None, found: WindowHits, reader: ArchiveReader) -> dict[str, Any]:
+    """Give what the page says of the motifs and of their pairs."""
+    records: Sequence[dict[str, Any]] = motifs["motifs"] if motifs else []
+    names = shown_names(records, found)
+    pairs = pairs_of(found, reader.n_windows)
+    return {
+        "motifs": motifs and [
+            motif_row(record, names[number], found, number, reader.window_length)
+            for number, record in enumerate(records)
+        ],
+        "motif_counts": motifs and motifs["counts"],
+        "nulls": motifs and motifs["null"],
+        "has_database": bool(motifs and "database" in motifs["settings"]),
+        "pairs": [pair_row(pair, names, reader.window_length) for pair in pairs],
+        "permutations": PERMUTATIONS,
+    }  # fmt: skip
+
+
+def _window(top: content.TopWindow, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     end = top.start + len(top.pruned)
     spans = [
-        Span(max(s.start, top.start) + 1, min(s.end, end) + 1, s.label)
-        for s in hits.get(top.window.chrom, [])
-        if s.start < end and s.end > top.start
+        hit.span(1, top.start, end)
+        for hit in hits.get(top.window.chrom, [])
+        if hit.start < end and hit.end > top.start
     ]
     tracks = [Track("pruned" if top.unpruned is not None else "relevance", top.pruned)]
     if top.unpruned is not None:
@@ -141,7 +210,7 @@ def _window(top: content.TopWindow, hits: dict[str, list[Span]]) -> dict[str, An
     )
     return {
         "name": printable(top.window.name),
-        "place": f"{printable(top.window.chrom)}:{top.window.start + 1:,}-{top.window.end:,}",
+        "place": _place(top.window.chrom, top.window.start, top.window.end),
         "score": top.score,
         "relevance": top.relevance,
         "zero_share": 100 * top.zero_share,
@@ -150,13 +219,27 @@ def _window(top: content.TopWindow, hits: dict[str, list[Span]]) -> dict[str, An
     }
 
 
-def _profile(reader: ArchiveReader, target: int, hits: dict[str, list[Span]]) -> str | None:
+def _place(chrom: str, start: int, end: int) -> str:
+    """Write a place as browsers do, counted from one."""
+    return f"{printable(chrom)}:{start + 1:,}-{end:,}"
+
+
+def _profile(reader: ArchiveReader, maps: Maps, hits: dict[str, list[Hit]]) -> str | None:
     if not reader.n_windows:
         return None
     length = reader.window_length
-    distance = (np.arange(length) + 0.5 - length / 2).astype(np.float64)
-    distances = content.hit_distances(reader, hits)
-    return as_data(draw_profile(distance, content.mean_profile(reader, target), distances))
+    distance: Doubles = (np.arange(length) + 0.5 - length / 2).astype(np.float64)
+    return as_data(draw_profile(distance, maps.profile, nearest_distances(reader, hits)))
+
+
+def _own_parts() -> dict[str, str]:
+    """Give the page's style and script, and the policy that lets these run and nothing else."""
+    style, script = _text("page.css"), _text("page.js")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)};"
+        " base-uri 'none'; form-action 'none'"
+    )
+    return {"style": style, "script": script, "policy": policy}
 
 
 def _environment() -> Environment:
@@ -168,5 +251,5 @@ def _environment() -> Environment:
     return environment
 
 
-def _template() -> str:
-    return files("sparselrp_cli.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+def _text(name: str) -> str:
+    return files("sparselrp_cli.report").joinpath(name).read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from motifs.planted import SITES, planted_archive
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.motifs.database import match, read_database
+from sparselrp_cli.motifs.formats import KnownMotif
 
 # TF-MoDISco's own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -154,6 +155,19 @@ def test_a_motif_matches_itself_best(tmp_path):
         best = match(100 * motif.frequencies, known)[0]
         assert best.name == motif.name
         assert best.p < 1e-6
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("first", "last"), [(8, 16), (4, 16), (2, 14), (8, 20), (6, 16)])
+def test_the_offset_says_at_which_column_of_ours_the_known_motif_begins(first, last, turned):
+    rng = np.random.default_rng(0)
+    long, *others = (rng.dirichlet([0.2] * 4, width) for width in [24, *rng.integers(6, 14, 60)])
+    known = long[first:last][::-1, ::-1] if turned else long[first:last]
+    database = [KnownMotif(str(i), "", 100 * frequencies) for i, frequencies in enumerate([known, *others])]
+    best = match(100 * long[6:16], database)[0]
+    assert (best.name, best.strand, best.offset) == ("0", "-" if turned else "+", first - 6)
+    assert best.overlap == min(last, 16) - max(first, 6)
+    assert np.allclose(best.frequencies, database[0].frequencies)
 
 
 @pytest.mark.parametrize(

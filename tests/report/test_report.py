@@ -2,12 +2,15 @@
 
 import base64
 import functools
+import hashlib
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from sparselrp_cli.files.digest import FileEntry, sha256
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.locus import parse_place, read_stretch
 from sparselrp_cli.report import content
+from sparselrp_cli.report.windows import read_maps
 from sparselrp_cli.settings.manifest import Outcome
 
 VOID = {"meta", "img", "br", "link", "hr"}
@@ -110,13 +114,16 @@ def drawn(files, options):
 
 def test_the_page_is_whole_and_needs_nothing_else(run_files):
     page = Page(page_of(run_files))
-    assert all(address.startswith("data:image/svg+xml;base64,") for address in page.addresses)
+    files = {f"./{path.name}" for path in run_files.iterdir()}
+    for address in page.addresses:
+        assert address.startswith(("data:image/svg+xml;base64,", "#")) or address in files
     assert "http" not in page.text
 
 
 def test_names_from_files_are_text_and_no_code(run_files):
     text = page_of(run_files)
-    assert "<script" not in text
+    assert "<script>alert" not in text
+    assert re.findall("<script[^>]*>", text) == ['<script type="application/json" id="data">', "<script>"]
     assert "<i>TF" not in text
     assert "unknown <chromosome>" in Page(text).text
 
@@ -132,10 +139,10 @@ def test_the_numbers_are_those_of_the_files(run_files):
 
 
 def said_on_page(folder, **changes):
-    """What a page with one window says, however many there are."""
+    """What a page says, without the maps of windows."""
     record = json.loads((folder / "a.motifs.json").read_text())
     seal(folder, record | changes)
-    return " ".join(Page(page_of(folder, "--windows", "1")).text.split())
+    return " ".join(Page(page_of(folder, "--windows", "0")).text.split())
 
 
 def test_a_hit_is_marked_with_its_known_name_and_strand(run_files):
@@ -190,6 +197,64 @@ def test_windows_with_an_unpruned_twin_have_two_rows(run_files):
     assert "give --unpruned" in " ".join(alone.split())
 
 
+def test_what_needs_javascript_is_hidden_without_it_and_said(run_files):
+    text = page_of(run_files)
+    needing = re.findall("<[^>]*data-needs-script[^>]*>", text)
+    assert needing
+    assert all(element.endswith(" hidden>") for element in needing)
+    assert "needs JavaScript" in text.partition("<noscript>")[2].partition("</noscript>")[0]
+
+
+def test_the_policy_names_the_style_and_the_script_that_are_there(run_files):
+    text = page_of(run_files)
+    (policy,) = re.findall('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+    rules = dict(rule.strip().split(" ", 1) for rule in unescape(policy).split(";"))
+    assert rules["default-src"] == "'none'"
+    for element in ("style", "script"):
+        content = text.partition(f"<{element}>")[2].partition(f"</{element}>")[0]
+        assert content
+        hashed = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[f"{element}-src"] == f"'sha256-{hashed}'"
+
+
+def test_no_element_has_code_or_style_of_its_own_which_the_policy_would_refuse(run_files):
+    class Attributes(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            assert not [name for name, _ in attrs if name == "style" or name.startswith("on")], tag
+
+    Attributes().feed(page_of(run_files))
+
+
+def test_links_in_the_page_lead_somewhere(run_files):
+    text = page_of(run_files)
+    targets = set(re.findall(' id="([^"]+)"', text))
+    assert len(targets) == len(re.findall(' id="', text))
+    assert {address[1:] for address in Page(text).addresses if address.startswith("#")} <= targets
+
+
+def test_files_beside_the_page_are_named_from_where_it_is(run_files):
+    (run_files / "a.windows.tsv").write_text("window\n")
+    (run_files / "pages").mkdir()
+    out = run_files / "pages" / "p.html"
+    assert run(["report", str(run_files / "a.h5"), "-o", str(out), "--windows", "0", "-q"]) == 0
+    found = [address for address in Page(out.read_text()).addresses if address.startswith("./")]
+    assert [(out.parent / unquote(address)).resolve().name for address in found] == [
+        "a.hits.bed", "a.windows.tsv", "a.skipped.tsv", "a.h5",
+    ]  # fmt: skip
+
+
+def test_the_command_is_told_where_the_manifest_beside_is_of_the_archive(run_files):
+    with ArchiveReader(run_files / "a.h5") as reader:
+        document = reader.manifest
+    command = {"command": ["sparselrp", "attribute", "my genome.fa"], "outputs": []}
+    (run_files / "a.manifest.json").write_text(json.dumps(document | command))
+    assert (
+        "The command: sparselrp attribute 'my genome.fa'" in Page(page_of(run_files, "--windows", "0")).text
+    )
+    (run_files / "a.manifest.json").write_text(json.dumps(document | command | {"version": "another"}))
+    assert "The command" not in Page(page_of(run_files, "--windows", "0")).text
+
+
 def test_a_run_without_motifs_says_what_finds_them(run_files):
     (run_files / "a.motifs.json").unlink()
     assert "sparselrp motifs a.h5" in " ".join(Page(page_of(run_files, "--windows", "1")).text.split())
@@ -213,7 +278,7 @@ def test_the_profile_is_the_mean_over_windows(tmp_path):
     path, _ = planted_archive(tmp_path / "a.h5", n=300)
     with ArchiveReader(path) as reader:
         expected = np.abs(reader.contributions(slice(0, 300)).astype(float)).mean(axis=0)
-        assert np.allclose(content.mean_profile(reader, 0), expected)
+        assert np.allclose(read_maps(reader, 0, np.zeros(300, np.bool_)).profile, expected)
 
 
 def test_top_windows_are_those_of_the_highest_scores(tmp_path):
@@ -291,7 +356,7 @@ def test_what_cant_be_drawn_is_said_in_one_line(run_files, capsys, place, name, 
 
 def test_letters_of_a_figure_are_drawn_as_paths(run_files):
     images = Page(page_of(run_files, "--windows", "1")).images
-    drawn = base64.b64decode(images[1].partition(",")[2]).decode()
+    drawn = base64.b64decode(images[0].partition(",")[2]).decode()
     assert len(re.findall(r"<path", drawn)) > content.CROP
 
 
