@@ -151,6 +151,14 @@ EXPERIMENTS = (
     Experiment(
         "whole_command", "the whole command against the engine", "speed.whole_command", "", COMMAND, ENGINES
     ),
+    Experiment(
+        "files", "archive, track, merge and command", "speed.files", "10 min", (*COMMAND, "files"),
+        ("benchmarks/speed/whole_command.py", *ENGINES),
+    ),
+    Experiment(
+        "many", "contigs, records, windows in one place, variants", "speed.many", "2 min",
+        (*COMMAND, "files"), (TIMING,),
+    ),
     Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),
     Experiment(
         "fuzz", "fuzzed input of every kind", "robustness.fuzz", "",
