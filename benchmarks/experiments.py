@@ -155,6 +155,14 @@ EXPERIMENTS = (
         "report_page", "the report's page, size and time to open", "speed.report_page", "a few minutes",
         ("outputs", "report"),
     ),
+    Experiment(
+        "files", "archive, track, merge and command", "speed.files", "10 min", (*COMMAND, "files"),
+        ("benchmarks/speed/whole_command.py", *ENGINES),
+    ),
+    Experiment(
+        "many", "contigs, records, windows in one place, variants", "speed.many", "2 min",
+        (*COMMAND, "files"), (TIMING,),
+    ),
     Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),
     Experiment(
         "fuzz", "fuzzed input of every kind", "robustness.fuzz", "",

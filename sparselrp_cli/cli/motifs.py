@@ -77,13 +77,15 @@ logger = logging.getLogger("sparselrp")
     "--bigbed", is_flag=True,
     help="Write seqlets and hits as bigBed, too, which browsers read over the web piece by piece.",
 )  # fmt: skip
+@setting_option("threads", help="CPU threads.  [default: as many as there are cores]")
 @partial(seed_option, of="the shuffling and the permutations")
 @log_options
 @click.pass_context
 def motifs(
     context: click.Context, archive: Path, prefix: Path, target: str | None, background: Path | None,
     null: str, models: tuple[ModelRequest, ...], batch_size: int | None, device: str, database: str | None,
-    fdr: float, max_seqlets: int, min_seqlets: int, bigbed: bool, seed: int, quiet: bool,
+    fdr: float, max_seqlets: int, min_seqlets: int, bigbed: bool, threads: int | None, seed: int,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Find the motifs in an archive that `attribute` made.
 
@@ -113,7 +115,17 @@ def motifs(
     require_extra("motifs", "finding motifs", *PACKAGES)
 
     options = MotifOptions(
-        archive, prefix, target, background, database, fdr, max_seqlets, min_seqlets, seed, bigbed=bigbed
+        archive,
+        prefix,
+        target,
+        background,
+        database,
+        fdr,
+        max_seqlets,
+        min_seqlets,
+        seed,
+        bigbed=bigbed,
+        threads=threads,
     )
     if background is not None or null == "permuted":
         _search(options)
@@ -149,7 +161,7 @@ def _search_in_new_process(options: "MotifOptions", context: click.Context, *, q
 
     null = ["--null", "permuted"] if options.background is None else ["--background", options.background]
     words: list[str | Path] = ["motifs", options.archive, "-o", options.prefix, *null]
-    for name in ("target", "database", "fdr", "max_seqlets", "min_seqlets", "seed"):
+    for name in ("target", "database", "fdr", "max_seqlets", "min_seqlets", "seed", "threads"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--bigbed"] if options.bigbed else []

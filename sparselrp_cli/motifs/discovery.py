@@ -1,12 +1,13 @@
 """Motifs from seqlets: TF-MoDISco clusters, we merge and align what it has split."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.errors import is_installed
+from sparselrp_cli.errors import is_installed, number_of
 from sparselrp_cli.motifs.alignment import (
     Context,
     Instances,
@@ -15,8 +16,12 @@ from sparselrp_cli.motifs.alignment import (
     information,
     realign,
 )
+from sparselrp_cli.motifs.null import SIGNS
 from sparselrp_cli.motifs.seqlets import Seqlets
 from sparselrp_cli.outputs.archive import ArchiveReader
+
+logger = logging.getLogger("sparselrp")
+Rows = npt.NDArray[np.int64]
 
 PACKAGES = "modiscolite", "memelite"
 """What the extra ``motifs`` brings."""
@@ -28,6 +33,9 @@ WIDEST = 40
 # Agreement from which two clusters are one motif, see `best_alignment`.
 MERGE = 0.7
 ROUNDS = 3
+# TF-MoDISco's time grows faster than its seqlets, and most of it is in runs of Leiden.
+CLUSTERED = 2000
+SEED_RUNS = 2
 # Columns are trimmed off the ends while they contribute less than this share of the largest.
 TRIM = 0.15
 LEAST_WIDTH = 6
@@ -77,7 +85,14 @@ def can_find_motifs() -> bool:
     return all(map(is_installed, PACKAGES))
 
 
-def find_motifs(context: Context, sign: int, *, least: int = 20, seed_runs: int = 10) -> list[Motif]:
+def find_motifs(
+    context: Context,
+    sign: int,
+    *,
+    least: int = 20,
+    seed_runs: int = SEED_RUNS,
+    most_clustered: int = CLUSTERED,
+) -> list[Motif]:
     """Find motifs among the seqlets of one sign, commonest first.
 
     TF-MoDISco (Shrikumar et al. 2018) clusters the seqlets. On few seqlets, and on very sparse ones, it
@@ -93,6 +108,9 @@ def find_motifs(context: Context, sign: int, *, least: int = 20, seed_runs: int 
         Motifs have at least so many seqlets.
     seed_runs : int
         How often TF-MoDISco repeats its clustering, each time with another seed.
+    most_clustered : int
+        Of more seqlets than this TF-MoDISco gets as many, spread evenly over the order of strength; all are
+        laid to the motifs that it finds in them.
 
     Returns
     -------
@@ -100,8 +118,14 @@ def find_motifs(context: Context, sign: int, *, least: int = 20, seed_runs: int 
     """
     if len(context.one_hot) < max(least, 3):
         return []
-    clusters = _clusters(context, sign, least, seed_runs)
+    chosen = spread_evenly(len(context.one_hot), most_clustered)
+    logger.info("%s relevance: clustering %s", SIGNS[sign], number_of(len(chosen), "seqlet"))
+    clusters = _clusters(context, chosen, sign, least, seed_runs)
     motifs = [m for m in (_trimmed(context, c, sign) for c in clusters) if m is not None]
+    logger.info(
+        "%s relevance: laying %s to %s",
+        SIGNS[sign], number_of(len(context.one_hot), "seqlet"), number_of(len(motifs), "cluster"),
+    )  # fmt: skip
     for _ in range(ROUNDS):
         motifs = _assigned(context, _merged(context, motifs), sign, least)
     return sorted(_merged(context, motifs), key=lambda m: -len(m.instances.index))
@@ -123,10 +147,19 @@ def seqlet_context(reader: ArchiveReader, seqlets: Seqlets, target: int = 0) -> 
     return Context(one_hot, hypothetical)
 
 
-def _clusters(context: Context, sign: int, least: int, seed_runs: int) -> list[Instances]:
+def spread_evenly(n: int, most: int) -> Rows:
+    """Choose rows at equal distances, all of them where they aren't more than `most`."""
+    return np.arange(n) if n <= most else np.arange(most) * n // most
+
+
+def _clusters(context: Context, chosen: Rows, sign: int, least: int, seed_runs: int) -> list[Instances]:
+    """Cluster the chosen seqlets."""
     from modiscolite import core, tfmodisco
 
-    n = len(context.one_hot)
+    # A motif of as few seqlets as are asked for has its share of these among the chosen ones.
+    smallest = max(3, least * len(chosen) // (4 * len(context.one_hot)))
+    context = Context(context.one_hot[chosen], context.hypothetical[chosen])
+    n = len(chosen)
     # An unknown base is any base: columns without one are divided by their sum in there.
     known = context.one_hot.any(axis=2, keepdims=True)
     tracks = core.TrackSet(
@@ -139,15 +172,15 @@ def _clusters(context: Context, sign: int, least: int, seed_runs: int) -> list[I
     with np.errstate(divide="ignore", invalid="ignore"):
         patterns = tfmodisco.seqlets_to_patterns(
             seqlets=seqlets, track_set=tracks, track_signs=sign, n_leiden_runs=seed_runs,
-            trim_to_window_size=30, initial_flank_to_add=10, final_min_cluster_size=max(3, least // 4),
+            trim_to_window_size=30, initial_flank_to_add=10, final_min_cluster_size=smallest,
         )  # fmt: skip
-    return [_instances_of(pattern) for pattern in patterns or []]
+    return [_instances_of(pattern, chosen) for pattern in patterns or []]
 
 
-def _instances_of(pattern: Any) -> Instances:
+def _instances_of(pattern: Any, chosen: Rows) -> Instances:
     members = pattern.seqlets
     return Instances(
-        index=np.array([s.example_idx for s in members], np.int64),
+        index=chosen[np.array([s.example_idx for s in members], np.int64)],
         start=np.array([s.start for s in members], np.int64),
         reverse=np.array([s.is_revcomp for s in members], bool),
         width=len(pattern.sequence),

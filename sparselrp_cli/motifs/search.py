@@ -22,6 +22,7 @@ from sparselrp_cli.motifs.hits import Hit, find_hits
 from sparselrp_cli.motifs.matrices import write_matrices, write_patterns
 from sparselrp_cli.motifs.null import SIGNS, NoNullError, Null, fit_null, require_same_explanation
 from sparselrp_cli.motifs.seqlets import Seqlets, call_seqlets
+from sparselrp_cli.motifs.threads import limited_threads
 from sparselrp_cli.outputs.archive import ArchiveReader
 
 logger = logging.getLogger("sparselrp")
@@ -58,6 +59,8 @@ class MotifOptions:
         What is said where contributions are permuted.
     bigbed : bool
         Whether seqlets and hits are written as bigBed, too.
+    threads : int or None
+        As many as there are cores, unless told.
     """
 
     archive: Path
@@ -71,6 +74,7 @@ class MotifOptions:
     seed: int = 0
     advice: str = ""
     bigbed: bool = False
+    threads: int | None = None
 
 
 def search(options: MotifOptions) -> list[Path]:
@@ -96,7 +100,13 @@ def search(options: MotifOptions) -> list[Path]:
         )
     database = open_database(options.database) if options.database is not None else None
     background = ArchiveReader(options.background) if options.background is not None else nullcontext()
-    with ArchiveReader(options.archive) as reader, background as other, locked(options.prefix):
+    with (
+        limited_threads(options.threads),
+        ArchiveReader(options.archive) as reader,
+        background as other,
+        locked(options.prefix),
+    ):
+        logger.info("calling seqlets in %s", number_of(reader.n_windows, "window"))
         target = reader.target_number(options.target)
         nulls, missing = _nulls(reader, other, target, options.seed)
         _say_what_is_uncertain(nulls, missing, options.advice)
@@ -110,6 +120,7 @@ def search(options: MotifOptions) -> list[Path]:
         contexts, motifs = _motifs(reader, seqlets, target, options)
         named = _named(motifs, database.motifs if database is not None else ())
         sought = [(name, m.sign, m.counts) for name, m, _ in named]
+        logger.info("looking for hits of %s", number_of(len(sought), "motif"))
         hits = find_hits(reader, sought, nulls, target=target, fdr=options.fdr)
         counted = Counter(hit.motif for hit in hits)
         records = [

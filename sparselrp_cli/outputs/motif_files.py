@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.files.hdf5 import created
 from sparselrp_cli.files.names import field
-from sparselrp_cli.outputs.archive.layout import chunk_rows
+from sparselrp_cli.outputs.archive.layout import GZIP_LEVEL, chunk_rows
 from sparselrp_cli.outputs.archive.maps import WindowMaps
 from sparselrp_cli.outputs.archive.reader import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import Bases, Doubles, Reals
@@ -78,7 +78,8 @@ def write_modisco_h5(reader: WindowMaps, path: Path | str, target: int = 0, seed
         bases, scores = (
             output.file.create_dataset(
                 name, shape, dtype, maxshape=(None, *tail), chunks=(chunk_rows(reader.window_length), *tail),
-                compression="gzip", compression_opts=1, track_times=False,
+                compression="gzip", compression_opts=GZIP_LEVEL, shuffle=dtype == np.float32,
+                track_times=False,
             )
             for name, dtype in (("input_seqs", np.uint8), ("hyp_scores", np.float32))
         )  # fmt: skip

@@ -331,7 +331,8 @@ def _explain_rest(
     """Explain what isn't in the journal yet."""
     if run.settings.device == "cpu" and kernels.must_compile():
         logger.info("compiling for this processor, which takes up to a minute, once")
-    recorder = Recorder(journal, run.shape, path_of(run.prefix, ".h5"), state)
+    archive = path_of(run.prefix, ".h5")
+    recorder = Recorder(journal, run.shape, archive, state, torch.get_num_threads())
     first = state.next_batch
     left = None if places.n_places is None else places.n_places - (first - places.first) * run.batch_size
     batches = run.source.batches(run.batch_size, first, places.last)

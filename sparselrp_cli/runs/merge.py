@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.files.belonging import listed, manifest_path, read_record, why_not
 from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
+from sparselrp_cli.outputs.archive.joining import joined_blocks
+from sparselrp_cli.outputs.archive.packing import cores
 from sparselrp_cli.outputs.formats import standard_formats
 from sparselrp_cli.outputs.tables import read_skipped
 from sparselrp_cli.runs.run_files import RunHeader, RunSummary, path_of, write_files
@@ -142,16 +145,31 @@ def _require_one_run(pieces: Sequence[_Piece]) -> None:
 def _blocks(
     pieces: Sequence[_Piece], shape: ArchiveShape, path: Path
 ) -> Iterator[tuple[Block | None, list[tuple[str, ...]]]]:
-    """Read the rows of all shards, and the lines of what they skipped."""
-    packer = Packer(shape, path)
+    """Give the rows of all shards, and the lines of what they skipped."""
     for piece in pieces:
         lines = list(read_skipped(piece.skipped))
         known = piece.outcome.skipped_sha256
         if len(lines) != piece.outcome.skipped or known not in (None, sha256(piece.skipped)):
             raise OutputError(f"{piece.skipped} doesn't belong to {piece.path}; copy both again")
         yield None, lines
-        for rows in piece.reader.chunks(shape.block_rows):
-            for block in packer.add(piece.reader.rows(rows)):
-                yield block, []
-    for block in packer.flush():
+    readers = [piece.reader for piece in pieces]
+    whole = all(map(_is_as_written, readers))
+    blocks = joined_blocks(readers, shape, cores()) if whole else _repacked(readers, shape, path)
+    for block in blocks:
         yield block, []
+
+
+def _is_as_written(reader: ArchiveReader) -> bool:
+    """Whether the manifest beside a shard knows its archive by its SHA-256."""
+    record = read_record(manifest_path(reader.path.with_suffix("")))
+    files = listed(record) if record is not None else {}
+    return reader.path.name in files and not why_not(reader.path, files)
+
+
+def _repacked(readers: Sequence[ArchiveReader], shape: ArchiveShape, path: Path) -> Iterator[Block]:
+    """Unpack everything, which finds out what is damaged, and pack it again."""
+    packer = Packer(shape, path, threads=cores())
+    for reader in readers:
+        for rows in reader.chunks(shape.block_rows):
+            yield from packer.add(reader.rows(rows))
+    yield from packer.flush()

@@ -92,13 +92,17 @@ class Recorder:
         What messages call the archive.
     state : State
         How far the journal goes; it is kept up to date.
+    threads : int
+        That pack a block.
     """
 
-    def __init__(self, journal: Journal, shape: ArchiveShape, path: Path, state: State) -> None:
+    def __init__(
+        self, journal: Journal, shape: ArchiveShape, path: Path, state: State, threads: int = 1
+    ) -> None:
         self.state = state
         self.agreement: dict[str, float] | None = None
         self._journal = journal
-        self._packer = Packer(shape, path, state.chroms)
+        self._packer = Packer(shape, path, state.chroms, threads)
         # Batches whose rows aren't all on the disk, with the number of rows up to their end.
         self._open: deque[tuple[int, Done]] = deque()
         self._n_added = state.n_rows - state.rows_of_next

@@ -143,10 +143,8 @@ def _write_rows(
     rows = slice(first, first + len(variants))
     length = ref.window_length
     changes = [Change(length // 2, len(v.removed), len(v.inserted)) for v in variants]
-    values = [
-        [[r.column(name, t)[rows] for r in (ref, alt)] for name in ("score", "prediction")]
-        for t in range(ref.n_targets)
-    ]
+    columns = [[r.stored(name, rows) for r in (ref, alt)] for name in ("score", "prediction")]
+    values = [[[of_allele[t] for of_allele in both] for both in columns] for t in range(ref.n_targets)]
     maps = [[r.contributions(rows, t).astype(np.float64) for r in (ref, alt)] for t in range(ref.n_targets)]
     for i, (variant, change) in enumerate(zip(variants, changes, strict=True)):
         start = variant.changed_at - length // 2

@@ -22,7 +22,7 @@ LONGEST_HEADER = PIECE // 2
 """In bytes: it must not be taken for one in pieces."""
 _PROTEIN = "EFILPQZJOX*"
 # What may stand for a position, if only in a protein or an alignment.
-_SYMBOLS = bytes(range(ord("A"), ord("Z") + 1)) + bytes(range(ord("a"), ord("z") + 1)) + b"-.*"
+SYMBOLS = bytes(range(ord("A"), ord("Z") + 1)) + bytes(range(ord("a"), ord("z") + 1)) + b"-.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def fasta_pieces(stream: IO[bytes], name: str) -> Iterator[FastaPiece]:
         elif not record:
             _require_comments(raw, number, name)
         elif letters := _letters(raw, begins, whole):
-            if not letters.isalpha() and (strange := letters.translate(None, _SYMBOLS)):
+            if not letters.isalpha() and (strange := letters.translate(None, SYMBOLS)):
                 at = length + letters.index(strange[:1])
                 raise InputError(_no_nucleotide(f"{name} line {line}: record '{record}'", at, strange[0]))
             length += len(letters)

@@ -17,7 +17,8 @@ from sparselrp_cli.sequences.bgzip import (
     parse_gzi,
 )
 from sparselrp_cli.sequences.faidx import Entry, format_fai, parse_fai, scan
-from sparselrp_cli.sequences.fasta import fasta_pieces
+from sparselrp_cli.sequences.fasta import SYMBOLS, fasta_pieces
+from sparselrp_cli.sequences.plain_index import plain_entries
 from sparselrp_cli.sequences.text import BOM, open_lines
 
 logger = logging.getLogger("sparselrp")
@@ -25,6 +26,8 @@ logger = logging.getLogger("sparselrp")
 LOOK_BACK = 1 << 12
 READ_WHOLE = 1 << 24
 """Bytes of a file up to which an index that is found is compared with every line."""
+FEW_BYTES = 1 << 13
+"""So many bytes a record are read faster in one go than looked at where they begin and end."""
 _LARGEST_INDEX = 1 << 30
 
 
@@ -128,9 +131,14 @@ def _existing(fasta: Path, *, bgzip: bool) -> IndexedFasta | None:
     try:
         if any(path.stat().st_size > _LARGEST_INDEX for path in needed):
             raise ValueError("larger than an index is")
-        entries = parse_fai(needed[0].read_text(encoding="utf-8"))
+        size, text = fasta.stat().st_size, needed[0].read_text(encoding="utf-8")
+        if not bgzip and size <= max(READ_WHOLE, FEW_BYTES * text.count("\n")):
+            found = plain_entries(fasta, SYMBOLS)
+            if found and format_fai(found) == text:
+                return _opened(fasta, found, None)
+        entries = parse_fai(text)
         indexed = _opened(fasta, entries, parse_gzi(needed[1].read_bytes()) if bgzip else None)
-        if indexed.fits(whole=fasta.stat().st_size <= READ_WHOLE):
+        if indexed.fits(whole=size <= READ_WHOLE):
             return indexed
     # An index that belongs to another file, or is damaged, can lead anywhere.
     except Exception as error:  # noqa: BLE001
@@ -161,8 +169,10 @@ def _built(fasta: Path, name: str, *, bgzip: bool) -> IndexedFasta:
         logger.info("making the index %s", wanted[0])
     else:
         logger.info("%s can't be written: the index is made for this run only", fasta.parent)
-    with open_lines(str(fasta)) as stream:
-        entries = scan(fasta_pieces(stream, name))
+    entries = None if bgzip else plain_entries(fasta, SYMBOLS)
+    if entries is None:
+        with open_lines(str(fasta)) as stream:
+            entries = scan(fasta_pieces(stream, name))
     try:
         blocks = find_blocks(fasta) if bgzip else None
     except ValueError as error:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,8 @@ from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.blocks import BlocksWanted, Marked, Stretch, marks, n_bases
 from sparselrp_cli.sequences.fasta import Record, read_records
 from sparselrp_cli.sequences.genome import Genome
-from sparselrp_cli.sequences.one_hot import OneHot, count_ambiguous, encode
+from sparselrp_cli.sequences.one_hot import NUCLEOTIDES, OneHot, count_ambiguous, encode
+from sparselrp_cli.sequences.plain_index import plain_entries
 from sparselrp_cli.sequences.regions import Region, counted, read_regions
 from sparselrp_cli.sequences.text import display_name, is_pipe
 from sparselrp_cli.sequences.variants import Variant, read_variants, why_not, window_sequence
@@ -284,7 +286,14 @@ class RecordSource(WindowSource):
         """Count the windows, which also finds a malformed record before anything is computed."""
         if is_pipe(self.path):
             return None
-        return sum(count_tiles(len(r.sequence), self.length, self.overlap) for r in read_records(self.path))
+        return sum(count_tiles(n, self.length, self.overlap) for n in self._lengths())
+
+    def _lengths(self) -> Iterator[int]:
+        """Give the length of every record."""
+        found = plain_entries(Path(self.path), NUCLEOTIDES)
+        if found is not None:
+            return (entry.length for entry in found.values())
+        return (len(record.sequence) for record in read_records(self.path))
 
     def _places(self, first: int, last: int | None) -> Iterator[_Place]:
         number = 0

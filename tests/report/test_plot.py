@@ -20,8 +20,8 @@ from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.locus import LONGEST, find_place, near_names, parse_span
 from sparselrp_cli.report.bases import envelope
-from sparselrp_cli.report.plotting import PlotRequest, draw_request
 from sparselrp_cli.report.features import MOST_LANES, Lanes, label_of
+from sparselrp_cli.report.plotting import PlotRequest, draw_request
 from sparselrp_cli.report.signals import read_signal
 from sparselrp_cli.sequences.features import Feature, feature_names, read_features
 

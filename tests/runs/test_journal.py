@@ -161,6 +161,19 @@ def test_no_more_than_a_block_and_a_batch_are_done_again(tmp_path):
             assert done_again <= shape.block_rows + 7
 
 
+@pytest.mark.parametrize("threads", [2, 3, 1000])
+@pytest.mark.parametrize("n_rows", [1, 2, 300])
+def test_a_block_is_the_same_bytes_on_any_number_of_threads(tmp_path, n_rows, threads):
+    rows = random_rows(random_places(n_rows), 900, n_targets=2, spread=True)
+    shape = ArchiveShape(900, ("a", "b"), spread=True)
+
+    def chunks(number):
+        packer = Packer(shape, tmp_path, threads=number)
+        return [block.chunks for block in (*packer.add(rows), *packer.flush())]
+
+    assert chunks(threads) == chunks(1)
+
+
 @pytest.mark.parametrize("n_targets", [1, 3])
 def test_a_block_gives_back_its_columns(tmp_path, n_targets):
     rows = random_rows(random_places(70), 12, n_targets=n_targets, spread=True)

@@ -1,9 +1,9 @@
 """Rows of an archive, packed as they will lie in it, a block of them at a time."""
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,11 @@ import numpy.typing as npt
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.archive.layout import Column, block_rows, columns
+from sparselrp_cli.outputs.archive.packing import packed, pieces, unpack
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING, ArchiveRows, Reals, place
 from sparselrp_cli.outputs.choices import ArchiveDtype
 
 STRANDS = {"+": b"+", "-": b"-"}
-# Real maps are hardly smaller at higher levels, which take up to twice the time.
-GZIP_LEVEL = 1
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class ArchiveShape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Some rows, their columns compressed chunk by chunk as HDF5's gzip filter does.
+    """Some rows, their columns packed chunk by chunk as HDF5's filters do it.
 
     Attributes
     ----------
@@ -94,14 +93,11 @@ class Block:
     def column(self, name: str) -> npt.NDArray[Any]:
         """Unpack a column: shape (T, n, ...) if it is kept per target, else (n, ...)."""
         column = self.shape.columns[name]
-        pieces = [
-            np.frombuffer(zlib.decompress(chunk), column.dtype).reshape(column.chunk, *column.tail)
-            for chunk in self.chunks[name]
-        ]
+        unpacked = [unpack(column, chunk) for chunk in self.chunks[name]]
         if not column.per_target:
-            return np.concatenate(pieces)[: self.n_rows]
-        each = len(pieces) // self.shape.n_targets
-        parts = [pieces[t * each : (t + 1) * each] for t in range(self.shape.n_targets)]
+            return np.concatenate(unpacked)[: self.n_rows]
+        each = len(unpacked) // self.shape.n_targets
+        parts = [unpacked[t * each : (t + 1) * each] for t in range(self.shape.n_targets)]
         return np.stack([np.concatenate(part)[: self.n_rows] for part in parts])
 
 
@@ -115,11 +111,14 @@ class Packer:
         What messages call the archive.
     chroms : sequence of str
         Those of earlier blocks, where packing goes on behind them.
+    threads : int
+        That pack a block; its bytes don't depend on them.
     """
 
-    def __init__(self, shape: ArchiveShape, path: Path, chroms: Sequence[str] = ()) -> None:
+    def __init__(self, shape: ArchiveShape, path: Path, chroms: Sequence[str] = (), threads: int = 1) -> None:
         self.shape = shape
         self.path = path
+        self.threads = threads
         self._chroms = {chrom: i for i, chrom in enumerate(chroms)}
         self._n_known = len(self._chroms)
         self._waiting: list[dict[str, npt.NDArray[Any]]] = []
@@ -158,11 +157,16 @@ class Packer:
             shape,
             self._n_waiting,
             names=tuple(parts[shape.columns["names"]]),
-            new_chroms=tuple(self._chroms)[self._n_known :],
-            chunks={c.name: tuple(_compressed(c, rows)) for c, rows in parts.items() if c.gzip},
+            new_chroms=tuple(islice(self._chroms, self._n_known, None)),
+            chunks=self._packed(parts),
         )
         self._waiting, self._n_waiting, self._n_known = [], 0, len(self._chroms)
         yield block
+
+    def _packed(self, parts: Mapping[Column, npt.NDArray[Any]]) -> dict[str, Sequence[bytes]]:
+        cut = {column.name: list(pieces(column, rows)) for column, rows in parts.items() if column.gzip}
+        chunks = iter(packed([piece for of_column in cut.values() for piece in of_column], self.threads))
+        return {name: tuple(islice(chunks, len(of_column))) for name, of_column in cut.items()}
 
     def _check(self, rows: ArchiveRows) -> None:
         shape = self.shape
@@ -230,14 +234,3 @@ class Packer:
                     f"{self.path}: the spread over the models of {place(window)} is too large; "
                     "check the models' weights"
                 )
-
-
-def _compressed(column: Column, rows: npt.NDArray[Any]) -> Iterator[bytes]:
-    """Compress a column chunk by chunk; the last one is filled up with zeros, as HDF5 does."""
-    for of_target in rows if column.per_target else rows[np.newaxis]:
-        for start in range(0, len(of_target), column.chunk):
-            piece = of_target[start : start + column.chunk]
-            missing = column.chunk - len(piece)
-            if missing:
-                piece = np.concatenate([piece, np.zeros((missing, *column.tail), piece.dtype)])
-            yield zlib.compress(np.ascontiguousarray(piece, column.dtype).tobytes(), GZIP_LEVEL)

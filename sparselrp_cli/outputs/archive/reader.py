@@ -107,6 +107,11 @@ class ArchiveReader:
         return dict(zip(names, sizes, strict=True))
 
     @cached_property
+    def chroms(self) -> list[str]:
+        """The chromosomes in genome order; some genomes have millions."""
+        return list(self.chrom_sizes)
+
+    @cached_property
     def coordinates(self) -> Coordinates:
         """Where all windows are: 20 bytes a window."""
         with self._reported():
@@ -161,7 +166,9 @@ class ArchiveReader:
         """
         one_hot, hypothetical = self.read(rows, target)
         wide = hypothetical.astype(np.result_type(hypothetical.dtype, np.float32), copy=False)
-        return cast(Reals, np.where(one_hot != 0, wide, 0).sum(axis=1))
+        observed = np.where(one_hot != 0, wide, wide.dtype.type(0))
+        # Four additions along the windows take a third of the time of a sum over an axis of four.
+        return cast(Reals, observed[:, 0] + observed[:, 1] + observed[:, 2] + observed[:, 3])
 
     def contribution_sd(self, rows: Rows, target: int = 0) -> Reals:
         """Read the population standard deviations of contributions over the models, where `has_spread`.
@@ -182,8 +189,7 @@ class ArchiveReader:
 
     def windows(self, rows: Rows) -> list[Window]:
         """Read where the windows are and what they are called."""
-        chroms = list(self.chrom_sizes)
-        at = self.coordinates
+        chroms, at = self.chroms, self.coordinates
         names = self.names(rows)
         strands = np.char.decode(self._take("strand", rows), "ascii", "replace")
         index = self._take("region_index", rows)
@@ -222,6 +228,41 @@ class ArchiveReader:
             n_unknown=self._take("n_bases_unknown", rows),
             spread={"score_sd": self._all("score_sd", rows)} if self.has_spread else None,
         )
+
+    def stored(self, name: str, rows: Rows) -> npt.NDArray[Any]:
+        """Read rows of any dataset as they are kept: shape (T, n, ...) if it is per target, else (n, ...)."""
+        return self._all(name, rows) if self._columns[name].per_target else self._take(name, rows)
+
+    def packed(self, name: str, rows: slice) -> list[bytes] | None:
+        """Give the chunks of some rows as they are packed, target by target.
+
+        Parameters
+        ----------
+        name : str
+            Of a dataset that is packed.
+        rows : slice
+            If they end within a chunk, all of it is given.
+
+        Returns
+        -------
+        list of bytes or None
+            None where the rows don't begin with a chunk, or another program packed the dataset.
+        """
+        column, dataset = self._columns[name], self._dataset(name)
+        leading = column.row_axis(self.n_targets)
+        chunk = ((1,) * leading + (column.chunk, *column.tail), "gzip", column.shuffled, False)
+        if (dataset.chunks, dataset.compression, dataset.shuffle, dataset.fletcher32) != chunk:
+            return None
+        if rows.start % column.chunk:
+            return None
+        behind = (0,) * len(column.tail)
+        with self._reported():
+            found = [
+                dataset.id.read_direct_chunk((target,) * leading + (at, *behind))
+                for target in range(self.n_targets if leading else 1)
+                for at in range(rows.start, rows.stop, column.chunk)
+            ]
+        return None if any(skipped for skipped, _ in found) else [chunk for _, chunk in found]
 
     def _all(self, name: str, rows: Rows) -> npt.NDArray[Any]:
         """Read rows of a dataset for every target, the target axis first."""
