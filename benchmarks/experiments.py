@@ -153,7 +153,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         "report_page", "the report's page, size and time to open", "speed.report_page", "a few minutes",
-        ("outputs", "report"), (TIMING,),
+        ("files", "settings", "sequences", "relevance", "outputs", "report"), (TIMING,),
     ),
     Experiment(
         "files", "archive, track, merge and command", "speed.files", "10 min", (*COMMAND, "files"),
