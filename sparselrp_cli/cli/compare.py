@@ -92,7 +92,8 @@ def _lines(pair: "Pair") -> list[str]:
         place = f"{printable(window.place)} ({printable(window.name)})"
         lines.append(f"differs most\t{place}: {window.differing_share:.3g} of its mass")
     for motif in pair.motifs[:_SHOWN]:
-        hits = f"{motif.hits_a} and {motif.hits_b} hits"
+        known = ((pair.a, motif.hits_a), (pair.b, motif.hits_b))
+        hits = ", ".join(f"{n} hits in {printable(run)}" for run, n in known if n is not None)
         lines.append(f"{printable(motif.motif)}\t{_said(motif.difference)}, {hits}")
     return lines
 

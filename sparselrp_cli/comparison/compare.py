@@ -87,11 +87,11 @@ class Changed:
 
 @dataclass(frozen=True)
 class OfMotif:
-    """A motif at its places in two runs; see `OF_MOTIFS`."""
+    """A motif at its places in two runs; see `OF_MOTIFS`. Hits are None where none were looked for."""
 
     motif: str
-    hits_a: int
-    hits_b: int
+    hits_a: int | None
+    hits_b: int | None
     places: int
     mean_a: float
     mean_b: float
@@ -298,8 +298,8 @@ def _of_motifs(
     motif = np.array(sites.motif, object)
     found = []
     for name in dict.fromkeys(sites.motif):
-        hits_a, hits_b = sites.hits[0].get(name, 0), sites.hits[number].get(name, 0)
-        if not hits_a + hits_b:
+        hits_a, hits_b = sites.count(0, name), sites.count(number, name)
+        if not (hits_a or hits_b):
             continue
         here = motif == name
         difference = interval(b[here] - a[here], seed)
@@ -321,7 +321,7 @@ def _write_summaries(options: CompareOptions, pairs: Sequence[Pair], *, has_site
     with Table(motifs, OF_MOTIFS) as table:
         for pair in pairs:
             for m in pair.motifs:
-                counts = map(str, (m.hits_a, m.hits_b, m.places))
+                counts = ("nan" if n is None else str(n) for n in (m.hits_a, m.hits_b, m.places))
                 d = m.difference
                 numbers = [f"{n:.9g}" for n in (m.mean_a, m.mean_b, d.mean, d.low, d.high)]
                 table.write((pair.a, pair.b, m.motif, *counts, *numbers))

@@ -33,15 +33,20 @@ class Sites:
         Which shared window it lies in; of several the one whose centre is nearest.
     start, end : ndarray of int, shape (n,)
         Counted from the start of the window's shared part.
-    hits : tuple of mapping
-        For each run, how many hits of each motif it has in shared windows.
+    hits : tuple of mapping or None
+        For each run, how many hits of each motif it has in shared windows; None where none were looked for.
     """
 
     motif: tuple[str, ...]
     window: Indices
     start: Indices
     end: Indices
-    hits: tuple[Mapping[str, int], ...]
+    hits: tuple[Mapping[str, int] | None, ...]
+
+    def count(self, run: int, motif: str) -> int | None:
+        """Say how many hits of a motif a run has; None where none were looked for."""
+        known = self.hits[run]
+        return None if known is None else known.get(motif, 0)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,7 +91,7 @@ def find_sites(members: Sequence[Member], shared: Shared, files: Sequence[str]) 
         if path is not None
         for place in _hits(path, members[number].label, number)
     ]
-    return _laid(places, members[0], shared, len(members))
+    return _laid(places, members[0], shared, [path is not None for path in paths])
 
 
 def sums(values: Doubles, sites: Sites, block: slice) -> Doubles:
@@ -125,10 +130,10 @@ def _hits(path: str, label: str, number: int) -> Iterator[_Place]:
         yield _Place(name, hit.chrom, hit.start, hit.end, number)
 
 
-def _laid(places: Iterable[_Place], member: Member, shared: Shared, n_runs: int) -> Sites:
+def _laid(places: Iterable[_Place], member: Member, shared: Shared, looked: Sequence[bool]) -> Sites:
     """Lay hits over windows, count them, and join those that overlap."""
     windows = _Windows(member, shared)
-    counts: list[Counter[str]] = [Counter() for _ in range(n_runs)]
+    counts: list[Counter[str]] = [Counter() for _ in looked]
     joined: list[tuple[int, int, int, str]] = []
     before: tuple[str, int] | None = None
     for place in sorted(places):
@@ -144,7 +149,8 @@ def _laid(places: Iterable[_Place], member: Member, shared: Shared, n_runs: int)
         before = place.motif, window
     joined.sort()
     columns = [np.array([entry[i] for entry in joined], np.intp) for i in range(3)]
-    return Sites(tuple(entry[3] for entry in joined), columns[0], columns[1], columns[2], tuple(counts))
+    hits = tuple(count if known else None for count, known in zip(counts, looked, strict=True))
+    return Sites(tuple(entry[3] for entry in joined), columns[0], columns[1], columns[2], hits)
 
 
 class _Windows:

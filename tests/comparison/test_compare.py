@@ -265,6 +265,8 @@ def test_hits_beside_the_archives_are_read_if_they_are_of_them(tmp_path, two, ca
     assert {m.motif for m in compared(tmp_path, runs).pairs[0].motifs} == {"su(Hw)", "a:pos_2"}
     assert "b.hits.bed isn't of" in caplog.text
     assert "b: no hits of motifs beside the archive" in caplog.text
+    # What wasn't looked for isn't 0.
+    assert {line["hits_b"] for line in table(tmp_path / "x.compare.motifs.tsv")} == {"nan"}
 
 
 def test_without_hits_there_is_no_table_of_motifs(tmp_path, two):
