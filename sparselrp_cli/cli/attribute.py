@@ -96,8 +96,8 @@ def attribute(
 
     say_step("loading PyTorch")
     from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.runs.attribute import RunRequest
     from sparselrp_cli.runs.attribute import attribute as run
+    from sparselrp_cli.runs.request import RunRequest
 
     request = RunRequest(sequences, prefix, models, settings, regions, resume)
     stop = context.find_object(StopRequest) or StopRequest()

@@ -14,7 +14,8 @@ import click
 from sparselrp_cli.runs.stopping import PARENT
 
 if TYPE_CHECKING:
-    from sparselrp_cli.runs.attribute import Progress, RunRequest
+    from sparselrp_cli.runs.attribute import Progress
+    from sparselrp_cli.runs.request import RunRequest
     from sparselrp_cli.runs.stopping import StopRequest
 
 

@@ -58,7 +58,7 @@ def variants(
 
     say_step("loading PyTorch")
     from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.runs.attribute import RunRequest
+    from sparselrp_cli.runs.request import RunRequest
     from sparselrp_cli.runs.variants import explain_variants
 
     logger = logging.getLogger("sparselrp")

@@ -20,8 +20,8 @@ from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.choices import ArchiveDtype
 from sparselrp_cli.relevance.batching import choose_device
 from sparselrp_cli.relevance.choices import Ends, Redistribution
-from sparselrp_cli.runs.attribute import RunRequest
 from sparselrp_cli.runs.attribute import attribute as run
+from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.source import Batch

@@ -13,7 +13,6 @@ import torch
 
 from sparselrp_cli.errors import InputError, OutputError, SparselrpError, Stopped, number_of
 from sparselrp_cli.files.lock import locked
-from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape
 from sparselrp_cli.outputs.archive.rows import ArchiveRows
 from sparselrp_cli.outputs.tables import skipped_line
@@ -22,7 +21,7 @@ from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_d
 from sparselrp_cli.relevance.choices import REDUCED
 from sparselrp_cli.relevance.ensemble import LaunchedEnsemble
 from sparselrp_cli.relevance.windows import Launched
-from sparselrp_cli.runs.blocks import KeptBlocks, wanted_blocks
+from sparselrp_cli.runs.blocks import wanted_blocks
 from sparselrp_cli.runs.checks import check_explained, naming_window
 from sparselrp_cli.runs.file_set import wrong_files
 from sparselrp_cli.runs.journal import Journal
@@ -36,7 +35,8 @@ from sparselrp_cli.runs.models import (
     prepare_all,
 )
 from sparselrp_cli.runs.recording import Done, Recorder, State, read_blocks, read_state
-from sparselrp_cli.runs.rows import RowsOfRegions, asked_of, rows_of_regions
+from sparselrp_cli.runs.request import RunRequest
+from sparselrp_cli.runs.rows import RowsOfRegions, rows_of_regions
 from sparselrp_cli.runs.run_files import (
     RunHeader,
     RunSummary,
@@ -50,7 +50,6 @@ from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.runs.totals import Totals
 from sparselrp_cli.runs.writer_thread import in_background
 from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
-from sparselrp_cli.sequences.text import is_pipe
 from sparselrp_cli.settings.manifest import Manifest, difference, without_results
 from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.run import RunSettings
@@ -59,54 +58,6 @@ logger = logging.getLogger("sparselrp")
 
 AnyLaunched = Launched | LaunchedEnsemble
 Progress = Callable[[Iterator[Batch], int | None], Iterator[Batch]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What `sparselrp attribute` was asked to do.
-
-    Attributes
-    ----------
-    sequences : str
-        FASTA; ``-`` is standard input.
-    prefix : Path
-        What all files of the run are named by.
-    models : tuple of ModelRequest
-        Several are averaged.
-    settings : RunSettings
-    regions : str or None
-        BED or narrowPeak on the sequences; a VCF where the settings name an allele.
-    resume : bool or None
-        Go on with what an interrupted run left, throw it away, or, if None, stop if there is any.
-    multiqc : bool
-        Whether the run has a row in MultiQC's reports; one that accompanies another has none.
-    archive_only : bool
-        Whether the archive and the tables are all that is written.
-    kept_blocks : KeptBlocks or None
-        Of a run that accompanies another: where the blocks of its windows are.
-    """
-
-    sequences: str
-    prefix: Path
-    models: tuple[ModelRequest, ...]
-    settings: RunSettings
-    regions: str | None = None
-    resume: bool | None = None
-    multiqc: bool = True
-    archive_only: bool = False
-    kept_blocks: KeptBlocks | None = None
-
-    @property
-    def inputs(self) -> dict[str, str]:
-        """The files that are read, by role."""
-        regions = {} if self.regions is None else {"regions": self.regions}
-        rows = {f"input {asked.name}": str(asked.path) for asked in asked_of(self.models)}
-        return {"sequences": self.sequences, **regions, **rows}
-
-    @property
-    def piped(self) -> bool:
-        """Whether an input is a pipe, which can be read only once."""
-        return any(map(is_pipe, self.inputs.values()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

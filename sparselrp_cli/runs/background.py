@@ -11,8 +11,9 @@ from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.graph.loaded import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.runs.attribute import Progress, RunRequest
+from sparselrp_cli.runs.attribute import Progress
 from sparselrp_cli.runs.follow_ups import explain_shuffled
+from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.settings.manifest import ModelEntry, read_manifest

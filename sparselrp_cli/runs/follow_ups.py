@@ -10,8 +10,9 @@ from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.motifs.shuffled import chosen_rows, write_shuffled
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.motif_files import narrow_peak
-from sparselrp_cli.runs.attribute import Progress, RunRequest, attribute
+from sparselrp_cli.runs.attribute import Progress, attribute
 from sparselrp_cli.runs.blocks import KeptBlocks
+from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.text import is_pipe

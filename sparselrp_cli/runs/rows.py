@@ -17,7 +17,7 @@ from sparselrp_cli.sequences.text import display_name, is_pipe
 from sparselrp_cli.sequences.windows import Window
 
 if TYPE_CHECKING:
-    from sparselrp_cli.runs.attribute import RunRequest
+    from sparselrp_cli.runs.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True, eq=False)

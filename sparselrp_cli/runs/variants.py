@@ -15,8 +15,9 @@ from sparselrp_cli.outputs.archive.rows import Doubles
 from sparselrp_cli.outputs.difference import Change, Differences, difference
 from sparselrp_cli.outputs.tables import Table
 from sparselrp_cli.outputs.tracks import write_bigwig
-from sparselrp_cli.runs.attribute import Progress, RunRequest, attribute
+from sparselrp_cli.runs.attribute import Progress, attribute
 from sparselrp_cli.runs.file_set import begin_set, end_set
+from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.genome import Genome
