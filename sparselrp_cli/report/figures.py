@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.files.atomic import replacing
-from sparselrp_cli.report.bases import draw_bases, draw_letters, draw_unknown
+from sparselrp_cli.report.bases import draw_bases, draw_unknown
 from sparselrp_cli.report.style import INK, MARK, SLATE, SOFT, STYLE, styled
 
 Doubles = npt.NDArray[np.float64]
@@ -55,22 +55,6 @@ class Track:
     label: str
     contributions: Doubles
     kept: Sequence[float] | None = None
-
-
-@styled
-def draw_motif(counts: Doubles, contributions: Doubles) -> Figure:
-    """Draw a motif's information content in bits above its mean contributions, shape (w, 4) both."""
-    figure = Figure(figsize=(max(2.2, 0.2 * len(counts) + 0.7), 2.1), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    frequencies = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
-    bits = 2 + (frequencies * np.log2(frequencies)).sum(axis=1, keepdims=True)
-    draw_letters(upper, frequencies * bits)
-    upper.set_ylim(0, 2)
-    upper.set_ylabel("bits")
-    draw_letters(lower, contributions)
-    lower.set_ylabel("relevance")
-    lower.set_xticks([])
-    return figure
 
 
 @styled

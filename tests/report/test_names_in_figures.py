@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from sparselrp_cli.evaluation import figures as of_evaluation
-from sparselrp_cli.report.figures import Span, Track, as_data, draw_histogram, draw_motif, draw_tracks
+from sparselrp_cli.report.figures import Span, Track, as_data, draw_histogram, draw_tracks
 from sparselrp_cli.report.stretch import Rows, Shape, draw_stretch
 
 NAMES = ["a$_$b", "$$", "$\\frac$", "price $5 or $6", "x$x$y", "\\alpha", "_hidden", "a_1^2", "%s {0}"]
@@ -47,8 +47,8 @@ def test_shares_of_kept_neurons_are_percentages(share):
 
 
 def test_no_text_of_any_figure_is_mathematics():
-    counts = np.random.default_rng(0).random((6, 4))
-    for figure in (draw_motif(counts, counts), draw_histogram(np.arange(9.0), "$_$")):
+    letters = draw_tracks([Track("$_$", np.random.default_rng(0).normal(size=(6, 4)))], 1, axis="$x$")
+    for figure in (letters, draw_histogram(np.arange(9.0), "$_$")):
         assert as_data(figure)
         assert not any(text.get_parse_math() for text in texts_of(figure))
 
