@@ -14,6 +14,7 @@ from sparselrp_cli.relevance.choices import COMPOSITE, PROPORTION, UNIFORM
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
+from sparselrp_cli.relevance.replay import Recorded
 
 GRADIENT, CROPPED = "gradient", "gradient of the cropped input"
 
@@ -45,6 +46,8 @@ ENGINES = {
     "PLRP-lambda epsilon-plus, p=0.02": Engine("epsilon-plus", Pruning(0.02), None),
     "PLRP-M epsilon-gamma, p=0.1": Engine("epsilon-gamma", Pruning(0.1, redistribute="m")),
 }
+REPLAYED = f"{DEFAULT}, replayed"
+"""On a GPU: the default as a CUDA graph, as the command explains batch after batch."""
 
 
 def references(subject: Subject, x: Tensor) -> dict[str, Callable[[], object]]:
@@ -83,9 +86,19 @@ def score(y: Tensor, target: Target) -> Tensor:
 
 def explanation(subject: Subject, graph: CanonicalGraph, engine: str, x: Tensor) -> Callable[[], object]:
     """One explanation by an engine of `ENGINES`."""
+    explainer = _explainer(subject, graph, engine)
+    return lambda: explainer.explain(x)
+
+
+def replayed(subject: Subject, graph: CanonicalGraph, x: Tensor) -> Callable[[], object]:
+    """One explanation by the default engine, recorded before."""
+    explainer = _explainer(subject, graph, DEFAULT)
+    explainer.explain(x)
+    recorded = Recorded(explainer.explain, x)
+    return lambda: recorded(x)
+
+
+def _explainer(subject: Subject, graph: CanonicalGraph, engine: str) -> Explainer:
     way = ENGINES[engine]
     names = [OutputNames(output.name) for output in graph.outputs]
-    explainer = Explainer(
-        graph, [subject.target], names, PRESETS[way.composite], way.pruning, centre=way.centre
-    )
-    return lambda: explainer.explain(x)
+    return Explainer(graph, [subject.target], names, PRESETS[way.composite], way.pruning, centre=way.centre)

@@ -22,7 +22,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks.engines import CROPPED, DEFAULT, ENGINES, GRADIENT, explanation, references
+from benchmarks.engines import (
+    CROPPED,
+    DEFAULT,
+    ENGINES,
+    GRADIENT,
+    REPLAYED,
+    explanation,
+    references,
+    replayed,
+)
 from benchmarks.history import ROOT
 from benchmarks.networks import Subject, networks
 from benchmarks.options import add_cispliceai, timing_parser
@@ -51,7 +60,10 @@ def calls(
     subject: Subject, graph: CanonicalGraph, x: Tensor, engines: Collection[str] = tuple(ENGINES)
 ) -> dict[str, Call]:
     """What is measured of a network on windows (N, 4, L): the references, then the engines."""
-    return references(subject, x) | {name: explanation(subject, graph, name, x) for name in engines}
+    found = references(subject, x) | {name: explanation(subject, graph, name, x) for name in engines}
+    if x.device.type == "cuda":
+        found[REPLAYED] = replayed(subject, graph, x)
+    return found
 
 
 def against_each(about: Row, measured: dict[str, list[float]], unit: str, scale: float) -> list[Row]:
@@ -61,7 +73,8 @@ def against_each(about: Row, measured: dict[str, list[float]], unit: str, scale:
         if reference in measured:
             figures = ratios(measured, reference)
             own = {"reference": reference, unit: scale * statistics.median(measured[reference])}
-            rows.append({**about, **own, **{engine: figures[engine] for engine in ENGINES}})
+            engines = [engine for engine in (*ENGINES, REPLAYED) if engine in figures]
+            rows.append({**about, **own, **{engine: figures[engine] for engine in engines}})
     return rows
 
 
@@ -77,7 +90,7 @@ def measure(
     time = against_each(timing, times, "reference, ms a window", 1000 / batch)
     if device.type != "cuda":
         return time, []
-    peaks = {name: [peak_memory(run, device)] for name, run in runs.items()}
+    peaks = {name: [peak_memory(run, device)] for name, run in runs.items() if name != REPLAYED}
     return time, against_each(about, peaks, "reference, MB", 1e-6)
 
 

@@ -1,5 +1,6 @@
 """Tensors as rows in memory order, which the compiled loops read without copying."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.kernels.channels import Channels
 
 
 def channels_last(values: Tensor) -> bool:
@@ -48,6 +50,16 @@ class MemoryOrder:
             return self.samples.shaped(rows, torch.empty(self.shape, device="meta"))
         n, channels, *spatial = self.shape
         return rows.reshape(n, *spatial, channels).movedim(-1, 1)
+
+    def channels(self, axis: int) -> Channels:
+        """Say where the channels of `rows` lie, which are this axis of the tensor, another than samples'."""
+        axes = list(range(len(self.shape)))
+        axis = axes[axis]
+        if self.moved:
+            axes.append(axes.pop(1))
+        behind = axes[axes.index(axis) + 1 :]
+        inner = math.prod(self.shape[other] for other in behind)
+        return Channels(self.shape[axis], inner // self.samples.n if self.samples.axis in behind else inner)
 
 
 def sums(values: Tensor, samples: Samples) -> Tensor:

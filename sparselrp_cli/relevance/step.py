@@ -15,7 +15,8 @@ from sparselrp_cli.graph.pieces import pieces
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.gathered import active_rows
-from sparselrp_cli.relevance.rows import by_channel, first_rows, like_by_channel
+from sparselrp_cli.relevance.kernels.channels import Channels
+from sparselrp_cli.relevance.rows import MemoryOrder, by_channel, first_rows, like_by_channel
 from sparselrp_cli.relevance.rules import Branch, Favoured, Rule
 
 
@@ -202,12 +203,15 @@ class Output:
             0, sample, values.sum(1, dtype=torch.float64)
         )
 
-    def _rows(self, *others: Tensor) -> tuple[list[Tensor], Tensor] | None:
+    def _rows(self, *others: Tensor) -> tuple[list[Tensor], Tensor | Channels] | None:
         """View c, z and other tensors as (rows, channels), with the first row of each sample.
 
-        None where the compiled loops don't take them.
+        On a GPU as (N, neurons), with where channels lie. None where the compiled loops don't take them.
         """
         axis = self.prepared.layer.channel_axis
+        if kernels.has_sharing(self.z) and axis is not None:
+            order = MemoryOrder.of(self.z, self.samples)
+            return [order.rows(v) for v in (self.c, self.z, *others)], order.channels(axis)
         if not kernels.is_compiled(self.z):
             return None
         if self.firsts is not None:
@@ -221,7 +225,11 @@ class Output:
     def _shaped(self, rows: Tensor) -> Tensor:
         """Undo `_rows`."""
         axis = self.prepared.layer.channel_axis
-        return rows if self.firsts is not None or axis is None else like_by_channel(rows, self.z, axis)
+        if self.firsts is not None or axis is None:
+            return rows
+        if kernels.has_sharing(rows):
+            return MemoryOrder.of(self.z, self.samples).shaped(rows)
+        return like_by_channel(rows, self.z, axis)
 
     def share(self, branch: Branch, denominator: Tensor) -> kernels.Shares:
         """Divide the relevance of a branch by stabilised denominators.
@@ -231,8 +239,8 @@ class Output:
         viewed = self._rows(denominator)
         if viewed is None:
             return self._share_relevance(self.relevance(branch), branch, denominator)
-        (c, z, d), firsts = viewed
-        shares = kernels.share_rows(c, z, d, branch, self.prepared.rule.epsilon, firsts)
+        (c, z, d), lie = viewed
+        shares = kernels.share_rows(c, z, d, branch, self.prepared.rule.epsilon, lie)
         return replace(shares, values=self._shaped(shares.values))
 
     def share_favoured(self, favoured: Favoured, magnitude: Tensor) -> kernels.FavouredShares:
@@ -240,8 +248,8 @@ class Output:
         epsilon = self.prepared.rule.epsilon
         viewed = self._rows(magnitude)
         if viewed is not None:
-            (c, z, m), firsts = viewed
-            shares = kernels.share_favoured_rows(c, z, m, favoured, epsilon, firsts)
+            (c, z, m), lie = viewed
+            shares = kernels.share_favoured_rows(c, z, m, favoured, epsilon, lie)
             return replace(shares, values=self._shaped(shares.values), signed=self._shaped(shares.signed))
         denominator = torch.copysign(magnitude, self.z).add_(self.z, alpha=favoured.scale)
         plain = Branch("any", favoured.plain, None, favoured.bias)
@@ -262,9 +270,9 @@ class Output:
         epsilon = self.prepared.rule.epsilon
         viewed = self._rows(inner) if least is None else self._rows(inner, least)
         if viewed is not None:
-            (c, z, d, *bound), firsts = viewed
+            (c, z, d, *bound), lie = viewed
             given = bound[0] if bound else None
-            found = kernels.share_masked_rows(c, z, d, given, branch, epsilon, firsts)
+            found = kernels.share_masked_rows(c, z, d, given, branch, epsilon, lie)
             return replace(found, values=self._shaped(found.values), fallen=self._shaped(found.fallen))
         falls = inner == 0 if least is None else (inner == 0) | (inner.abs() < least)
         relevance = self.relevance(branch)

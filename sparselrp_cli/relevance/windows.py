@@ -14,6 +14,7 @@ from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.batching import halving, to_device, to_host
 from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.replay import Replays
 
 Marked = npt.NDArray[np.uint8]
 """Bases of windows that lie in blocks of their regions: shape (N, L)."""
@@ -98,6 +99,7 @@ class WindowExplainer:
         self.explainer = explainer
         self.layout = layout
         self.average_strands = average_strands
+        self._replays = Replays(self.explain_tensor)
 
     def explain(
         self,
@@ -149,7 +151,10 @@ class WindowExplainer:
         rows: Mapping[str, Tensor],
     ) -> "_OnTheWay":
         forward, flip, x, blocks = self._read(one_hot, reverse, marked)
-        read = self.explain_tensor(x, blocks, rows)
+        if x.device.type == "cuda" and blocks is None and not rows:
+            read = self._replays(x)
+        else:
+            read = self.explain_tensor(x, blocks, rows)
         maps = torch.where(flip, read.hypothetical.flip(2, 3), read.hypothetical)
         zero = ((maps * forward).sum(2) == 0).double().mean(2)
         return _OnTheWay.of(maps, read.books, zero, read.kept)

@@ -1,11 +1,6 @@
-"""The selection on GPUs against the definition: on a GPU, and everywhere in Triton's interpreter.
-
-The interpreter must be asked for before triton is imported, and whoever runs the tests may have imported it:
-it has a process of its own.
-"""
+"""The selection on GPUs against the definition: on a GPU, and everywhere in Triton's interpreter."""
 
 import math
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
@@ -15,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.triton_process import assembly_for, process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -53,40 +49,12 @@ def call(
     return result.multiplier.float().cpu().numpy(), result.kept.cpu().numpy(), result.found.cpu().numpy()
 
 
-def compile_for(capability: int) -> dict[str, str]:
-    """Compile every kernel for a GPU that needn't be here; its assembly."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-
-    from sparselrp_cli.relevance.kernels import triton_selection
-
-    types = {
-        "a": "*fp32", "c": "*fp32", "scaled": "*fp32", "smallest_kept": "*i32", "histogram": "*i64",
-        "found": "*fp64", "thetas": "*i64", "kept": "*i64", "m": "i32", "shift": "i32", "width": "i32",
-        "positive": "i64", "negative": "i64", "share": "i64", "is_product": "constexpr",
-    }  # fmt: skip
-    assembly = {}
-    for name in ("_add_up", "_choose", "_lower", "_add_up_pruned", "_settle", "_apply"):
-        kernel = getattr(triton_selection, name)
-        signature = {argument: types[argument] for argument in kernel.arg_names}
-        constants = {"is_product": True} if "is_product" in signature else {}
-        source = triton.compiler.ASTSource(kernel, signature, constants)
-        options = {"enable_fp_fusion": False}
-        compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
-        assert compiled.asm["cubin"]
-        assembly[name] = compiled.asm["ptx"]
-    return assembly
-
-
-def process(**environment: str) -> Iterator[ProcessPoolExecutor]:
-    """Start a process with a few environment variables."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        pool.submit(find_spec, "triton").result()
-    with pool:
-        yield pool
+KERNELS = ("_multiply", "_add_up", "_choose", "_lower", "_add_up_pruned", "_settle", "_apply")
+TYPES = {
+    "a": "*fp32", "c": "*fp32", "r": "*fp32", "scaled": "*fp32", "smallest_kept": "*i32", "histogram": "*i64",
+    "found": "*fp64", "thetas": "*i64", "kept": "*i64", "m": "i32", "shift": "i32", "width": "i32",
+    "positive": "i64", "negative": "i64", "share": "i64", "is_product": "constexpr",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +303,9 @@ def test_another_type_is_refused(select):
 @pytest.mark.parametrize("capability", [80, 90])
 def test_the_kernels_compile_for_gpus_that_neednt_be_here(tmp_path: Path, capability):
     for pool in process(TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path)):
-        assembly = pool.submit(compile_for, capability).result()
+        assembly = pool.submit(
+            assembly_for, capability, "triton_selection", KERNELS, TYPES, {"is_product": [True, False]}
+        ).result()
 
     for name, code in assembly.items():
         assert ".ftz" not in code, f"{name} takes denormal numbers for zero"

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance.kernels import compiling, gathering, selection, sharing
+from sparselrp_cli.relevance.kernels.channels import Channels
 
 if TYPE_CHECKING:
     from sparselrp_cli.relevance.rules import Branch, Favoured
@@ -40,8 +41,13 @@ def _has_triton() -> bool:
 
 def has_selection(tensor: Tensor) -> bool:
     """Whether `prune` takes a tensor: the compiled loops, or Triton on a GPU."""
-    on_gpu = tensor.device.type == "cuda" and tensor.dtype in (torch.float32, torch.bfloat16)
-    return is_compiled(tensor) or (on_gpu and _has_triton())
+    return is_compiled(tensor) or (has_sharing(tensor) and tensor.dtype != torch.float64)
+
+
+def has_sharing(tensor: Tensor) -> bool:
+    """Whether Triton shares out a tensor's relevance, on a GPU."""
+    types = (torch.float32, torch.bfloat16, torch.float64)
+    return tensor.device.type == "cuda" and tensor.dtype in types and _has_triton()
 
 
 class _State(threading.local):
@@ -174,21 +180,28 @@ class Shares:
 
 
 def share_rows(
-    c: Tensor, z: Tensor, denominator: Tensor, branch: "Branch", epsilon: float, firsts: Tensor
+    c: Tensor, z: Tensor, denominator: Tensor, branch: "Branch", epsilon: float, lie: Tensor | Channels
 ) -> Shares:
     """Divide a layer's output relevance ``c z`` by stabilised denominators; see `step.share`.
 
     Parameters
     ----------
-    c, z, denominator : Tensor, shape (rows, channels)
-        Contiguous, on the CPU.
-    firsts : Tensor of int64, shape (N + 1,)
+    c, z, denominator : Tensor, shape (rows, channels), or (N, neurons) on a GPU
+        Contiguous.
+    lie : Tensor of int64, shape (N + 1,), or Channels on a GPU
         The first row of each sample, and the number of rows.
     """
+    if isinstance(lie, Channels):
+        from sparselrp_cli.relevance.kernels import triton_sharing
+
+        values, books = triton_sharing.share(
+            c, z, denominator, branch.bias, lie, epsilon, branch.factor, _sign(branch)
+        )
+        return Shares(values, books[:, 0], books[:, 1])
     bias = c.new_zeros(c.shape[1]) if branch.bias is None else branch.bias
     _with_threads(c.numel())
     values, taken = sharing.share(
-        _array(c), _array(z), _array(denominator), _array(bias), *_numbers(branch, epsilon, c), _array(firsts)
+        _array(c), _array(z), _array(denominator), _array(bias), *_numbers(branch, epsilon, c), _array(lie)
     )
     books = torch.from_numpy(taken)
     return Shares(torch.from_numpy(values), books[:, 0], books[:, 1])
@@ -202,24 +215,28 @@ class FavouredShares(Shares):
 
 
 def share_favoured_rows(
-    c: Tensor, z: Tensor, magnitude: Tensor, favoured: "Favoured", epsilon: float, firsts: Tensor
+    c: Tensor, z: Tensor, magnitude: Tensor, favoured: "Favoured", epsilon: float, lie: Tensor | Channels
 ) -> FavouredShares:
     """Divide relevance ``c z`` by ``scale z + sign(z) magnitude``, stabilised.
 
     Parameters
     ----------
-    c, z, magnitude : Tensor, shape (rows, channels)
-        Contiguous, on the CPU.
-    firsts : Tensor of int64, shape (N + 1,)
-        As for `share_rows`.
+    c, z, magnitude : Tensor
+        As for `share_rows`, and so is `lie`.
     """
+    if isinstance(lie, Channels):
+        from sparselrp_cli.relevance.kernels import triton_sharing
+
+        given = favoured.bias, favoured.bias_magnitude, lie, epsilon, favoured.scale
+        values, signed, books = triton_sharing.share_favoured(c, z, magnitude, *given)
+        return FavouredShares(values, books[:, 0], books[:, 1], signed)
     none = c.new_zeros(c.shape[1])
     biases = [none if b is None else b for b in (favoured.bias, favoured.bias_magnitude)]
     number = np.float32 if c.dtype == torch.float32 else np.float64
     _with_threads(c.numel())
     values, signed, taken = sharing.share_favoured(
         _array(c), _array(z), _array(magnitude), number(favoured.scale), *map(_array, biases),
-        number(epsilon), _array(firsts),
+        number(epsilon), _array(lie),
     )  # fmt: skip
     books = torch.from_numpy(taken)
     return FavouredShares(torch.from_numpy(values), books[:, 0], books[:, 1], torch.from_numpy(signed))
@@ -228,7 +245,12 @@ def share_favoured_rows(
 def _numbers(branch: "Branch", epsilon: float, like: Tensor) -> tuple[Any, Any, int]:
     """Give a branch's stabiliser, factor and sign of outputs as the loops take them."""
     number = np.float32 if like.dtype == torch.float32 else np.float64
-    return number(epsilon), number(branch.factor), 0 if branch.factor != 1 else _OUTPUTS[branch.output]
+    return number(epsilon), number(branch.factor), _sign(branch)
+
+
+def _sign(branch: "Branch") -> int:
+    """Say as the loops take it by which outputs a branch distributes."""
+    return 0 if branch.factor != 1 else _OUTPUTS[branch.output]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,8 +259,8 @@ class MaskedShares:
 
     Attributes
     ----------
-    values : Tensor, shape (rows, channels)
-    fallen : Tensor, shape (rows, channels)
+    values : Tensor, shaped as the multipliers
+    fallen : Tensor, shaped as they are
         Multipliers of the output neurons that fall back, 0 elsewhere.
     to_stabiliser, columns, mass : Tensor of float64, shape (N,)
         What stabilisers took; how many fell back, and their relevance in magnitude.
@@ -253,22 +275,28 @@ class MaskedShares:
 
 def share_masked_rows(
     c: Tensor, z: Tensor, inner: Tensor, least: Tensor | None, branch: "Branch", epsilon: float,
-    firsts: Tensor,
+    lie: Tensor | Channels,
 ) -> MaskedShares:  # fmt: skip
     """Divide relevance ``c z`` by masked denominators, leaving out those that nearly cancel.
 
     Parameters
     ----------
-    c, z, inner : Tensor, shape (rows, channels)
-    least : Tensor, shape (rows, channels), or None
+    c, z, inner : Tensor
+        As for `share_rows`, and so is `lie`.
+    least : Tensor, shaped as `inner`, or None
         The magnitude below which a denominator counts as cancelled; a zero always does.
-    firsts : Tensor of int64, shape (N + 1,)
-        As for `share_rows`.
     """
+    if isinstance(lie, Channels):
+        from sparselrp_cli.relevance.kernels import triton_sharing
+
+        values, fallen, books = triton_sharing.share_masked(
+            c, z, inner, least, epsilon, branch.factor, _sign(branch)
+        )
+        return MaskedShares(values, fallen, *books.unbind(1))
     bound = c.new_zeros(1, c.shape[1]) if least is None else least
     _with_threads(c.numel())
     values, fallen, taken = sharing.share_masked(
-        _array(c), _array(z), _array(inner), _array(bound), *_numbers(branch, epsilon, c), _array(firsts)
+        _array(c), _array(z), _array(inner), _array(bound), *_numbers(branch, epsilon, c), _array(lie)
     )
     books = torch.from_numpy(taken)
     return MaskedShares(torch.from_numpy(values), torch.from_numpy(fallen), *books.unbind(1))
