@@ -7,7 +7,7 @@ are the same.
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 logger = logging.getLogger("sparselrp")
 
 BEFORE_RECORDING = 3
-"""Batches of a shape that are launched as ever; recording one costs about as much as explaining two."""
+"""Batches of a shape that are launched as ever; to record one costs as much as to explain five."""
 _ROOM = 3
 """Times the memory of a batch that must be free: what is recorded keeps its memory for itself."""
 
@@ -70,21 +70,20 @@ class Replays(Generic[Made]):
     work : callable
         Takes a tensor and makes others of it. What it makes may be overwritten at the next call: whoever
         wants to keep it copies it, which a stream does in order.
-    record : callable
-        Records the work for tensors like one.
-    has_room : callable
-        Whether there is memory to record it on a device.
+    tensors : callable
+        Gives the tensors of what it made.
+    recorder : Recorder
     """
 
     def __init__(
         self,
         work: Callable[[Tensor], Made],
-        record: Callable[[Callable[[Tensor], Made], Tensor], Recording[Made]] = Recorded,
-        has_room: Callable[[torch.device], bool] | None = None,
+        tensors: Callable[[Made], Sequence[Tensor]],
+        recorder: "Recorder[Made] | None" = None,
     ) -> None:
         self._work = work
-        self._record = record
-        self._has_room = has_room or room_to_record
+        self._tensors = tensors
+        self._recorder = recorder or Recorder()
         self._seen: Counter[torch.Size] = Counter()
         self._recordings: dict[torch.Size, Recording[Made]] = {}
         self._given_up = False
@@ -94,26 +93,48 @@ class Replays(Generic[Made]):
             return recording(x)
         self._seen[x.shape] += 1
         # One shape alone, the batch's: each keeps memory.
-        if self._seen[x.shape] <= BEFORE_RECORDING or self._recordings or self._given_up:
-            return self._work(x)
-        if not self._has_room(x.device):
-            self._given_up = True
-            return self._work(x)
-        return self._recorded(x)
+        if self._seen[x.shape] > BEFORE_RECORDING and not self._recordings and not self._given_up:
+            self._try_to_record(x)
+        return self._work(x)
 
-    def _recorded(self, x: Tensor) -> Made:
+    def _try_to_record(self, x: Tensor) -> None:
         try:
-            recording = self._record(self._work, x)
+            if not self._recorder.has_room(x.device):
+                raise RuntimeError("too little memory")
+            recording = self._recorder.record(self._work, x)
+            before = [tensor.clone() for tensor in self._tensors(self._work(x))]
+            after = self._tensors(recording(x))
+            # Some convolutions are computed by other kernels in a graph: with other bytes, or slower.
+            if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
+                raise RuntimeError("a recording gives other bytes")
+            if self._recorder.milliseconds(recording, x) > self._recorder.milliseconds(self._work, x):
+                raise RuntimeError("a recording is slower")
         except RuntimeError as error:
             self._given_up = True
-            logger.debug("batches aren't replayed on the GPU: %s", error)
-            return self._work(x)
+            logger.debug("batches are launched one by one on the GPU: %s", error)
+            return
         self._recordings[x.shape] = recording
-        return recording(x)
 
 
-def room_to_record(device: torch.device) -> bool:
-    """Whether a GPU has memory to spare for a recording of what took the most so far."""
-    free, _ = torch.cuda.mem_get_info(device)
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return free + unused >= _ROOM * torch.cuda.max_memory_allocated(device)
+class Recorder(Generic[Made]):
+    """How work is recorded on a GPU, and what speaks against it."""
+
+    def has_room(self, device: torch.device) -> bool:
+        """Whether there is memory to spare for a recording of what took the most so far."""
+        free, _ = torch.cuda.mem_get_info(device)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free + unused >= _ROOM * torch.cuda.max_memory_allocated(device)
+
+    def record(self, work: Callable[[Tensor], Made], x: Tensor) -> Recording[Made]:
+        """Record work on tensors like one; see `Recorded`."""
+        return Recorded(work, x)
+
+    def milliseconds(self, work: Callable[[Tensor], object], x: Tensor) -> float:
+        """Measure how long work takes, the host's launching included."""
+        torch.cuda.synchronize(x.device)
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        start.record()
+        work(x)
+        end.record()
+        torch.cuda.synchronize(x.device)
+        return float(start.elapsed_time(end))

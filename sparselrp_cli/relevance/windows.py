@@ -99,7 +99,7 @@ class WindowExplainer:
         self.explainer = explainer
         self.layout = layout
         self.average_strands = average_strands
-        self._replays = Replays(self.explain_tensor)
+        self._replays = Replays(self.explain_tensor, lambda maps: (maps.hypothetical, maps.books, maps.kept))
 
     def explain(
         self,

@@ -4,11 +4,14 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 _HEADER = 18
 _LARGEST_BLOCK = 1 << 16
+# Unpacked they take 64 MiB: windows in no order come back to the same blocks of a small genome.
+_MOST_BLOCKS = 1 << 10
 # Between the beginnings of two blocks that hold something lie one block and perhaps empty ones.
 _LARGEST_STEP = 1 << 20
 Block = tuple[int, int]
@@ -81,13 +84,13 @@ class PlainFile:
 
 
 class BgzipFile:
-    """What a bgzip file holds, at any place; the block that was read last is kept."""
+    """What a bgzip file holds, at any place; the blocks that were read last are kept."""
 
     def __init__(self, path: Path, blocks: Sequence[Block]) -> None:
         self._file = path.open("rb")
         self._packed = [packed for packed, _ in blocks]
         self._unpacked = [unpacked for _, unpacked in blocks]
-        self._number, self._block = -1, b""
+        self._at = lru_cache(_MOST_BLOCKS)(self._unpack)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read bytes of the unpacked file; fewer where it ends.
@@ -108,11 +111,7 @@ class BgzipFile:
 
     def close(self) -> None:
         self._file.close()
-
-    def _at(self, number: int) -> bytes:
-        if number != self._number:
-            self._block, self._number = self._unpack(number), number
-        return self._block
+        self._at.cache_clear()
 
     def _unpack(self, number: int) -> bytes:
         self._file.seek(self._packed[number])
