@@ -11,6 +11,7 @@ peak is its maximum resident memory. The target is one output number in the midd
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -137,9 +138,10 @@ MEASURED = {"gradient": gradient, "the default": explanation}
 
 
 def apart(method: str, name: str, length: int) -> dict[str, float]:
-    """Measure in a process of its own."""
+    """Measure in a process of its own, which takes memory as the command does."""
     command = [sys.executable, "-m", "benchmarks.speed.large_models", "--one", method, name, str(length)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", "THP_MEM_ALLOC_ENABLE": "1", **os.environ}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{method}, {name}, {length} bp ended with {done.returncode}: {done.stderr[-2000:]}")
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

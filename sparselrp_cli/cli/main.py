@@ -20,6 +20,8 @@ from sparselrp_cli.runs.stopping import STOPPED, end_with_parent, stop_request
 # Threads that wait give way: where others want the processor, turning in circles slows everyone down.
 # It is read when torch is loaded, which the commands do later.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Large tensors in large pages: a window of Enformer takes a fifth less time, half of the system's.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 

@@ -4,11 +4,14 @@ The walk reads the numbers of some tensors alone: what layers read and make, wha
 products. All others are let go of after what reads them last in the forward pass. What then stands in their
 place has their shape, and NaN for numbers: whoever read them by mistake would be found out.
 
-Where what is kept is more than a budget, a part of the graph is cut into segments. Of a segment only what
-comes into it is kept; the rest is computed again when the walk gets there. This is gradient checkpointing
-(Chen et al. 2016, arXiv 1604.06174), with segments of about the same number of bytes.
+Where what is kept is more than a budget, a part of the graph is cut into segments. Of a segment what comes
+into it is kept; the rest is computed again when the walk gets there. This is gradient checkpointing
+(Chen et al. 2016, arXiv 1604.06174), with segments of about the same number of bytes. What costs much to
+compute for its size, as what a convolution makes, may be kept inside of segments as well. Of the plans that
+fit the one is taken that computes the least again.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -25,6 +28,8 @@ _MEMOS = 4
 """How many times the bytes of all tensors may be kept at most, with what operations remember."""
 _PIECES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Into how many segments all that is kept may be cut."""
+_DEAR = (math.inf, 256, 16)
+"""Multiply-adds a number from which on what a segment makes may be kept: never, convolutions, most layers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,22 +187,43 @@ class _Planner:
         self.place = {graph.input: -1, **{node.name: i for i, node in enumerate(graph.nodes)}}
         self.wanted = held.union(*reads.values())
         self.crossing = self._crossing()
+        shapes = {graph.input: graph.input_shape, **{node.name: node.shape for node in graph.nodes}}
+        self.work = {n.name: n.operation.work([shapes[i] for i in n.inputs], n.shape) for n in self.nodes}
+        self.intensity = {n.name: self.work[n.name] / max(1, numbers(n.shape)) for n in self.nodes}
 
     def plan(self, budget: int) -> Keeping:
-        """Compute again as little as the budget allows; if none does, what takes the least."""
+        """Compute again as little as the budget allows; if none does, what takes the least memory."""
         whole = self.sizes.total(self.wanted, self.reads)
-        found, least = self._keeping([0], 0, whole), whole
+        found, least, fastest = self._keeping([0], 0, frozenset(), whole), whole, math.inf
         if whole <= budget:
             return found
         for pieces in _PIECES:
             starts = self._segments(whole // pieces)
-            for count in range(1, len(starts) + 1):
-                peak = self._peak(starts, count)
-                if peak < least:
-                    found, least = self._keeping(starts, count, peak), peak
+            for intensity in _DEAR:
+                dear = frozenset(name for name, own in self.intensity.items() if own >= intensity)
+                plan, peak = self._smallest(starts, dear, budget)
+                if peak > budget and peak >= least:
+                    continue
+                if peak <= budget and self._again(plan) >= fastest:
+                    continue
+                found, least = plan, min(least, peak)
                 if peak <= budget:
-                    return found
+                    fastest = self._again(plan)
         return found
+
+    def _smallest(self, starts: Sequence[int], dear: frozenset[str], budget: int) -> tuple[Keeping, int]:
+        """Compute again as few segments as the budget allows; if none does, those that take the least."""
+        peaks = []
+        for count in range(1, len(starts) + 1):
+            peaks.append(self._peak(starts, count, dear))
+            if peaks[-1] <= budget:
+                break
+        best = min(range(len(peaks)), key=peaks.__getitem__)
+        return self._keeping(starts, best + 1, dear, peaks[best]), peaks[best]
+
+    def _again(self, plan: Keeping) -> int:
+        """Count the multiply-adds that a plan computes again."""
+        return sum(self.work[node.name] for part in plan.again.values() for node in part.nodes)
 
     def _crossing(self) -> list[int]:
         """Bytes of what is made before each node and read there or behind."""
@@ -241,29 +267,29 @@ class _Planner:
         incoming = frozenset().union(*reads, *(n.inputs for n in inside if n.name in missing)) - missing
         return frozenset(missing), incoming
 
-    def _kept(self, starts: Sequence[int], count: int) -> frozenset[str]:
-        """Give what is kept where the first `count` segments are computed again."""
+    def _kept(self, starts: Sequence[int], count: int, dear: frozenset[str]) -> frozenset[str]:
+        """Give what is kept where the first `count` segments are computed again, but for what is dear."""
         bounds = [*starts, len(self.nodes)]
-        incoming = [self._inner(bounds[k], bounds[k + 1])[1] for k in range(count)]
+        incoming = [self._inner(bounds[k], bounds[k + 1], dear)[1] for k in range(count)]
         behind = [self.reads.get(node.name, frozenset()) for node in self.nodes[bounds[count] :]]
         return self.held.union(*incoming, *behind)
 
-    def _peak(self, starts: Sequence[int], count: int) -> int:
+    def _peak(self, starts: Sequence[int], count: int, dear: frozenset[str]) -> int:
         """Give the bytes that are kept at most, as the walk goes back through the segments."""
         bounds = [*starts, len(self.nodes)]
         rest = [n.name for n in self.nodes[bounds[count] :] if n.name in self.reads]
-        peaks = [self.sizes.total(self._kept(starts, count), rest)]
+        peaks = [self.sizes.total(self._kept(starts, count, dear), rest)]
         kept: frozenset[str] = frozenset()
         for start, stop in pairwise(bounds[: count + 1]):
-            missing, incoming = self._inner(start, stop)
+            missing, incoming = self._inner(start, stop, dear)
             kept |= incoming
             peaks.append(self.sizes.total(kept | missing, missing))
         return max(peaks)
 
-    def _keeping(self, starts: Sequence[int], count: int, peak: int) -> Keeping:
+    def _keeping(self, starts: Sequence[int], count: int, dear: frozenset[str], peak: int) -> Keeping:
         bounds = [*starts, len(self.nodes)]
         behind = frozenset(n.name for n in self.nodes[bounds[count] :] if n.name in self.reads)
-        kept = self._kept(starts, count)
+        kept = self._kept(starts, count, dear)
         again, over = {}, {}
         for start, stop in pairwise(bounds[: count + 1]):
             missing, _ = self._inner(start, stop, kept)

@@ -186,3 +186,21 @@ def test_a_budget_that_can_be_kept_is_kept_and_more_costs_less_time(share):
     tighter = prepared(memory=int(0.4 * whole))[0].keeping(len(x))
     work = [sum(len(stretch.nodes) for stretch in p.again.values()) for p in (plan, tighter)]
     assert work[0] <= work[1]
+
+
+def _work(explainer: Explainer, n: int) -> int:
+    """Multiply-adds that are computed again."""
+    graph = explainer.program.graph
+    shapes = {graph.input: graph.input_shape, **{node.name: node.shape for node in graph.nodes}}
+    again = [node for stretch in explainer.keeping(n).again.values() for node in stretch.nodes]
+    return sum(node.operation.work([shapes[name] for name in node.inputs], node.shape) for node in again)
+
+
+def test_functions_and_sums_are_computed_again_before_convolutions_are():
+    ample, x = prepared(memory=AMPLE)
+    whole = _bytes(run(ample, x))
+    roomy, tight = (prepared(memory=int(share * whole))[0] for share in (0.8, 0.4))
+    kinds = {node.operation.kind for part in roomy.keeping(len(x)).again.values() for node in part.nodes}
+    assert kinds
+    assert "convolution" not in kinds
+    assert 0 < _work(roomy, len(x)) < 0.1 * _work(tight, len(x))

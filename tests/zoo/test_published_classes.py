@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -89,6 +90,27 @@ def borzoi() -> nn.Module:
     return model
 
 
+def grelu(name: str, **options: Any) -> Callable[[], nn.Module]:
+    """One of gReLU's models; its ExplaiNN can't be made in version 1.1."""
+    return lambda: getattr(published("grelu.model.models"), name)(n_tasks=3, **options)
+
+
+GRELU = {
+    "conv": grelu("ConvModel", stem_channels=6, channel_init=6, norm=True, pool_func="max", pool_size=2),
+    "dilated": grelu("DilatedConvModel", channels=6, n_conv=2, stem_kernel_size=9),
+    "gru": grelu("ConvGRUModel", stem_channels=6, channel_init=6, pool_func="avg", pool_size=4),
+    "mlp": grelu("ConvMLPModel", seq_len=64, stem_channels=6, channel_init=6),
+    "transformer": grelu(
+        "ConvTransformerModel", stem_channels=8, channel_init=8, pool_func="max", pool_size=4
+    ),
+    "enformer": grelu("EnformerModel", n_conv=4, channels=384, n_transformers=1, n_heads=2, key_len=8),
+    "borzoi": grelu(
+        "BorzoiModel", stem_channels=64, init_channels=64, channels=128, n_transformers=1, key_len=8,
+        value_len=8, n_heads=2, n_pos_features=4, crop_len=0,
+    ),
+}  # fmt: skip
+GRELU_WINDOW = {"dilated": 128, "enformer": 128, "borzoi": 256}
+
 # Borzoi's heads cast to float32 themselves, so a float64 copy of it can't run.
 PUBLISHED = (
     (Entry("bpnet-lite", bpnet_without_control, 96, "output0/1@10:20 output1"), torch.float64),
@@ -98,6 +120,10 @@ PUBLISHED = (
     (Entry("bpnet-lite-chrombpnet", chrombpnet, 96, "output0/0@20:30 output1"), torch.float64),
     (Entry("enformer-pytorch", enformer, 64, "human/1@2:5 mouse/0", axes="NPT"), torch.float64),
     (Entry("borzoi-pytorch", borzoi, 512, "1@3:6"), torch.float32),
+    *(
+        (Entry(f"grelu-{name}", make, GRELU_WINDOW.get(name, 64), "1"), torch.float64)
+        for name, make in GRELU.items()
+    ),
 )
 every_class = pytest.mark.parametrize(
     ("entry", "dtype"), PUBLISHED, ids=[entry.name for entry, _ in PUBLISHED]

@@ -192,25 +192,19 @@ class PReLU(nn.Module):
         return torch.relu(x) - torch.relu(-x) * self.slope
 
 
-def _add(inputs: list[Tensor]) -> Tensor:
-    return reduce(torch.add, inputs)
+def _of_one_rank(inputs: list[Tensor]) -> list[Tensor]:
+    """Let numbers (N, C) stand for every position, as Keras's merging layers do."""
+    rank = max(x.dim() for x in inputs)
+    return [x.reshape(*x.shape, *[1] * (rank - x.dim())) for x in inputs]
+
+
+def _merge(combine: Callable[[Tensor, Tensor], Tensor]) -> Callable[[list[Tensor]], Tensor]:
+    return lambda inputs: reduce(combine, _of_one_rank(inputs))
 
 
 def _average(inputs: list[Tensor]) -> Tensor:
-    return _add(inputs) / len(inputs)
-
-
-def _subtract(inputs: list[Tensor]) -> Tensor:
-    first, second = inputs
-    return first - second
-
-
-def _multiply(inputs: list[Tensor]) -> Tensor:
-    return reduce(torch.mul, inputs)
-
-
-def _maximum(inputs: list[Tensor]) -> Tensor:
-    return reduce(torch.maximum, inputs)
+    total: Tensor = reduce(torch.add, _of_one_rank(inputs))
+    return total / len(inputs)
 
 
 def _concatenate(inputs: list[Tensor], axis: int = -1) -> Tensor:
@@ -258,11 +252,11 @@ PARTS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
 )
 MERGES: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
     {
-        "add": _add,
-        "subtract": _subtract,
-        "multiply": _multiply,
+        "add": _merge(torch.add),
+        "subtract": _merge(torch.sub),
+        "multiply": _merge(torch.mul),
         "average": _average,
-        "maximum": _maximum,
+        "maximum": _merge(torch.maximum),
         "concatenate": _concatenate,
     }
 )

@@ -150,6 +150,35 @@ def test_a_lambda_layer_is_refused_by_name_and_its_code_never_runs(tmp_path):
     assert not marker.exists()
 
 
+MERGED = {
+    "Add": np.add, "Subtract": np.subtract, "Multiply": np.multiply, "Maximum": np.maximum,
+    "Average": lambda a, b: (a + b) / 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["positions first", "positions last"])
+@pytest.mark.parametrize("kind", MERGED)
+def test_numbers_without_positions_are_merged_with_those_of_every_position(tmp_path, kind, turned):
+    """As in squeeze-and-excite: Keras's merging layers put the missing axis behind the windows."""
+    sources = ["mean", "dna"] if turned else ["dna", "mean"]
+    layers = [
+        SEQUENCE,
+        ("GlobalAveragePooling1D", {"name": "mean"}, ["dna"], {}),
+        (kind, {"name": "merged"}, sources, {}),
+        flatten("merged"),
+        dense("site", "flat"),
+    ]
+    net = imported(write(tmp_path / "merged.h5", layers, ["site"])).build("merged").double()
+    bases = np.random.default_rng(3).integers(0, 4, (3, 12))
+
+    found = net(windows(bases)).detach().numpy()
+
+    x = np.eye(4)[bases]
+    both = (x.mean(1, keepdims=True), x) if turned else (x, x.mean(1, keepdims=True))
+    merged = MERGED[kind](*np.broadcast_arrays(*both)).reshape(3, -1)
+    np.testing.assert_allclose(found, merged @ random(48, 2) + random(2), atol=1e-6)
+
+
 def test_a_second_input_is_refused_by_name(tmp_path):
     control = ("InputLayer", {"name": "control", "batch_input_shape": [None, 12, 2]}, [], {})
     both = ("Concatenate", {"name": "both", "axis": -1}, ["dna", "control"], {})
