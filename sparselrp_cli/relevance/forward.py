@@ -10,11 +10,12 @@ from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.graph.canonical import Node
 from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.shapes import Samples
+from sparselrp_cli.relevance.blocks import blocks_of, step_by_block
 from sparselrp_cli.relevance.keeping import Keeping, Stretch, hollow
 from sparselrp_cli.relevance.pace import Pace
 from sparselrp_cli.relevance.program import Program
 from sparselrp_cli.relevance.rows import MemoryOrder
-from sparselrp_cli.relevance.step import Denominators, StepResult, propagate
+from sparselrp_cli.relevance.step import Denominators, PreparedLayer, StepResult, propagate
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,13 @@ class ForwardPass:
     def step(self, node: Node, c: Tensor) -> StepResult:
         """Carry the multiplier at a layer's output to its input, by the layer's rule."""
         a, z, samples = self.values[node.inputs[0]], self.values[node.name], self.samples[node.name]
-        return propagate(self.program.layers[node.name], node.name, a, z, c, samples, self.denominators)
+        layer = self.program.layers[node.name]
+
+        def step(layer: PreparedLayer, a: Tensor, z: Tensor, c: Tensor) -> StepResult:
+            return propagate(layer, node.name, a, z, c, samples, self.denominators)
+
+        blocks = [] if self.denominators.keeps(node.name) else blocks_of(layer, a, z, samples)
+        return step_by_block(blocks, layer, a, z, c, step) if blocks else step(layer, a, z, c)
 
     def let_go(self, name: str) -> None:
         """Let go of a tensor that only other walks would need."""

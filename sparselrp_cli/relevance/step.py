@@ -128,6 +128,10 @@ class Denominators:
     twice: frozenset[str] = frozenset()
     known: dict[tuple[str, int], Tensor] = field(default_factory=dict)
 
+    def keeps(self, name: str) -> bool:
+        """Whether a layer's denominators are wanted again."""
+        return self.keep or name in self.twice
+
     def forget(self, name: str) -> None:
         """Let go of a layer's denominators, unless other walks need them."""
         if not self.keep:
@@ -147,7 +151,7 @@ class Denominators:
 
     def _kept(self, key: tuple[str, int], output: "Output", compute: Callable[[], Tensor]) -> Tensor:
         """Compute denominators, or give them again; those of some rows alone aren't kept."""
-        if output.firsts is not None or not (self.keep or key[0] in self.twice):
+        if output.firsts is not None or not self.keeps(key[0]):
             return compute()
         if key not in self.known:
             self.known[key] = compute()
