@@ -17,7 +17,7 @@ logger = logging.getLogger("sparselrp")
 
 _CPU_BUDGET = 512 << 20
 _GPU_SHARE = 0.8
-_KEPT_SHARE, _KEPT_SHARE_GPU = 0.25, 0.5
+_KEPT_SHARE, _KEPT_SHARE_GPU = 0.3, 0.5
 """Of the free memory, for what the walk reads; its own tensors and what else a step takes need the rest."""
 LARGEST_BATCH = 256
 """Windows; a power of two, as all automatic sizes are."""

@@ -12,9 +12,9 @@ fit the one is taken that computes the least again.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ _MEMOS = 4
 """How many times the bytes of all tensors may be kept at most, with what operations remember."""
 _PIECES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Into how many segments all that is kept may be cut."""
+_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""Of the budget, for what is kept before a segment and the segment itself."""
 _DEAR = (math.inf, 256, 16)
 """Multiply-adds a number from which on what a segment makes may be kept: never, convolutions, most layers."""
 
@@ -197,10 +199,9 @@ class _Planner:
         found, least, fastest = self._keeping([0], 0, frozenset(), whole), whole, math.inf
         if whole <= budget:
             return found
-        for pieces in _PIECES:
-            starts = self._segments(whole // pieces)
-            for intensity in _DEAR:
-                dear = frozenset(name for name, own in self.intensity.items() if own >= intensity)
+        for intensity in _DEAR:
+            dear = frozenset(name for name, own in self.intensity.items() if own >= intensity)
+            for starts in self._ways_to_cut(whole, budget, dear):
                 plan, peak = self._smallest(starts, dear, budget)
                 if peak > budget and peak >= least:
                     continue
@@ -210,6 +211,16 @@ class _Planner:
                 if peak <= budget:
                     fastest = self._again(plan)
         return found
+
+    def _ways_to_cut(self, whole: int, budget: int, dear: frozenset[str]) -> Iterator[list[int]]:
+        """Cut into segments of equal size, or of what the budget leaves beside what is kept before them."""
+        for pieces in _PIECES:
+            yield self._segments([whole // pieces] * len(self.nodes))
+        sizes = [self.sizes.total(self.wanted & dear & {node.name}) for node in self.nodes]
+        taken = [a + b for a, b in zip(accumulate(sizes, initial=0), self.crossing, strict=True)]
+        for share in _SHARES:
+            left = [int(share * budget) - before for before in taken[:-1]]
+            yield self._segments([max(own, whole // _PIECES[-1]) for own in left])
 
     def _smallest(self, starts: Sequence[int], dear: frozenset[str], budget: int) -> tuple[Keeping, int]:
         """Compute again as few segments as the budget allows; if none does, those that take the least."""
@@ -237,12 +248,16 @@ class _Planner:
                 found[i] += self.sizes.total([name])
         return found
 
-    def _segments(self, most: int) -> list[int]:
-        """Give the first node of each segment: cut where little crosses, before `most` bytes are needed."""
+    def _segments(self, largest: Sequence[int]) -> list[int]:
+        """Give the first node of each segment: cut where little crosses, before too many bytes are needed.
+
+        `largest` says by node how many a segment that starts there may need.
+        """
         starts, sums, since = [0], [0], 0
         for i, node in enumerate(self.nodes):
             since += self.sizes.total(self.wanted & {node.name}, self.reads.keys() & {node.name})
             sums.append(since)
+            most = largest[starts[-1]]
             if since > most and i > starts[-1]:
                 half = [b for b in range(starts[-1] + 1, i + 1) if 2 * (sums[b] - sums[starts[-1]]) >= most]
                 cut = min(half or [i], key=lambda b: (self.crossing[b], -b))
