@@ -40,6 +40,7 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import place
 from sparselrp_cli.relevance.batching import choose_device, prepare_device
 from sparselrp_cli.runs.models import PreparedModel
+from sparselrp_cli.runs.threads import use_threads
 
 logger = logging.getLogger("sparselrp")
 
@@ -101,6 +102,7 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
         _require_equal_windows(readers)
         prepared: list[PreparedModel] = []
         if options.model is not None:
+            use_threads(None)
             device = choose_device(options.device)
             logger.info("device: %s", prepare_device(device))
             model = load_model(options.model)

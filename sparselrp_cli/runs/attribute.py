@@ -47,6 +47,7 @@ from sparselrp_cli.runs.run_files import (
 )
 from sparselrp_cli.runs.shards import Part, part
 from sparselrp_cli.runs.stopping import StopRequest
+from sparselrp_cli.runs.threads import use_threads
 from sparselrp_cli.runs.totals import Totals
 from sparselrp_cli.runs.writer_thread import in_background
 from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
@@ -114,8 +115,7 @@ def attribute(
         The same, with how to go on.
     """
     asked = request.settings
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
+    use_threads(asked.threads)
     device = choose_device(asked.device)
     if asked.dtype == "tf32" and device.type != "cuda":
         raise SparselrpError("--dtype tf32 needs an NVIDIA GPU; use float32, or bfloat16")
