@@ -18,6 +18,7 @@ from sparselrp_cli.graph.operation import tensors_of
 from sparselrp_cli.graph.packed import traced
 from sparselrp_cli.graph.packed.traced import TRACED, traced_model, traced_text
 from sparselrp_cli.graph.packed.writing import Packing
+from sparselrp_cli.model import shipped as model_shipped
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
@@ -37,7 +38,7 @@ def copied(folder, tmp_path, monkeypatch) -> Path:
     """A shipped model whose files may be changed."""
     copy = tmp_path / "models" / folder.name
     shutil.copytree(folder, copy)
-    monkeypatch.setattr(traced, "shipped", lambda place: tmp_path / place)
+    monkeypatch.setattr(model_shipped, "shipped", lambda place: tmp_path / place)
     return copy
 
 

@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.files.digest import sha256
-from sparselrp_cli.files.shipped import shipped
 from sparselrp_cli.graph.operations.batch_norm import scale_and_shift
 from sparselrp_cli.graph.packed.reading import read_graph
 from sparselrp_cli.graph.packed.writing import Packing, as_text, describe, head_of
 from sparselrp_cli.graph.passes.folding import folded_behind
 from sparselrp_cli.model.json_files import read_json
 from sparselrp_cli.model.loading import LoadedModel
-from sparselrp_cli.model.packed import DIGEST, PackedFolder
+from sparselrp_cli.model.packed import DIGEST, PackedFolder, digest_of
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.model.shipped import is_shipped
 from sparselrp_cli.model.weights import load_weights
 from sparselrp_cli.model.whole_folders import SPEC, WEIGHTS
 
@@ -39,13 +38,13 @@ def traced_model(request: ModelRequest) -> LoadedModel | None:
     """
     path = Path(request.reference)
     folder = path.parent if path.name == SPEC else path
-    if not (folder / TRACED).is_file() or folder.resolve().parent != shipped("models").resolve():
+    if not (folder / TRACED).is_file() or not is_shipped(folder):
         return None
     if request.weights is not None or request.tokens is not None or request.inputs:
         return None
     document = read_json(folder / TRACED, _MOST_MIB, "a traced graph")
     files = folder / SPEC, folder / WEIGHTS
-    if [document.pop(SPEC_DIGEST, ""), document.get(DIGEST)] != [sha256(file) for file in files]:
+    if [document.pop(SPEC_DIGEST, ""), document.get(DIGEST)] != [digest_of(file) for file in files]:
         return None
     if request.window not in (None, document["window"]) or request.layout not in (None, document["layout"]):
         return None
@@ -77,7 +76,7 @@ def traced_text(packing: Packing, module: nn.Module, folder: Path) -> str:
     made_of = {
         name: _recipe_for(name, wanted, module, tensors) for name, wanted in description.tensors.items()
     }
-    head = {SPEC_DIGEST: sha256(folder / SPEC), **head_of(packing, sha256(folder / WEIGHTS))}
+    head = {SPEC_DIGEST: digest_of(folder / SPEC), **head_of(packing, digest_of(folder / WEIGHTS))}
     as_json = [{"constant": name, **recipe.to_json()} for name, recipe in made_of.items()]
     return as_text(head, {MADE_OF: as_json, **description.lists})
 
