@@ -159,7 +159,7 @@ def evaluate(
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
     import logging
 
-    with loading("PyTorch"):
+    with loading("PyTorch" if model is not None else "pandas"):
         from sparselrp_cli.evaluation.evaluate import EvaluateOptions
         from sparselrp_cli.evaluation.evaluate import evaluate as run
         from sparselrp_cli.evaluation.summary import differences, means, undefined
