@@ -27,9 +27,10 @@ from benchmarks.options import timing_parser
 from benchmarks.record import Keeper
 from benchmarks.speed.whole_command import inputs
 from benchmarks.timing import ready_device
+from sparselrp_cli.files.cores import usable_cores
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveRows, ArchiveWriter
+from sparselrp_cli.outputs.archive.at_hand import AtHand
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape
-from sparselrp_cli.outputs.archive.packing import cores
 from sparselrp_cli.outputs.tracks import write_bigwig
 from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.recording import Done, Recorder, State, read_blocks
@@ -79,7 +80,8 @@ def write_all(rows: Sequence[ArchiveRows], folder: Path) -> None:
     with Journal(folder / "run.partial") as journal:
         journal.clear()
         journal.append({})
-        recorder = Recorder(journal, shape, folder / "run.h5", State(0), cores())
+        at_hand = AtHand(shape.dtype)
+        recorder = Recorder(journal, shape, folder / "run.h5", State(0), usable_cores(), at_hand)
         for number, batch in enumerate(rows):
             recorder.add(Done(number, batch))
         recorder.finish()
@@ -89,7 +91,7 @@ def write_all(rows: Sequence[ArchiveRows], folder: Path) -> None:
                 if block is not None:
                     writer.write(block)
             writer.finish(sizes, {})
-    with ArchiveReader(folder / "run.h5") as reader:
+    with ArchiveReader(folder / "run.h5", at_hand) as reader:
         write_bigwig(reader, folder / "run.bw", "nearest-centre")
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import models_options
 from sparselrp_cli.cli.options import (
     command_line,
     log_options,
     prefix_option,
     resume_option,
-    say_step,
     start_log,
 )
 from sparselrp_cli.cli.settings import settings_options
@@ -94,10 +94,10 @@ def attribute(
         context.with_resource(locked(prefix.with_name(f"{prefix.name}.report")))
     import logging
 
-    say_step("loading PyTorch")
-    from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.runs.attribute import attribute as run
-    from sparselrp_cli.runs.request import RunRequest
+    with loading("PyTorch"):
+        from sparselrp_cli.cli.progress import progress_bar
+        from sparselrp_cli.runs.attribute import attribute as run
+        from sparselrp_cli.runs.request import RunRequest
 
     request = RunRequest(sequences, prefix, models, settings, regions, resume)
     stop = context.find_object(StopRequest) or StopRequest()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from sparselrp_cli.cli.options import command_line, say_step
+from sparselrp_cli.cli.loading import loading
+from sparselrp_cli.cli.options import command_line
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.model.shipped import place_of_model
 
@@ -71,11 +72,11 @@ def make_background(
         If the models aren't those of the archive, or can't be loaded or explained.
     Stopped, KeyboardInterrupt
     """
-    say_step("loading PyTorch")
-    from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.errors import SparselrpError
-    from sparselrp_cli.runs.background import completed, explain_background
-    from sparselrp_cli.runs.stopping import StopRequest
+    with loading("PyTorch"):
+        from sparselrp_cli.cli.progress import progress_bar
+        from sparselrp_cli.errors import SparselrpError
+        from sparselrp_cli.runs.background import completed, explain_background
+        from sparselrp_cli.runs.stopping import StopRequest
 
     stop = context.find_object(StopRequest) or StopRequest()
     try:

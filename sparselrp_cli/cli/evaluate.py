@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import model_option
-from sparselrp_cli.cli.options import log_options, say_step, seed_option, start_log
+from sparselrp_cli.cli.options import log_options, seed_option, start_log
 from sparselrp_cli.cli.progress import counter
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.cli.values import FileName, Finite, Prefix
@@ -158,10 +159,10 @@ def evaluate(
         raise click.UsageError("two archives have the same name; rename one, for the rows of the table")
     import logging
 
-    say_step("loading PyTorch")
-    from sparselrp_cli.evaluation.evaluate import EvaluateOptions
-    from sparselrp_cli.evaluation.evaluate import evaluate as run
-    from sparselrp_cli.evaluation.summary import differences, means, undefined
+    with loading("PyTorch" if model is not None else "pandas"):
+        from sparselrp_cli.evaluation.evaluate import EvaluateOptions
+        from sparselrp_cli.evaluation.evaluate import evaluate as run
+        from sparselrp_cli.evaluation.summary import differences, means, undefined
 
     evaluation = run(
         EvaluateOptions(

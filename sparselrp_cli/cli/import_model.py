@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
-from sparselrp_cli.cli.options import log_options, say_step, start_log
+from sparselrp_cli.cli.loading import loading
+from sparselrp_cli.cli.options import log_options, start_log
 from sparselrp_cli.model.formats import FORMATS, PARTS, described
 from sparselrp_cli.model.request import LONGEST_WINDOW
 
@@ -73,14 +74,14 @@ def import_model(
       sparselrp import --list
     """
     start_log(context, quiet=quiet)
-    say_step("loading PyTorch")
-    import logging
+    with loading("PyTorch"):
+        import logging
 
-    from sparselrp_cli.files.atomic import reported
-    from sparselrp_cli.files.digest import sha256
-    from sparselrp_cli.model import importing
-    from sparselrp_cli.model.published import known_checkpoint
-    from sparselrp_cli.model.whole_folders import refuse_existing
+        from sparselrp_cli.files.atomic import reported
+        from sparselrp_cli.files.digest import sha256
+        from sparselrp_cli.model import importing
+        from sparselrp_cli.model.published import known_checkpoint
+        from sparselrp_cli.model.whole_folders import refuse_existing
 
     refuse_existing(folder, force=force, maker="import")
     request = importing.ImportRequest(window, part, name)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import MODEL, model_details
-from sparselrp_cli.cli.options import log_options, say_step, start_log
+from sparselrp_cli.cli.options import log_options, start_log
 from sparselrp_cli.cli.settings import setting_option
 from sparselrp_cli.model.request import ModelRequest
 
@@ -34,11 +35,11 @@ def inspect(context: click.Context, model: ModelRequest, composite: str, as_json
       sparselrp inspect mynet.py:build -w weights.safetensors --window 2114 --json
     """
     start_log(context, quiet=quiet)
-    say_step("loading PyTorch")
-    import json
+    with loading("PyTorch"):
+        import json
 
-    from sparselrp_cli.face.inspection import inspect_model
-    from sparselrp_cli.graph.loaded import load_model
+        from sparselrp_cli.face.inspection import inspect_model
+        from sparselrp_cli.graph.loaded import load_model
 
     found = inspect_model(load_model(replace(model, by_window=True)), composite)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))

@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import MODEL, model_details
-from sparselrp_cli.cli.options import log_options, say_step, start_log
+from sparselrp_cli.cli.options import log_options, start_log
 from sparselrp_cli.errors import number_of
 from sparselrp_cli.model.request import ModelRequest
 
@@ -44,8 +45,8 @@ def pack(
       sparselrp pack mynet.py:build -w weights.safetensors --window 2114 -o models/mynet
     """
     start_log(context, quiet=quiet)
-    say_step("loading PyTorch")
-    from sparselrp_cli.runs import pack as packing
+    with loading("PyTorch"):
+        from sparselrp_cli.runs import pack as packing
 
     packed = packing.pack(model, folder, name, force=force)
     click.echo(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import model_option
-from sparselrp_cli.cli.options import log_options, say_step, start_log, target_option
+from sparselrp_cli.cli.options import log_options, start_log, target_option
 from sparselrp_cli.cli.values import FileName, OutputFile
 from sparselrp_cli.errors import printable
 from sparselrp_cli.model.request import ModelRequest
@@ -121,8 +122,8 @@ def plot(
         raise click.UsageError(f"--size and --dpi make over {_MOST_PIXELS:,} pixels; lower one of them")
     import logging
 
-    say_step("loading Matplotlib")
-    from sparselrp_cli.report.plotting import PlotRequest, draw_request, locate, require_ending, save
+    with loading("Matplotlib"):
+        from sparselrp_cli.report.plotting import PlotRequest, draw_request, locate, require_ending, save
 
     require_ending(path)
     located = locate(archive, place, genes)
@@ -137,10 +138,10 @@ def plot(
 
 def _kept(request: "PlotRequest", model: ModelRequest) -> "dict[Path, Sequence[KeptLayer]]":
     """Count the neurons that pruning keeps, with PyTorch, which other figures do without."""
-    say_step("loading PyTorch")
-    from sparselrp_cli.evaluation.kept_layers import kept_layers
-    from sparselrp_cli.graph.loaded import load_model
-    from sparselrp_cli.outputs.archive import ArchiveReader
+    with loading("PyTorch"):
+        from sparselrp_cli.evaluation.kept_layers import kept_layers
+        from sparselrp_cli.graph.loaded import load_model
+        from sparselrp_cli.outputs.archive import ArchiveReader
 
     loaded = load_model(model)
     kept: dict[Path, Sequence[KeptLayer]] = {}

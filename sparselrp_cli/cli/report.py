@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
-from sparselrp_cli.cli.options import log_options, say_step, start_log, target_option
+from sparselrp_cli.cli.loading import loading
+from sparselrp_cli.cli.options import log_options, start_log, target_option
 from sparselrp_cli.cli.values import OutputFile
 from sparselrp_cli.settings.run import TOP_WINDOWS
 
@@ -47,8 +48,8 @@ def report(
     start_log(context, quiet=quiet)
     import logging
 
-    say_step("loading Matplotlib")
-    from sparselrp_cli.report.page import ReportOptions, write_report
+    with loading("Matplotlib"):
+        from sparselrp_cli.report.page import ReportOptions, write_report
 
     write_report(ReportOptions(archive, output, target, motifs, unpruned, n_windows))
     logging.getLogger("sparselrp").info("wrote %s", output)

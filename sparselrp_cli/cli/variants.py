@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
+from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import models_options
 from sparselrp_cli.cli.options import (
     command_line,
     log_options,
     prefix_option,
     resume_option,
-    say_step,
     start_log,
 )
 from sparselrp_cli.cli.settings import settings_options
@@ -56,10 +56,10 @@ def variants(
     start_log(context, quiet=quiet)
     import logging
 
-    say_step("loading PyTorch")
-    from sparselrp_cli.cli.progress import progress_bar
-    from sparselrp_cli.runs.request import RunRequest
-    from sparselrp_cli.runs.variants import explain_variants
+    with loading("PyTorch"):
+        from sparselrp_cli.cli.progress import progress_bar
+        from sparselrp_cli.runs.request import RunRequest
+        from sparselrp_cli.runs.variants import explain_variants
 
     logger = logging.getLogger("sparselrp")
     request = RunRequest(sequences, prefix, models, settings, variants, resume)

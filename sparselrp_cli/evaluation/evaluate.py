@@ -6,20 +6,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from sparselrp_cli.errors import InputError, WindowError
-from sparselrp_cli.evaluation.asking_again import (
-    RANDOMISED,
-    prepared_as,
-    randomised,
-    require_made_with,
-    strand_agreement,
-)
 from sparselrp_cli.evaluation.evaluated_windows import (
     EvaluatedWindows,
     OneHot,
@@ -29,23 +22,23 @@ from sparselrp_cli.evaluation.evaluated_windows import (
     evenly,
 )
 from sparselrp_cli.evaluation.faithfulness import SHARES, Curves, curves_of_maps, shuffled_backgrounds
-from sparselrp_cli.evaluation.methods import MUTAGENESIS, Archived, Asked, Maps, Method, baseline
+from sparselrp_cli.evaluation.maps import MUTAGENESIS, Archived, Asked, Maps, Method
 from sparselrp_cli.evaluation.metrics import rank_correlation
-from sparselrp_cli.evaluation.mutagenesis import Advance, SingleChanges
 from sparselrp_cli.evaluation.sites import SiteSource
 from sparselrp_cli.evaluation.window_metrics import window_metrics
-from sparselrp_cli.graph.loaded import load_model
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import place
-from sparselrp_cli.relevance.batching import choose_device, prepare_device
-from sparselrp_cli.runs.models import PreparedModel
+
+if TYPE_CHECKING:
+    from sparselrp_cli.evaluation.mutagenesis import Advance, SingleChanges
+    from sparselrp_cli.runs.models import PreparedModel
 
 logger = logging.getLogger("sparselrp")
 
 RANDOM = "random order"
 
-Progress = Callable[[int], AbstractContextManager[Advance]]
+Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 """Shows how many of so many single changes are scored."""
 
 
@@ -99,17 +92,27 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
     with ExitStack() as stack:
         readers = [stack.enter_context(ArchiveReader(path)) for path in options.archives]
         _require_equal_windows(readers)
-        prepared: list[PreparedModel] = []
-        if options.model is not None:
-            device = choose_device(options.device)
-            logger.info("device: %s", prepare_device(device))
-            model = load_model(options.model)
-            for reader in readers:
-                require_made_with(model, reader)
-            prepared = [prepared_as(reader, model, device) for reader in readers]
+        prepared = [] if options.model is None else _prepared(options.model, options.device, readers)
         parts = [_OfTarget(options, readers, prepared, t).tables() for t in range(readers[0].n_targets)]
     names = readers[0].target_names
     return Evaluation(*(_joined(names, tables) for tables in zip(*parts, strict=True)))
+
+
+def _prepared(asked: ModelRequest, on: str, readers: Sequence[ArchiveReader]) -> "list[PreparedModel]":
+    """Make the model ready to be asked again, as it explained for each archive."""
+    # Archives alone are evaluated without PyTorch.
+    from sparselrp_cli.evaluation.asking_again import prepared_as, require_made_with
+    from sparselrp_cli.graph.loaded import load_model
+    from sparselrp_cli.relevance.batching import choose_device, prepare_device
+    from sparselrp_cli.runs.threads import use_threads
+
+    use_threads(None)
+    device = choose_device(on)
+    logger.info("device: %s", prepare_device(device))
+    model = load_model(asked)
+    for reader in readers:
+        require_made_with(model, reader)
+    return [prepared_as(reader, model, device) for reader in readers]
 
 
 class _OfTarget:
@@ -128,7 +131,7 @@ class _OfTarget:
         self,
         options: EvaluateOptions,
         readers: Sequence[ArchiveReader],
-        prepared: Sequence[PreparedModel],
+        prepared: "Sequence[PreparedModel]",
         target: int,
     ) -> None:
         self.options, self.readers, self.prepared, self.target = options, readers, prepared, target
@@ -138,6 +141,9 @@ class _OfTarget:
         }
         self.scorer = None
         if prepared:
+            from sparselrp_cli.evaluation.methods import baseline
+            from sparselrp_cli.evaluation.mutagenesis import SingleChanges
+
             model = prepared[0]
             self.scorer = SingleChanges(model.explainer, model.model.layout, target)
             last = [MUTAGENESIS] if options.mutagenesis else []
@@ -168,7 +174,7 @@ class _OfTarget:
     def _batches(self, chosen: npt.NDArray[np.intp]) -> Iterator[EvaluatedWindows]:
         return batches(self.readers[0], chosen, self.options.sites)
 
-    def _effects(self, windows: EvaluatedWindows, advance: Advance) -> npt.NDArray[np.float64] | None:
+    def _effects(self, windows: EvaluatedWindows, advance: "Advance") -> npt.NDArray[np.float64] | None:
         if self.scorer is None or MUTAGENESIS not in self.methods:
             return None
         marks, scorer = windows.seen_marks, self.scorer
@@ -216,19 +222,23 @@ class _OfTarget:
             errors = reader.column("conservation_error", self.target)[self.chosen]
             table.loc[table["method"] == name, "conservation_error"] = errors
         if self.options.strands:
+            from sparselrp_cli.evaluation.asking_again import strand_agreement
+
             for name, model in zip(self.archives, self.prepared, strict=True):
                 found = [strand_agreement(w, model, self.target) for w in self._batches(self.chosen)]
                 table.loc[table["method"] == name, "strand_agreement"] = np.concatenate(found)
 
     def _randomised(self) -> Iterator[dict[str, Any]]:
         if self.options.randomise:
+            from sparselrp_cli.evaluation.asking_again import RANDOMISED, randomised
+
             some = [*self._batches(self.chosen[evenly(len(self.chosen), RANDOMISED)])]
             for name, reader, model in zip(self.archives, self.readers, self.prepared, strict=True):
                 for line in randomised(model, reader, some, self.target, self.options.seed):
                     yield {"method": name, **line}
 
 
-def _scores_with(scorer: SingleChanges, marked: OneHot | None, copies: OneHot) -> npt.NDArray[np.float64]:
+def _scores_with(scorer: "SingleChanges", marked: OneHot | None, copies: OneHot) -> npt.NDArray[np.float64]:
     """Score changed copies of a window, whose blocks, if it has some, stay where they are."""
     same = None if marked is None else np.broadcast_to(marked, (len(copies), len(marked)))
     return scorer.scores(copies, same)

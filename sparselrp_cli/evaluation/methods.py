@@ -1,71 +1,19 @@
-"""The methods of an evaluation: archives, and what is computed on the spot beside them."""
+"""Methods of an evaluation that ask the model: what is computed on the spot, beside archives."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.evaluation.deeplift import hypothetical_deeplift_shap, require_deeplift_shap
 from sparselrp_cli.evaluation.effects import observed_effects
-from sparselrp_cli.evaluation.evaluated_windows import EvaluatedWindows, Reals
+from sparselrp_cli.evaluation.maps import MUTAGENESIS, Asked, Maps, Method
 from sparselrp_cli.graph.operations.tokens import Tokens
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.loading import LoadedModel
-from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.relevance.scoring import Scorer
 from sparselrp_cli.runs.models import PreparedModel
-
-MUTAGENESIS = "mutagenesis"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Maps:
-    """What a method says of some windows, as the model reads them.
-
-    Attributes
-    ----------
-    contributions : ndarray, shape (n, L)
-        Of the observed bases.
-    hypothetical : ndarray, shape (n, 4, L)
-        The contribution that each base would have.
-    """
-
-    contributions: Reals
-    hypothetical: Reals
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """What methods are asked for.
-
-    Attributes
-    ----------
-    windows : EvaluatedWindows
-    effects : ndarray, shape (n, 4, L), or None
-        Of every single change, where mutagenesis is done.
-    """
-
-    windows: EvaluatedWindows
-    effects: npt.NDArray[np.float64] | None
-
-
-Method = Callable[[Asked], Maps]
-
-
-class Archived:
-    """The maps of an archive."""
-
-    def __init__(self, reader: ArchiveReader, target: int) -> None:
-        self.reader, self.target = reader, target
-
-    def __call__(self, asked: Asked) -> Maps:
-        rows, reverse = asked.windows.rows, asked.windows.reverse
-        a = self.reader.contributions(rows, self.target)
-        hypothetical = asked.windows.as_read(self.reader.read(rows, self.target)[1])
-        return Maps(np.where(reverse[:, np.newaxis], a[:, ::-1], a), hypothetical)
 
 
 class Gradient(Scorer):

@@ -8,6 +8,7 @@ from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput
 from sparselrp_cli.graph.packed.keeping import keep, recalled
 from sparselrp_cli.graph.packed.network import PackedNetwork
 from sparselrp_cli.graph.packed.reading import read_graph
+from sparselrp_cli.graph.packed.traced import traced_model
 from sparselrp_cli.graph.packed.writing import Packing
 from sparselrp_cli.graph.shapes import size
 from sparselrp_cli.graph.targets.axes import OutputAxes, obstacle
@@ -35,8 +36,8 @@ def load_model(request: ModelRequest) -> LoadedModel:
 def recall_model(request: ModelRequest) -> LoadedModel:
     """Load a model for a run: what was traced or checked by a run before isn't traced or checked again.
 
-    Of a folder of a named architecture the module is then the graph itself; who needs the architecture's own
-    modules asks `load_model`.
+    Of a shipped model, and of a folder of a named architecture that was traced before, the module is the
+    graph itself; who needs the architecture's own modules asks `load_model`.
 
     Raises
     ------
@@ -50,6 +51,8 @@ def recall_model(request: ModelRequest) -> LoadedModel:
         model = read_graph(packed, request, checked=was_checked(packed.graph))
         mark_checked(packed.graph)
         return model
+    if (shipped := traced_model(request)) is not None:
+        return shipped
     place = place_of(request)
     known = None if place is None else recalled(place, request)
     return replace(loading.load_model(request), kept=place) if known is None else known

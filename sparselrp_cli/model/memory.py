@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 from torch import nn
 
+from sparselrp_cli.files.control_groups import group_folders, numbers_in
+
 LARGE = 64 << 20
 """Bytes of parameters from which on copies of a module are worth looking for."""
-_OWN_GROUPS = Path("/proc/self/cgroup")
-_ROOT = Path("/sys/fs/cgroup")
 _FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
 """The limit and what is taken, of the second and of the first version of control groups."""
 
@@ -45,25 +45,13 @@ def collect() -> None:
 
 
 def _left_in_groups() -> Iterator[int]:
-    """Give what the limit of each control group leaves: batch systems and containers set them."""
-    try:
-        groups = [line.split(":", 2) for line in _OWN_GROUPS.read_text().splitlines()]
-    except OSError:
-        return
-    for _, controllers, path in (group for group in groups if len(group) == 3):
-        if controllers in ("", "memory"):
-            top = _ROOT / controllers
-            own = top / path.lstrip("/")
-            # In a container the path may be that of the host.
-            for folder in [own, *own.parents[: len(own.parts) - len(top.parts)], top]:
-                yield from _left(folder)
+    """Give what the limit of each control group leaves."""
+    for folder in group_folders("memory"):
+        yield from _left(folder)
 
 
 def _left(group: Path) -> Iterator[int]:
-    for limit, taken in _FILES:
-        try:
-            most, used = ((group / name).read_text().strip() for name in (limit, taken))
-            if most != "max":
-                yield int(most) - int(used)
-        except (OSError, ValueError):
-            continue
+    for names in _FILES:
+        match [numbers_in(group / name) for name in names]:
+            case [[int(most)], [int(used)]]:
+                yield most - used

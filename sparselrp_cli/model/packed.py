@@ -96,6 +96,6 @@ def read_packed(path: Path, request: ModelRequest) -> PackedFolder:
     return PackedFolder(path, weights, document, tensors)
 
 
-def digest_of(weights: Path) -> str:
-    """Give what `graph.json` says of its weights under `DIGEST`."""
-    return sha256(weights)
+def digest_of(file: Path) -> str:
+    """Give what a graph says of a file that it goes with, as of its weights under `DIGEST`."""
+    return sha256(file)

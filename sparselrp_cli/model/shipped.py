@@ -23,6 +23,11 @@ def place_of_model(reference: str) -> str:
     return str(shipped(_MODELS) / reference)
 
 
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder is that of a shipped model, and not a copy of it."""
+    return folder.resolve().parent == shipped(_MODELS).resolve()
+
+
 def is_bare(reference: str) -> bool:
     """Whether a reference is one word, as names of shipped models are."""
     return bool(reference) and not {"/", "\\", ":"} & set(reference)

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sparselrp_cli.files.cores import usable_cores
+
 
 @contextmanager
 def limited_threads(number: int | None) -> Iterator[None]:
     """Use at most so many threads in the block, of those that the process may use; None is all of these."""
-    if number is None:
-        yield
-        return
     import numba
 
     before = numba.get_num_threads()
-    numba.set_num_threads(min(number, before))
+    numba.set_num_threads(min(number or usable_cores(), before))
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ file is read before it gets its name.
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +110,15 @@ class _Values:
         return self._first is None
 
     def __iter__(self) -> Iterator[Value]:
+        # From C: a step through Python for each of millions of values would take as long as compressing them.
+        return chain.from_iterable(self._of_each_run())
+
+    def _of_each_run(self) -> Iterator[Iterator[Value]]:
         try:
             if self._first is not None:
-                yield from self._intervals(self._first)
+                yield self._intervals(self._first)
             for run in self._runs:
-                yield from self._intervals(run)
+                yield self._intervals(run)
             self.used_up = True
         except GeneratorExit:
             raise
@@ -132,7 +137,7 @@ class _Values:
         intervals["value"] = run.values[np.concatenate([[0], bounds])]
         self.digest.add(len(self.chroms) - 1, intervals)
         columns = (intervals[name].tolist() for name in ("start", "end", "value"))
-        return zip([run.chrom] * len(intervals), *columns, strict=True)
+        return zip(repeat(run.chrom, len(intervals)), *columns, strict=True)
 
     def _reserve(self, n_bytes: int) -> None:
         if n_bytes > self._room:

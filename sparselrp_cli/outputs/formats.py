@@ -113,6 +113,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         )
     }
 )
+TRACKS = ("bigwig", "bedgraph")
+"""What is made of the contributions of all windows."""
 EXPORTED = ("bigwig", "modisco", "finemo")
 """What `export` writes unless told."""
 OF_A_SHARD = ("h5",)

@@ -13,8 +13,10 @@ import torch
 
 from sparselrp_cli.errors import InputError, OutputError, SparselrpError, Stopped, number_of
 from sparselrp_cli.files.lock import locked
+from sparselrp_cli.outputs.archive.at_hand import AtHand
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape
 from sparselrp_cli.outputs.archive.rows import ArchiveRows
+from sparselrp_cli.outputs.formats import TRACKS
 from sparselrp_cli.outputs.tables import skipped_line
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import LARGEST_BATCH, allow_tf32, choose_device, prepare_device
@@ -47,6 +49,7 @@ from sparselrp_cli.runs.run_files import (
 )
 from sparselrp_cli.runs.shards import Part, part
 from sparselrp_cli.runs.stopping import StopRequest
+from sparselrp_cli.runs.threads import use_threads
 from sparselrp_cli.runs.totals import Totals
 from sparselrp_cli.runs.writer_thread import in_background
 from sparselrp_cli.sequences.source import Batch, WindowSource, open_source
@@ -114,8 +117,7 @@ def attribute(
         The same, with how to go on.
     """
     asked = request.settings
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
+    use_threads(asked.threads)
     device = choose_device(asked.device)
     if asked.dtype == "tf32" and device.type != "cuda":
         raise SparselrpError("--dtype tf32 needs an NVIDIA GPU; use float32, or bfloat16")
@@ -187,8 +189,10 @@ def _carry_out(
     with _keeping(run, journal) as kept:
         run, state, places = _begin(run, journal)
         kept.append(state)
+        tracks = not run.request.archive_only and not set(TRACKS).isdisjoint(run.settings.formats)
+        at_hand = AtHand(run.shape.dtype) if tracks else None
         if not state.complete:
-            _explain_rest(run, journal, state, places, progress, stop)
+            _explain_rest(run, journal, state, places, progress, stop, at_hand)
         if not state.n_rows and run.settings.shard is None:
             n = state.n_skipped
             which = "the only region can't" if n == 1 else f"none of the {n} regions can"
@@ -200,7 +204,7 @@ def _carry_out(
             run.request.multiqc, run.request.archive_only,
         )  # fmt: skip
         stop.check()
-        summary = write_files(header, read_blocks(journal, run.shape))
+        summary = write_files(header, read_blocks(journal, run.shape), at_hand)
         journal.remove()
     return summary
 
@@ -277,13 +281,14 @@ def _keeping(run: _Run, journal: Journal) -> Iterator[list[State]]:
 
 
 def _explain_rest(
-    run: _Run, journal: Journal, state: State, places: Part, progress: Progress, stop: StopRequest
-) -> None:
+    run: _Run, journal: Journal, state: State, places: Part, progress: Progress, stop: StopRequest,
+    at_hand: AtHand | None,
+) -> None:  # fmt: skip
     """Explain what isn't in the journal yet."""
     if run.settings.device == "cpu" and kernels.must_compile():
         logger.info("compiling for this processor, which takes up to a minute, once")
     archive = path_of(run.prefix, ".h5")
-    recorder = Recorder(journal, run.shape, archive, state, torch.get_num_threads())
+    recorder = Recorder(journal, run.shape, archive, state, torch.get_num_threads(), at_hand)
     first = state.next_batch
     left = None if places.n_places is None else places.n_places - (first - places.first) * run.batch_size
     batches = run.source.batches(run.batch_size, first, places.last)

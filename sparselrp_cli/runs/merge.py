@@ -7,12 +7,12 @@ from pathlib import Path
 
 from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.files.belonging import listed, manifest_path, read_record, why_not
+from sparselrp_cli.files.cores import usable_cores
 from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.archive.joining import joined_blocks
-from sparselrp_cli.outputs.archive.packing import cores
 from sparselrp_cli.outputs.formats import standard_formats
 from sparselrp_cli.outputs.tables import read_skipped
 from sparselrp_cli.runs.run_files import RunHeader, RunSummary, path_of, write_files
@@ -154,7 +154,7 @@ def _blocks(
         yield None, lines
     readers = [piece.reader for piece in pieces]
     whole = all(map(_is_as_written, readers))
-    blocks = joined_blocks(readers, shape, cores()) if whole else _repacked(readers, shape, path)
+    blocks = joined_blocks(readers, shape, usable_cores()) if whole else _repacked(readers, shape, path)
     for block in blocks:
         yield block, []
 
@@ -168,7 +168,7 @@ def _is_as_written(reader: ArchiveReader) -> bool:
 
 def _repacked(readers: Sequence[ArchiveReader], shape: ArchiveShape, path: Path) -> Iterator[Block]:
     """Unpack everything, which finds out what is damaged, and pack it again."""
-    packer = Packer(shape, path, threads=cores())
+    packer = Packer(shape, path, threads=usable_cores())
     for reader in readers:
         for rows in reader.chunks(shape.block_rows):
             yield from packer.add(reader.rows(rows))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sparselrp_cli.errors import OutputError
+from sparselrp_cli.outputs.archive.at_hand import AtHand
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.archive.rows import ArchiveRows
 from sparselrp_cli.runs.journal import Journal
@@ -94,12 +95,16 @@ class Recorder:
         How far the journal goes; it is kept up to date.
     threads : int
         That pack a block.
+    at_hand : AtHand, optional
+        Keeps the contributions of the rows that are added.
     """
 
     def __init__(
-        self, journal: Journal, shape: ArchiveShape, path: Path, state: State, threads: int = 1
-    ) -> None:
+        self, journal: Journal, shape: ArchiveShape, path: Path, state: State, threads: int = 1,
+        at_hand: AtHand | None = None,
+    ) -> None:  # fmt: skip
         self.state = state
+        self._at_hand = at_hand
         self.agreement: dict[str, float] | None = None
         self._journal = journal
         self._packer = Packer(shape, path, state.chroms, threads)
@@ -114,8 +119,11 @@ class Recorder:
         self._n_added += n
         self._open.append((self._n_added, Done(done.number, None, done.skipped, done.ambiguous)))
         if done.rows is not None and known < n:
-            for block in self._packer.add(done.rows[known:]):
+            new = done.rows[known:]
+            for block in self._packer.add(new):
                 self._record(block)
+            if self._at_hand is not None:
+                self._at_hand.add(new.one_hot, new.hypothetical)
 
     def finish(self) -> None:
         """Write what is left, and that nothing is missing."""

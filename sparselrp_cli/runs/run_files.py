@@ -11,6 +11,7 @@ from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import hidden_name, is_same_file, replacing
 from sparselrp_cli.files.belonging import manifest_path, read_record
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
+from sparselrp_cli.outputs.archive.at_hand import AtHand
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block
 from sparselrp_cli.outputs.export import export_files, planned_files
 from sparselrp_cli.outputs.multiqc import RunRow, sample_name, write_multiqc
@@ -67,13 +68,15 @@ def path_of(prefix: Path, suffix: str) -> Path:
     return prefix.with_name(prefix.name + suffix)
 
 
-def write_files(header: RunHeader, blocks: Blocks) -> RunSummary:
+def write_files(header: RunHeader, blocks: Blocks, at_hand: AtHand | None = None) -> RunSummary:
     """Write every file; the manifest, which says that all is complete, goes first and comes last.
 
     Parameters
     ----------
     blocks : iterable of (Block or None, lines)
         With the fields of the lines of what was skipped.
+    at_hand : AtHand, optional
+        The contributions of their rows, for the tracks.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def write_files(header: RunHeader, blocks: Blocks) -> RunSummary:
     kept = begin_set(header.prefix, header.manifest.to_json(), [path.name for path in _planned(header)])
     try:
         tables = _assemble(header, blocks, archive)
-        with ArchiveReader(archive) as reader:
+        with ArchiveReader(archive, at_hand) as reader:
             multiqc = header.multiqc and not header.archive_only
             made = _from_archive(reader, header.prefix, multiqc=multiqc, only=only)
             files = [*([archive] if keep else []), made[0], *tables, *made[1:]]

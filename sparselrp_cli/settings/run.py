@@ -152,7 +152,7 @@ class RunSettings:
     )  # fmt: skip
     threads: int | None = setting(
         None, Whole(1, MOST_THREADS), "--threads", metavar="N", section=None, explains=False,
-        help="CPU threads.  [default: torch's choice]",
+        help="CPU threads.  [default: as many as there are cores to use]",
     )  # fmt: skip
     max_conservation_error: float | None = setting(
         None, Real(), "--max-conservation-error", metavar="X", section="settings", explains=False,

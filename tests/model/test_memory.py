@@ -7,6 +7,7 @@ import psutil
 import pytest
 from torch import nn
 
+from sparselrp_cli.files import control_groups
 from sparselrp_cli.model import memory
 from sparselrp_cli.model.memory import free_memory, give_back
 
@@ -17,8 +18,8 @@ FREE = 10 << 30
 def machine(tmp_path, monkeypatch):
     """A machine with 10 GiB free, whose control groups lie in a folder; what is called with writes them."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=FREE))
-    monkeypatch.setattr(memory, "_ROOT", tmp_path)
-    monkeypatch.setattr(memory, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_OWN_GROUPS", tmp_path / "own")
 
     def write(own, files):
         (tmp_path / "own").write_text(own)

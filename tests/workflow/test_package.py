@@ -31,7 +31,7 @@ sys.modules.update(dict.fromkeys(filter(None, os.environ.get("HIDDEN_MODULES", "
 """
 SHIPPED = {
     *(f"models/{name}/{file}" for name in ("suhw-dm3", "insulators-dm3")
-      for file in ("README.md", "model.json", "weights.safetensors")),
+      for file in ("README.md", "model.json", "traced.json", "weights.safetensors")),
     *(f"data/{file}"
       for file in ("README.md", "suhw-windows.fa", "jaspar2026-insects.meme", "suhw-MA0533.1.jaspar")),
 }  # fmt: skip

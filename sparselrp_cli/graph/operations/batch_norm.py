@@ -53,14 +53,22 @@ class ChannelAffine(Operation):
         return f"{self.scale.numel()} channels"
 
 
-def batch_norm(call: Call) -> Converted:
-    mean, variance = call.weight("running_mean").double(), call.weight("running_var").double()
-    scale = 1 / torch.sqrt(variance + call["eps"])
-    if (weight := call.constant("weight")) is not None:
+def scale_and_shift(
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Give a normalisation in evaluation mode as ``scale * x + shift``, in float64, shape (C,)."""
+    scale = 1 / torch.sqrt(variance.double() + eps)
+    if weight is not None:
         scale = scale * weight.double()
-    shift = -mean * scale
-    if (bias := call.constant("bias")) is not None:
-        shift = shift + bias.double()
+    shift = -mean.double() * scale
+    return scale, shift if bias is None else shift + bias.double()
+
+
+def batch_norm(call: Call) -> Converted:
+    mean, variance = call.weight("running_mean"), call.weight("running_var")
+    scale, shift = scale_and_shift(
+        mean, variance, call.constant("weight"), call.constant("bias"), call["eps"]
+    )
     return chain(call, ChannelAffine(scale.to(call.dtype), shift.to(call.dtype)), name="input")
 
 

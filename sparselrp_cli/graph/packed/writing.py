@@ -76,8 +76,23 @@ def _without_rule(graph: CanonicalGraph, index: int) -> GraphOutput:
     return output
 
 
-def write_packed(packing: Packing, folder: Path) -> None:
-    """Write `graph.json` and `weights.safetensors` to a new folder; the same graph gives the same bytes.
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A packing as JSON, and the constants that it names.
+
+    Attributes
+    ----------
+    lists : mapping of str to list
+        Its nodes and its outputs.
+    tensors : mapping of str to Tensor
+    """
+
+    lists: Mapping[str, list[Any]]
+    tensors: Mapping[str, Tensor]
+
+
+def describe(packing: Packing) -> Description:
+    """Describe a graph; the same graph is described by the same words.
 
     Raises
     ------
@@ -86,9 +101,15 @@ def write_packed(packing: Packing, folder: Path) -> None:
     """
     constants = _Constants()
     nodes = [_node_to_json(node, packing.graph, constants) for node in packing.graph.nodes]
-    folder.mkdir(parents=True)
-    weights = save_weights(constants.tensors, folder)
-    head = {
+    there = {packing.graph.input, *packing.graph.by_name()}
+    pairs = zip(packing.graph.outputs, packing.names, strict=True)
+    outputs = [_output_to_json(output, names, there) for output, names in pairs]
+    return Description({"nodes": nodes, "outputs": outputs}, constants.tensors)
+
+
+def head_of(packing: Packing, digest: str) -> dict[str, Any]:
+    """Give what a document says before its nodes; `digest` is that of its weights."""
+    return {
         "format": FORMAT,
         "version": VERSION,
         "tool": f"sparselrp {__version__}",
@@ -97,16 +118,27 @@ def write_packed(packing: Packing, folder: Path) -> None:
         "alphabet": packing.layout.alphabet,
         "layout": packing.layout.layout,
         "dtype": dtype_name(packing.graph.dtype),
-        DIGEST: digest_of(weights),
+        DIGEST: digest,
         "input": {"name": packing.graph.input, "shape": shape_to_json(packing.graph.input_shape)},
     }
-    there = {packing.graph.input, *packing.graph.by_name()}
-    pairs = zip(packing.graph.outputs, packing.names, strict=True)
-    outputs = [_output_to_json(output, names, there) for output, names in pairs]
-    (folder / GRAPH).write_text(_as_text(head, {"nodes": nodes, "outputs": outputs}), encoding="utf-8")
 
 
-def _as_text(head: Mapping[str, Any], lists: Mapping[str, list[Any]]) -> str:
+def write_packed(packing: Packing, folder: Path) -> None:
+    """Write `graph.json` and `weights.safetensors` to a new folder; the same graph gives the same bytes.
+
+    Raises
+    ------
+    ModelError
+        If the graph holds what no file can hold.
+    """
+    description = describe(packing)
+    folder.mkdir(parents=True)
+    weights = save_weights(description.tensors, folder)
+    text = as_text(head_of(packing, digest_of(weights)), description.lists)
+    (folder / GRAPH).write_text(text, encoding="utf-8")
+
+
+def as_text(head: Mapping[str, Any], lists: Mapping[str, list[Any]]) -> str:
     """Write a line for each entry, so that people can read and compare graphs."""
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     for key, entries in lists.items():

@@ -74,10 +74,14 @@ def _outer(vector: Tensor, weight: Tensor, axis: int) -> Tensor:
 
 def _fold_behind(layer: Layer, affine: ChannelAffine) -> Layer:
     """``scale * (W x + b) + shift`` as one layer."""
-    scale, shift = affine.scale.double(), affine.shift.double()
-    weight = layer.weight.double() * _outer(scale, layer.weight, 0)
-    bias = shift if layer.bias is None else layer.bias.double() * scale + shift
-    return _with(layer, weight, bias)
+    return _with(layer, *folded_behind(layer.weight, layer.bias, affine.scale, affine.shift))
+
+
+def folded_behind(weight: Tensor, bias: Tensor | None, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Give weight and bias of ``scale * (W x + b) + shift`` as one layer, in float64."""
+    weight, scale, shift = weight.double(), scale.double(), shift.double()
+    together = shift if bias is None else bias.double() * scale + shift
+    return weight * _outer(scale, weight, 0), together
 
 
 def _fold_ahead(affine: ChannelAffine, layer: Layer) -> Layer:

@@ -5,7 +5,6 @@ of real maps repeat, and their mantissas don't: apart, the former shrink. The by
 on its numbers alone, not on the threads.
 """
 
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +21,6 @@ Values = npt.NDArray[Any]
 WINDOW_BITS, MEMORY_LEVEL = 15, 8
 # More threads than this have nothing to do while one thread hands the rows on.
 MOST_THREADS = 8
-
-
-def cores() -> int:
-    """Count the processor's cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def pieces(column: Column, rows: Values) -> Iterator[Values]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.hdf5 import is_backed, within
+from sparselrp_cli.outputs.archive.at_hand import AtHand, contributions_of
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, columns
 from sparselrp_cli.outputs.archive.rows import (
     ACCOUNTING,
@@ -55,6 +56,12 @@ class Coordinates:
 class ArchiveReader:
     """A context manager that reads an archive.
 
+    Parameters
+    ----------
+    path : Path or str
+    at_hand : AtHand, optional
+        Of who wrote it just now: contributions that are then given as they are.
+
     Attributes
     ----------
     path : Path
@@ -73,14 +80,16 @@ class ArchiveReader:
         reading, if it is damaged.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, at_hand: AtHand | None = None) -> None:
         self.path = Path(path)
+        self._kept = at_hand
 
     def __enter__(self) -> Self:
         self._file = _opened(self.path)
         try:
             with self._reported():
                 self._validate()
+            self._at_hand = None if self._kept is None else self._kept.of(self.n_windows)
         except BaseException:
             self._file.close()
             raise
@@ -164,11 +173,9 @@ class ArchiveReader:
         -------
         ndarray of float32 or float64, shape (n, L)
         """
-        one_hot, hypothetical = self.read(rows, target)
-        wide = hypothetical.astype(np.result_type(hypothetical.dtype, np.float32), copy=False)
-        observed = np.where(one_hot != 0, wide, wide.dtype.type(0))
-        # Four additions along the windows take a third of the time of a sum over an axis of four.
-        return cast(Reals, observed[:, 0] + observed[:, 1] + observed[:, 2] + observed[:, 3])
+        if self._at_hand is not None:
+            return cast(Reals, self._at_hand[target][rows])
+        return contributions_of(*self.read(rows, target), axis=1)
 
     def contribution_sd(self, rows: Rows, target: int = 0) -> Reals:
         """Read the population standard deviations of contributions over the models, where `has_spread`.
