@@ -46,11 +46,6 @@ class Fault:
         """What faults.c takes: the error's number."""
         return SHORT_WRITE if self.name == "short write" else int(getattr(errno, self.name))
 
-    @property
-    def is_harmless(self) -> bool:
-        """Whether POSIX lets the call be done again, so that nothing is lost."""
-        return self.name in ("short write", "EINTR")
-
 
 FAULTS = (
     Fault("write", "ENOSPC", lasting=True),

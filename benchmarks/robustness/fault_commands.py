@@ -87,7 +87,7 @@ def vcf(genome: str, starts: Sequence[int]) -> str:
 
 
 def write_model(folder: Path) -> None:
-    """Write a model folder of a named architecture, whose graph is kept in the cache; its scan knows the site."""
+    """Write a model folder of a named architecture, whose graph is kept in the cache; it knows the site."""
     torch.manual_seed(0)
     net = PooledCNN(**ARCHITECTURE)
     state = net.state_dict()
@@ -99,7 +99,8 @@ def write_model(folder: Path) -> None:
     folder.mkdir()
     save_file(state, folder / "weights.safetensors")
     spec = {
-        "schema_version": 1, "name": "tiny", "architecture": {"name": "pooled-cnn", "arguments": dict(ARCHITECTURE)},
+        "schema_version": 1, "name": "tiny",
+        "architecture": {"name": "pooled-cnn", "arguments": dict(ARCHITECTURE)},
         "weights": "weights.safetensors", "window": WINDOW, "alphabet": "ACGT", "layout": "NCL",
         "outputs": [{"name": "y", "tasks": ["a", "b"]}],
     }  # fmt: skip
@@ -157,15 +158,12 @@ class Trial:
         Command lines that make what lies in the folder before: another run under the prefix, or what is read.
     again : tuple of str
         What is typed besides where it is run again.
-    every : int
-        Every so many-th call is tried; 1 is all.
     """
 
     name: str
     typed: tuple[str, ...]
     before: tuple[tuple[str, ...], ...] = ()
     again: tuple[str, ...] = ()
-    every: int = 1
     copied: tuple[str, ...] = ("genome.fa",)
 
 
@@ -189,24 +187,106 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
     archive = f"{run}.h5"
     earlier = (*explain, run, "-p", "0", "--formats", "h5,bigwig,bedgraph,finemo")
     plain = (*explain, run, "--formats", "h5,bigwig")
-    null = (("shuffle", archive, "-o", f"{bg}.fa", "-q"), (*explain[:1], f"{bg}.fa", *model, "-t", "a", "-o", bg, "-q", "--formats", "h5"))
-    motifs = ("motifs", archive, "-o", run, "--background", f"{bg}.h5", "--database", f"{given / 'known.meme'}", "-q")
+    null = (
+        ("shuffle", archive, "-o", f"{bg}.fa", "-q"),
+        (*explain[:1], f"{bg}.fa", *model, "-t", "a", "-o", bg, "-q", "--formats", "h5"),
+    )
+    motifs = (
+        "motifs",
+        archive,
+        "-o",
+        run,
+        "--background",
+        f"{bg}.h5",
+        "--database",
+        f"{given / 'known.meme'}",
+        "-q",
+    )
     shards = tuple((*explain, f"{out / f'part{i}'}", "--shard", f"{i}/2") for i in (1, 2))
     found = (
         Trial("attribute", (*explain, run, "--formats", ALL_FORMATS), (earlier,), ("--resume",)),
-        Trial("attribute --report", (*explain, run, "--report", "--database", f"{given / 'known.meme'}"), (), ("--resume",), 16),
-        Trial("merge", ("merge", f"{out / 'part1.h5'}", f"{out / 'part2.h5'}", "-o", run, "-q", "--formats", ALL_FORMATS), (*shards, earlier)),
-        Trial("export", ("export", archive, "--formats", "bigwig,bedgraph,modisco,finemo,modisco-h5", "-q"), (plain,)),
-        Trial("variants", ("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "a", "-q", "-o", run), (("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "b", "-q", "-o", run),)),
+        Trial(
+            "attribute --report",
+            (*explain, run, "--report", "--database", f"{given / 'known.meme'}"),
+            (),
+            ("--resume",),
+        ),
+        Trial(
+            "merge",
+            (
+                "merge",
+                f"{out / 'part1.h5'}",
+                f"{out / 'part2.h5'}",
+                "-o",
+                run,
+                "-q",
+                "--formats",
+                ALL_FORMATS,
+            ),
+            (*shards, earlier),
+        ),
+        Trial(
+            "export",
+            ("export", archive, "--formats", "bigwig,bedgraph,modisco,finemo,modisco-h5", "-q"),
+            (plain,),
+        ),
+        Trial(
+            "variants",
+            ("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "a", "-q", "-o", run),
+            (("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "b", "-q", "-o", run),),
+        ),
         Trial("shuffle", null[0], (plain,)),
         Trial("motifs", (*motifs, "--bigbed"), (plain, *null, (*motifs, "--fdr", "0.2"))),
-        Trial("report", ("report", archive, "-o", f"{out / 'page.html'}", "--windows", "1", "-q"), (plain, *null, motifs)),
+        Trial(
+            "report",
+            ("report", archive, "-o", f"{out / 'page.html'}", "--windows", "1", "-q"),
+            (plain, *null, motifs),
+        ),
         Trial("plot", ("plot", archive, "chr1:1001-1100", "-o", f"{out / 'site.svg'}", "-q"), (plain,)),
-        Trial("compare", ("compare", archive, f"{out / 'other.h5'}", "-o", f"{out / 'change'}", "-q"), (plain, (*explain, f"{out / 'other'}", "-p", "0", "--formats", "h5"))),
-        Trial("browser", ("browser", run, "--genome", "dm3", "--url", "https://example.org/", "-q"), (plain,)),
-        Trial("evaluate", ("evaluate", archive, "-o", f"{out / 'judged'}", "--motif", f"{given / 'known.meme'}", "-q", *model, "--windows", "2", "--no-mutagenesis"), (plain,)),
-        Trial("import", ("import", f"{given / 'keras.h5'}", "-o", f"{out / 'imported'}", "--force", "-q"), (("import", f"{given / 'keras.h5'}", "-o", f"{out / 'imported'}", "--name", "earlier", "-q"),)),
-        Trial("pack", ("pack", f"{given / 'net.py'}:Net", "-o", f"{out / 'packed'}", "--window", str(WINDOW), "--force", "-q"), (("pack", f"{given / 'model'}", "-o", f"{out / 'packed'}", "-q"),)),
+        Trial(
+            "compare",
+            ("compare", archive, f"{out / 'other.h5'}", "-o", f"{out / 'change'}", "-q"),
+            (plain, (*explain, f"{out / 'other'}", "-p", "0", "--formats", "h5")),
+        ),
+        Trial(
+            "browser", ("browser", run, "--genome", "dm3", "--url", "https://example.org/", "-q"), (plain,)
+        ),
+        Trial(
+            "evaluate",
+            (
+                "evaluate",
+                archive,
+                "-o",
+                f"{out / 'judged'}",
+                "--motif",
+                f"{given / 'known.meme'}",
+                "-q",
+                *model,
+                "--windows",
+                "2",
+                "--no-mutagenesis",
+            ),
+            (plain,),
+        ),
+        Trial(
+            "import",
+            ("import", f"{given / 'keras.h5'}", "-o", f"{out / 'imported'}", "--force", "-q"),
+            (("import", f"{given / 'keras.h5'}", "-o", f"{out / 'imported'}", "--name", "earlier", "-q"),),
+        ),
+        Trial(
+            "pack",
+            (
+                "pack",
+                f"{given / 'net.py'}:Net",
+                "-o",
+                f"{out / 'packed'}",
+                "--window",
+                str(WINDOW),
+                "--force",
+                "-q",
+            ),
+            (("pack", f"{given / 'model'}", "-o", f"{out / 'packed'}", "-q"),),
+        ),
     )
     return {trial.name: trial for trial in found}
 

@@ -12,8 +12,8 @@ from sparselrp_cli.files.belonging import listed, why_not
 
 CAUSES = {
     "ENOSPC": ("no space",),
-    "EIO": ("input/output error", "i/o error", "read back", "ends before"),
-    "EINTR": ("interrupted", "input/output error"),
+    "EIO": ("input/output error", "i/o error", "read back", "its writer gave up"),
+    "EINTR": ("interrupted", "read back", "its writer gave up"),
     "short write": ("short", "read back"),
 }
 KILLED = {signal.SIGKILL: (-9, 0), signal.SIGTERM: (-15, 75, 0)}
@@ -74,7 +74,11 @@ def verdict(ending: Ending, left: Files, whole: Files, before: Files, folder: Pa
         Where they lie.
     """
     is_whole = _results(left) == _results(whole)
-    found = [*_of_code(ending, is_whole, left, whole), *_of_files(ending, left, whole, before), *_of_sets(folder)]
+    found = [
+        *_of_code(ending, is_whole, left, whole),
+        *_of_files(ending, left, whole, before),
+        *_of_sets(folder),
+    ]
     if ending.code == 0:
         outcome = "no call was hit" if ending.hits == 0 else "done, every byte right"
     elif ending.killed is not None:
@@ -102,8 +106,6 @@ def _of_code(ending: Ending, is_whole: bool, left: Files, whole: Files) -> Itera
         yield from _of_message(ending.fault, ending.said)
     if noise := _noise(ending.said):
         yield f"says '{noise}'"
-    if ending.code == 1 and ending.fault is not None and ending.fault.is_harmless:
-        yield f"gives up for what only has to be tried again: {ending.said.strip()[-200:]}"
 
 
 def _noise(said: str) -> str:
@@ -120,7 +122,7 @@ def _of_message(fault: Fault, said: str) -> Iterator[str]:
         yield lines[0]
     elif not any(cause in lines[0].lower() for cause in CAUSES[fault.name]):
         yield f"doesn't name the cause: {lines[0]}"
-    elif not re.search(r"/work(/|\b)", lines[0]):
+    elif not re.search(r"/work/|genome\.fa", lines[0]):
         yield f"names no file: {lines[0]}"
 
 

@@ -2,20 +2,20 @@
 
     python -m benchmarks.robustness.faults                              # every k of every command: hours
     python -m benchmarks.robustness.faults --command export --kills 4   # one command, fewer kills
-    python -m benchmarks.robustness.faults --every 20 --kills 2         # every 20th call
+    python -m benchmarks.robustness.faults --at-most 5 --kills 5        # five calls of each kind, drawn
 
-As SQLite is tested: a command is run once to count its calls to write, fsync, rename, open, truncate and close
-beneath its folder. Then the k-th of each kind fails, for every k: no space (from then on), an I/O error, an
-interrupted call, a short write. Native writers are hit as Python is, see faults.c. After each fault:
+As SQLite is tested: a command is run once to count its calls to write, fsync, rename, open, truncate and
+close beneath its folder. Then the k-th of each kind fails, for every k: no space (from then on), an I/O
+error, an interrupted call, a short write. Native writers are hit as Python is, see faults.c. After each fault:
 
-* exit code 0 means that all files have the bytes of an undisturbed run; 1 comes with one line that names a file
-  and the cause; nothing else comes;
+* exit code 0 means that all files have the bytes of an undisturbed run; 1 comes with one line that names a
+  file and the cause; nothing else comes;
 * every final name holds the file of this run, or of the one that was there before; nothing hidden is left;
 * a record, such as PREFIX.manifest.json, lists files that are there as it lists them, or isn't there;
 * the same command, with --resume where it has that, then gives the bytes of an undisturbed run.
 
-Each run is forked from this process, which has loaded the libraries. What --report starts is forked, too. Equal
-seqlets are clustered once.
+Each run is forked from this process, which has loaded the libraries. What --report starts is forked, too.
+Equal seqlets are clustered once.
 """
 
 import argparse
@@ -74,8 +74,8 @@ def warm() -> None:
         "sparselrp_cli.runs.exporting", "sparselrp_cli.runs.pack", "sparselrp_cli.model.importing",
         "sparselrp_cli.motifs.search", "sparselrp_cli.motifs.files", "sparselrp_cli.motifs.database",
         "sparselrp_cli.report.page", "sparselrp_cli.report.plotting", "sparselrp_cli.comparison.compare",
-        "sparselrp_cli.evaluation.evaluate", "sparselrp_cli.evaluation.figures", "sparselrp_cli.outputs.browser",
-        "sparselrp_cli.outputs.bigbed", "memelite", "modiscolite.tfmodisco", "logomaker", "scipy.stats",
+        "sparselrp_cli.evaluation.evaluate", "sparselrp_cli.evaluation.figures",
+        "sparselrp_cli.outputs.browser", "sparselrp_cli.outputs.bigbed", "memelite", "modiscolite.tfmodisco", "logomaker", "scipy.stats",
         "matplotlib.backends.backend_svg", "sparselrp_cli.relevance.explainer",
     ):  # fmt: skip
         import_module(name)
@@ -129,8 +129,8 @@ def started(typed: Sequence[str], log: Path) -> int:
     if pid:
         return pid
     try:
-        for number in (1, 2):
-            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), number)
+        for path, number in ((Path(os.devnull), 1), (log, 2)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), number)
         run_typed(typed)
     finally:
         os._exit(99)
@@ -203,7 +203,7 @@ class Bench:
         return self.folder / "log"
 
     def begin(self, given: Inputs) -> None:
-        """Make what lies there before, then run undisturbed: what it writes, and how many calls that takes."""
+        """Make what lies there before, then run undisturbed: what is written, and in how many calls."""
         self.disk.disarm()
         self.disk.watch(None)
         shutil.rmtree(self.work, ignore_errors=True)
@@ -297,14 +297,22 @@ class Bench:
 
 def options() -> argparse.ArgumentParser:
     found = parser(__doc__)
-    found.add_argument("--command", action="append", default=[], metavar="NAME", help="only this one; repeatable")
-    found.add_argument("--every", type=int, metavar="N", help="only every N-th call (default: all; of --report every 16th)")
-    found.add_argument("--first", type=int, default=0, metavar="K", help="the first call")
+    found.add_argument(
+        "--command", action="append", default=[], metavar="NAME", help="only this one; repeatable"
+    )
+    found.add_argument("--at-most", type=int, metavar="N", help="calls of a kind, drawn (default: all)")
     found.add_argument("--call", choices=CALLS, action="append", default=[], help="only calls of this kind")
     found.add_argument("--kills", type=int, default=50, help="of each command, with each signal")
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--list", action="store_true", help="count the calls of each command, and do no more")
     return found
+
+
+def drawn(count: int, at_most: int | None, chance: random.Random) -> Sequence[int]:
+    """Number the calls that shall fail: all, or some."""
+    if at_most is None or count <= at_most:
+        return range(count)
+    return sorted(chance.sample(range(count), at_most))
 
 
 def try_command(bench: Bench, given: argparse.Namespace, inputs: Inputs) -> None:
@@ -313,11 +321,11 @@ def try_command(bench: Bench, given: argparse.Namespace, inputs: Inputs) -> None
     print(f"{bench.trial.name}: {bench.seconds:.2f} s, {bench.counts}", flush=True)
     if given.list:
         return
+    chance = random.Random(given.seed)
     for fault in FAULTS:
         if not given.call or fault.call in given.call:
-            for at in range(given.first, bench.counts[fault.call], given.every or bench.trial.every):
+            for at in drawn(bench.counts[fault.call], given.at_most, chance):
                 bench.inject(fault, at)
-    chance = random.Random(given.seed)
     for _ in range(given.kills):
         for how in (signal.SIGKILL, signal.SIGTERM):
             bench.kill(how, chance.uniform(0, bench.seconds))
@@ -364,7 +372,7 @@ def try_commands(given: argparse.Namespace, keeper: Keeper, folder: Path) -> int
         bench = Bench(disk, known[name], folder)
         try_command(bench, given, inputs)
         found += list(rows(bench))
-        calls.append({"command": name, "every": given.every or known[name].every, **bench.counts})
+        calls.append({"command": name, **bench.counts})
         problems += bench.problems
         keeper.keep_so_far({"calls": calls, "faults": found})
     for row in found:

@@ -1,13 +1,13 @@
 """The index of a genome: made once, replaced when it doesn't fit, safe where several jobs start at a time."""
 
 import logging
-import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.files.atomic import TakenError, temporary
 from sparselrp_cli.sequences.bgzip import (
     BgzipFile,
     Block,
@@ -184,22 +184,21 @@ def _built(fasta: Path, name: str, *, bgzip: bool) -> IndexedFasta:
 
 
 def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
-    """Write index files, the .fai last."""
-    temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
+    """Write index files, the .fai last; where another process is at it, leave it to that."""
     try:
-        for path, content in zip(temporary, contents, strict=True):
-            path.write_bytes(content)
-        for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
-            path.replace(final)
-    except OSError as error:
+        with ExitStack() as files:
+            # What was opened first gets its name last.
+            hidden = [files.enter_context(temporary(path)) for path in wanted]
+            for path, content in zip(hidden, contents, strict=True):
+                path.write_bytes(content)
+    except TakenError:
+        logger.debug("another process makes %s", wanted[0])
+    except (OSError, OutputError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = (getattr(cause, "strerror", None) or str(error)).lower()
         raise InputError(
-            f"{name}: its index can't be made ({(error.strerror or str(error)).lower()}); free some space, or"
-            " index it elsewhere"
+            f"{name}: its index can't be made ({reason}); free some space, or index it elsewhere"
         ) from error
-    finally:
-        for path in temporary:
-            with suppress(OSError):
-                path.unlink()
 
 
 def _opened(fasta: Path, entries: Mapping[str, Entry], blocks: list[Block] | None) -> IndexedFasta:
