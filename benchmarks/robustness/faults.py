@@ -6,7 +6,7 @@
 
 As SQLite is tested: a command is run once to count its calls to write, fsync, rename, open, truncate and
 close beneath its folder. Then the k-th of each kind fails, for every k: no space (from then on), an I/O
-error, an interrupted call, a short write. Native writers are hit as Python is, see faults.c. After each fault:
+error, an interrupted call, a short write. Native writers are hit as Python is, see faults.c. After each one:
 
 * exit code 0 means that all files have the bytes of an undisturbed run; 1 comes with one line that names a
   file and the cause; nothing else comes;
@@ -75,7 +75,8 @@ def warm() -> None:
         "sparselrp_cli.motifs.search", "sparselrp_cli.motifs.files", "sparselrp_cli.motifs.database",
         "sparselrp_cli.report.page", "sparselrp_cli.report.plotting", "sparselrp_cli.comparison.compare",
         "sparselrp_cli.evaluation.evaluate", "sparselrp_cli.evaluation.figures",
-        "sparselrp_cli.outputs.browser", "sparselrp_cli.outputs.bigbed", "memelite", "modiscolite.tfmodisco", "logomaker", "scipy.stats",
+        "sparselrp_cli.outputs.browser", "sparselrp_cli.outputs.bigbed",
+        "memelite", "modiscolite.tfmodisco", "logomaker", "scipy.stats",
         "matplotlib.backends.backend_svg", "sparselrp_cli.relevance.explainer",
     ):  # fmt: skip
         import_module(name)
