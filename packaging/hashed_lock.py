@@ -2,10 +2,10 @@
 
 From an environment with uv on PATH, after packaging/lock.py: python packaging/hashed_lock.py
 
-The versions are those of requirements-tests.txt, which constrain uv. torch has no hash: which build is right,
-for CPUs or one of several CUDA versions, is the machine's. Each index has its own files under one version, and
-the hash of one would refuse the others. constraints.txt pins its version. What every build of torch needs is in
-the locks; what a CUDA build needs besides comes with it.
+The versions are those of requirements-tests.txt, which constrain uv. torch has no hash: which build is
+right, for CPUs or one of several CUDA versions, is the machine's. Each index has its own files under one
+version, and the hash of one would refuse the others. constraints.txt pins its version. What every build of
+torch needs is in the locks; what a CUDA build needs besides comes with it.
 """
 
 import re

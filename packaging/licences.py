@@ -23,8 +23,8 @@ FREE = re.compile(
     re.IGNORECASE,
 )
 GPL = MappingProxyType({"igraph": "motifs", "leidenalg": "motifs", "multiqc": "workflow"})
-"""Packages under the GPL, which nothing of ours imports, and the extra that brings each. TF-MoDISco imports the
-first two; the third is a program that the workflow may run."""
+"""Packages under the GPL, which nothing of ours imports, and the extra that brings each. TF-MoDISco imports
+the first two; the third is a program that the workflow may run."""
 SAID_ELSEWHERE = MappingProxyType(
     {
         "conda-inject": "MIT",
