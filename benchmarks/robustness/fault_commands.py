@@ -157,7 +157,7 @@ class Trial:
     before : tuple of tuple of str
         Command lines that make what lies in the folder before: another run under the prefix, or what is read.
     again : tuple of str
-        What is typed besides where it is run again.
+        What is typed besides where it is run again and has kept work.
     """
 
     name: str

@@ -12,7 +12,7 @@ error, an interrupted call, a short write. Native writers are hit as Python is, 
   file and the cause; nothing else comes;
 * every final name holds the file of this run, or of the one that was there before; nothing hidden is left;
 * a record, such as PREFIX.manifest.json, lists files that are there as it lists them, or isn't there;
-* the same command, with --resume where it has that, then gives the bytes of an undisturbed run.
+* the same command, with --resume where it has kept work, then gives the bytes of an undisturbed run.
 
 Each run is forked from this process, which has loaded the libraries. What --report starts is forked, too.
 Equal seqlets are clustered once.
@@ -287,7 +287,9 @@ class Bench:
     def _rerun(self, ending: Ending) -> Iterator[str]:
         self.log.unlink(missing_ok=True)
         self.disk.watch(None)
-        code = self._ended_in_time(started([*self.trial.typed, *self.trial.again], self.log))
+        has_work = any(self.work.rglob("*.partial"))
+        typed = [*self.trial.typed, *(self.trial.again if has_work else ())]
+        code = self._ended_in_time(started(typed, self.log))
         again = Ending(code, 0, None, None, self._said())
         if code:
             yield f"run again, it ends with {code}: {self._said()[-300:].strip()}"

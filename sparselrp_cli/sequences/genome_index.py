@@ -1,13 +1,15 @@
 """The index of a genome: made once, replaced when it doesn't fit, safe where several jobs start at a time."""
 
+import glob
 import logging
+import secrets
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sparselrp_cli.errors import InputError, OutputError
-from sparselrp_cli.files.atomic import TakenError, temporary
+from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.bgzip import (
     BgzipFile,
     Block,
@@ -28,6 +30,8 @@ READ_WHOLE = 1 << 24
 """Bytes of a file up to which an index that is found is compared with every line."""
 FEW_BYTES = 1 << 13
 """So many bytes a record are read faster in one go than looked at where they begin and end."""
+ABANDONED = 3600
+"""Seconds after which an index under a temporary name has no writer any more."""
 _LARGEST_INDEX = 1 << 30
 
 
@@ -184,21 +188,32 @@ def _built(fasta: Path, name: str, *, bgzip: bool) -> IndexedFasta:
 
 
 def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
-    """Write index files, the .fai last; where another process is at it, leave it to that."""
+    """Write index files, the .fai last."""
+    _clear(wanted)
+    temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
     try:
-        with ExitStack() as files:
-            # What was opened first gets its name last.
-            hidden = [files.enter_context(temporary(path)) for path in wanted]
-            for path, content in zip(hidden, contents, strict=True):
-                path.write_bytes(content)
-    except TakenError:
-        logger.debug("another process makes %s", wanted[0])
-    except (OSError, OutputError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__
-        reason = (getattr(cause, "strerror", None) or str(error)).lower()
+        for path, content in zip(temporary, contents, strict=True):
+            path.write_bytes(content)
+        for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
+            path.replace(final)
+    except OSError as error:
         raise InputError(
-            f"{name}: its index can't be made ({reason}); free some space, or index it elsewhere"
+            f"{name}: its index can't be made ({(error.strerror or str(error)).lower()}); free some space, or"
+            " index it elsewhere"
         ) from error
+    finally:
+        for path in temporary:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _clear(wanted: list[Path]) -> None:
+    """Remove what writers left that were killed; those that are at it have written lately."""
+    for path in wanted:
+        for left in path.parent.glob(f".{'[0-9a-f]' * 16}-{glob.escape(path.name)}"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
 
 
 def _opened(fasta: Path, entries: Mapping[str, Entry], blocks: list[Block] | None) -> IndexedFasta:
