@@ -5,6 +5,9 @@
 # make package build wheel and sdist, and run the demo where nothing but the wheel is
 # make workflow  run the Snakemake workflow on the demo's data
 # make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
+# make lock    write the locks, the plain one and those with hashes, from the versions installed here
+# make licences  list the licence of all that is installed, and stop where one doesn't suit
+# make sbom    write sbom.cdx.json, a CycloneDX bill of materials of the environment
 # make evidence  list the experiments; NAME=... does one and refreshes benchmarks/RESULTS.md
 
 PYTHON ?= python3
@@ -19,7 +22,7 @@ LOCK ?= requirements-tests.txt
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test test-all check docs package workflow bench bench-gpu evidence clean
+.PHONY: demo test test-all check docs package workflow bench bench-gpu evidence lock licences sbom clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -76,6 +79,21 @@ bench-gpu: $(VENV)/.installed
 
 evidence: $(VENV)/.installed-test
 	@$(BIN)/python -m benchmarks.evidence $(NAME) $(OPTIONS)
+
+$(VENV)/.installed-supply: $(VENV)/.installed-check
+	$(INSTALL) -c $(LOCK) -e '.[supply]'
+	touch $@
+
+lock: $(VENV)/.installed-supply
+	$(BIN)/python packaging/lock.py > requirements-tests.txt
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python packaging/hashed_lock.py
+
+licences: $(VENV)/.installed-supply
+	$(BIN)/python packaging/licences.py
+
+sbom: $(VENV)/.installed-supply
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	  --output-file sbom.cdx.json $(BIN)/python
 
 clean:
 	rm -rf $(VENV) $(DEMO) docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -26,6 +26,10 @@ REMEDIES = {
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
+class TakenError(OutputError):
+    """Another process is writing the file."""
+
+
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
     """Turn an `OSError` met while writing `path` into one line with the remedy.
@@ -64,8 +68,8 @@ def replacing(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If the file can't be written, or another process is writing it; any `OSError` in the block is taken
-        for that.
+        If the file can't be written, or another process is writing it (`TakenError`); any `OSError` in the
+        block is taken for that.
     """
     with reported(Path(path)), temporary(path, ending) as hidden:
         yield hidden
@@ -81,11 +85,12 @@ def temporary(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
         hidden = hidden_name(final, ending)
         descriptor = open_locked(hidden)
         if descriptor is None:
-            raise OutputError(
+            raise TakenError(
                 f"{path} is being written by another process; wait for it, or choose another name"
             )
-        os.ftruncate(descriptor, 0)
     try:
+        with reported(path):
+            os.ftruncate(descriptor, 0)
         yield hidden
         with reported(path):
             # Some file systems say only now that the disk is full.
@@ -96,7 +101,9 @@ def temporary(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
             hidden.unlink()
         raise
     finally:
-        os.close(descriptor)
+        # All is on the disk since the sync, whatever closing says; and it lets the lock go.
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def is_same_file(a: Path, b: Path) -> bool:

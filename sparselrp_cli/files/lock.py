@@ -40,13 +40,16 @@ def _held(prefix: Path) -> Iterator[None]:
             f"another run is writing {prefix}.*{_holder(path)}; wait for it, or choose another --output"
         )
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        # Who holds it is a help for others; the lock holds without.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
         with suppress(OSError):
             path.unlink()
-        os.close(descriptor)
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def _holder(path: Path) -> str:

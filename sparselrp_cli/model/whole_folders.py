@@ -1,15 +1,19 @@
 """Model folders on disk: complete or not there at all."""
 
-import secrets
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.files.atomic import hidden_name
+from sparselrp_cli.files.lock import locked
+from sparselrp_cli.files.native_words import os_error_in
 
 SPEC, GRAPH, WEIGHTS = "model.json", "graph.json", "weights.safetensors"
 _OWN_FILES = (SPEC, GRAPH, WEIGHTS)
@@ -36,14 +40,20 @@ def whole_folder(folder: Path, *, force: bool, maker: str) -> Iterator[Path]:
     ------
     ModelError
         If the folder may not be replaced.
+    OutputError
+        If another process writes it, or the disk says at the end that it can't.
     """
-    refuse_existing(folder, force=force, maker=maker)
-    hidden = folder.absolute().parent / f".{folder.absolute().name}.{secrets.token_hex(4)}.part"
-    try:
-        yield hidden
-        _exchange(hidden, folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+    place = folder.absolute()
+    with locked(place):
+        hidden, old = hidden_name(place, "part"), hidden_name(place, "old")
+        _clear(hidden, old, folder)
+        refuse_existing(folder, force=force, maker=maker)
+        try:
+            yield hidden
+            _sync(hidden)
+            _exchange(hidden, old, folder)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def refuse_existing(folder: Path, *, force: bool, maker: str) -> None:
@@ -71,18 +81,45 @@ def save_weights(tensors: Mapping[str, Tensor], folder: Path) -> Path:
     """Write the weights of a folder, for whoever may read the rest of it; give the file.
 
     safetensors leaves a file to its owner alone, and a folder is to be handed on.
+
+    Raises
+    ------
+    OSError
+        If it can't be written.
     """
     path, like = folder / WEIGHTS, folder / f".{WEIGHTS}"
     like.touch()
-    save_file(dict(tensors), path)
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        if (failure := os_error_in(str(error).encode())) is None:
+            raise
+        raise failure from error
     path.chmod(like.stat().st_mode)
     like.unlink()
     return path
 
 
-def _exchange(hidden: Path, folder: Path) -> None:
+def _clear(hidden: Path, old: Path, folder: Path) -> None:
+    """Remove what a killed writer left; what it had just put aside gets its name back."""
+    shutil.rmtree(hidden, ignore_errors=True)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(hidden: Path) -> None:
+    """Wait until all is on the disk; some file systems say only now that it is full."""
+    for path in filter(Path.is_file, hidden.rglob("*")):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _exchange(hidden: Path, old: Path, folder: Path) -> None:
     """Give the complete folder its name; the one it replaces, if any, goes last."""
-    old = hidden.with_suffix(".old")
     if folder.exists():
         folder.rename(old)
     try:

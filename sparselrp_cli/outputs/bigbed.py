@@ -1,22 +1,27 @@
 """BED as bigBed, by the writer of the bigWigs.
 
 It takes all columns for those of BED, which would make browsers read ours as blocks: how many are BED's is
-put right behind it. It also takes an exception that it meets in the lines for their end, so that is kept.
+put right behind it. It also takes an exception that it meets in the lines for their end, and may swallow a
+write that failed: as for bigWigs, all that is kept, and the file is read before it gets its name.
 """
 
+import itertools
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 
 import pybigtools
 import pyBigWig
 
-from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.interruptions import kept_interruptions
+from sparselrp_cli.files.native_words import kept_words
+from sparselrp_cli.outputs.bigwig_reading import DamagedError
 
-STANDARD_AT, DATA_POINTER = 34, 16
-"""Where a bigBed has the number of BED's columns, and the place of the number of features (Kent et al. 2010,
-Bioinformatics 26:2204, supplement, tables 5 and 13)."""
+STANDARD_AT = 34
+"""Where a bigBed has the number of BED's columns: Kent et al. 2010, Bioinformatics 26:2204, table 5."""
 
 Line = tuple[str, int, int, str]
 
@@ -43,63 +48,72 @@ def write_bigbed(
     OutputError
         If it can't be written.
     """
-    with replacing(path, "tmp.bb") as hidden:
-        lines = _Lines(bed)
-        try:
-            pybigtools.open(str(hidden), "w").write(dict(chrom_sizes), iter(lines), description)
-        except BaseException as error:
-            # It panics where a write fails, which isn't an Exception.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise OutputError(f"{path} can't be written: {' '.join(str(error).split())}") from error
-        if lines.error is not None:
-            raise lines.error
+    with replacing(path, "tmp.bb") as hidden, kept_words(hidden), kept_interruptions():
+        _write(hidden, _Lines(bed), chrom_sizes, description)
         with hidden.open("r+b") as file:
             file.seek(STANDARD_AT)
             file.write(struct.pack("<H", standard))
-        _require_all(hidden, path, lines.number)
+        _require_read_back(hidden, bed, description)
+
+
+def _write(path: Path, lines: "_Lines", chrom_sizes: Mapping[str, int], description: str) -> None:
+    try:
+        pybigtools.open(str(path), "w").write(dict(chrom_sizes), iter(lines), description)
+    except BaseException as error:
+        # It panics where a write fails, which isn't an Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        if lines.error is None:
+            raise OSError(f"its writer gave up ({' '.join(str(error).split())})") from error
+    if lines.error is not None:
+        raise lines.error
+    if not lines.used_up:
+        raise DamagedError("it ends before its lines do")
 
 
 class _Lines:
-    """The lines of a BED, counted.
+    """The lines of a BED.
 
     Attributes
     ----------
-    number : int
-        Of the lines that were given.
     error : BaseException or None
         What the writer would swallow.
+    used_up : bool
+        Whether every line was given to the writer.
     """
 
     def __init__(self, bed: Path) -> None:
-        self.number = 0
         self.error: BaseException | None = None
+        self.used_up = False
         self._bed = bed
 
     def __iter__(self) -> Iterator[Line]:
         try:
-            with self._bed.open(encoding="utf-8") as file:
-                for line in file:
-                    chrom, start, end, rest = line.rstrip("\n").split("\t", 3)
-                    self.number += 1
-                    yield chrom, int(start), int(end), rest
+            yield from _lines(self._bed)
+            self.used_up = True
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001 - raised by who asked for the file
             self.error = error
 
 
-def _require_all(hidden: Path, path: Path, number: int) -> None:
-    """Read how many features there are; the writer may swallow a write that failed."""
-    found = -1
+def _lines(bed: Path) -> Iterator[Line]:
+    with bed.open(encoding="utf-8") as file:
+        for line in file:
+            chrom, start, end, rest = line.rstrip("\n").split("\t", 3)
+            yield chrom, int(start), int(end), rest
+
+
+def _require_read_back(path: Path, bed: Path, description: str) -> None:
+    """Read every line again, chromosome by chromosome; the writer may swallow a write that failed."""
     try:
-        with pyBigWig.open(str(hidden)) as file:
-            is_whole = bool(file.isBigBed())
-        with hidden.open("rb") as raw:
-            raw.seek(DATA_POINTER)
-            raw.seek(struct.unpack("<Q", raw.read(8))[0])
-            found = struct.unpack("<Q", raw.read(8))[0]
-    except (RuntimeError, struct.error):
-        is_whole = False
-    if not is_whole or found != number:
-        raise OutputError(f"{path}: read back, it isn't what was written; check the disk, and try again")
+        with pyBigWig.open(str(path)) as file:
+            chroms = file.chroms() if file.isBigBed() else {}
+            for chrom, lines in itertools.groupby(_lines(bed), key=itemgetter(0)):
+                found = file.entries(chrom, 0, chroms.get(chrom, 0)) or []
+                if Counter(found) != Counter((start, end, rest) for _, start, end, rest in lines):
+                    raise DamagedError(f"it has other lines on {chrom}")
+            if description and file.SQL() != description.encode():
+                raise DamagedError("it describes other columns")
+    except RuntimeError as error:
+        raise DamagedError("no reader opens it") from error

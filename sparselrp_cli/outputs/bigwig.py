@@ -2,8 +2,8 @@
 
 pybigtools writes in constant memory; pyBigWig, which would take any chromosome, holds zoom levels of about 13
 bytes a covered base in memory until it closes the file. pybigtools takes an exception that it meets in the
-values for their end, and may swallow a write that failed: so exceptions are kept, signals held back, and the
-file is read before it gets its name.
+values for their end, and may swallow a write that failed: so exceptions are kept, signals held back, what it
+prints is taken for the error that it is, and the file is read before it gets its name.
 """
 
 import struct
@@ -18,7 +18,8 @@ import pyBigWig
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.free_space import require_room
 from sparselrp_cli.files.interruptions import Interruptions, kept_interruptions
-from sparselrp_cli.outputs.bigwig_reading import INTERVAL, DamagedError, Digest, require_read_back
+from sparselrp_cli.files.native_words import kept_words
+from sparselrp_cli.outputs.bigwig_reading import FILE_MAGIC, INTERVAL, DamagedError, Digest, require_read_back
 from sparselrp_cli.outputs.chromosome_tree import chromosome_tree
 from sparselrp_cli.outputs.track_runs import Run
 
@@ -26,7 +27,7 @@ LONGEST_CHROM = (1 << 32) - 1
 ROOM = 16 << 20
 # What a value takes at most in its block, with the zoom levels, and a run in the index.
 VALUE_BYTES, RUN_BYTES = 24, 128
-FILE_MAGIC = 0x888FFC26
+END = struct.pack("<I", FILE_MAGIC)
 TREE_POINTER, SUMMARY_POINTER, SUMMARY_COVERED = 8, 44, 8
 
 Value = tuple[str, int, int, float]
@@ -53,15 +54,15 @@ def write_runs(path: Path, chrom_sizes: Mapping[str, int], runs: Iterable[Run]) 
     """
     _refuse_what_does_not_fit(path, chrom_sizes)
     require_room(path, 64 * len(chrom_sizes) + sum(len(chrom) for chrom in chrom_sizes))
-    with kept_interruptions() as interruptions:
+    with kept_words(path), kept_interruptions() as interruptions:
         values = _Values(path, runs, interruptions)
         if values.none:
             _write_empty(path, chrom_sizes)
         else:
             _write_values(path, chrom_sizes, values)
             _name_all_chroms(path, chrom_sizes, values.chroms)
-    ordered = {chrom: chrom_sizes[chrom] for chrom in (*values.chroms, *chrom_sizes)}
-    require_read_back(path, ordered, values.digest)
+        ordered = {chrom: chrom_sizes[chrom] for chrom in (*values.chroms, *chrom_sizes)}
+        require_read_back(path, ordered, values.digest)
 
 
 def _write_values(path: Path, chrom_sizes: Mapping[str, int], values: "_Values") -> None:
@@ -72,7 +73,7 @@ def _write_values(path: Path, chrom_sizes: Mapping[str, int], values: "_Values")
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         if values.error is None:
-            raise OSError(" ".join(str(error).split())) from error
+            raise OSError(f"its writer gave up ({' '.join(str(error).split())})") from error
     if values.error is not None:
         raise values.error
     if not values.used_up:
@@ -177,7 +178,10 @@ def _name_all_chroms(path: Path, chrom_sizes: Mapping[str, int], with_values: li
     chroms = dict.fromkeys([*with_values, *chrom_sizes])
     with path.open("r+b") as file:
         at = file.seek(0, 2)
+        file.seek(max(0, at - len(END)))
+        if file.read() != END:
+            raise DamagedError("it has no end")
         tree = chromosome_tree([(chrom, chrom_sizes[chrom]) for chrom in chroms], at)
-        file.write(tree + struct.pack("<I", FILE_MAGIC))
+        file.write(tree + END)
         file.seek(TREE_POINTER)
         file.write(struct.pack("<Q", at))

@@ -17,6 +17,7 @@ import pyBigWig
 HEADER = struct.Struct("<IHHQQQHHQQIQ")
 ZOOM_HEADER = struct.Struct("<IIQQ")
 SUMMARY = struct.Struct("<Qdddd")
+COUNT = struct.Struct("<Q")
 INDEX = struct.Struct("<IIQIIIIQII")
 NODE = struct.Struct("<BxH")
 LEAF_ITEM, BRANCH_ITEM = struct.Struct("<IIIIQQ"), struct.Struct("<IIIIQ")
@@ -94,15 +95,19 @@ def require_read_back(path: Path, chrom_sizes: Mapping[str, int], written: Diges
 
 def _compare(file: IO[bytes], written: Digest) -> None:
     header = HEADER.unpack(file.read(HEADER.size))
-    magic, n_levels, index, summary, largest = (header[i] for i in (0, 2, 5, 9, 10))
+    magic, n_levels, data, index, summary, largest = (header[i] for i in (0, 2, 4, 5, 9, 10))
     if magic != FILE_MAGIC:
         raise DamagedError("it doesn't begin as a bigWig does")
     levels = [ZOOM_HEADER.unpack(file.read(ZOOM_HEADER.size)) for _ in range(n_levels)]
-    found = Digest()
+    found, n_sections = Digest(), 0
     for chrom, intervals in _sections(file, index, largest) if written.intervals else ():
         found.add(chrom, intervals)
+        n_sections += 1
     if found.as_tuple() != written.as_tuple():
         raise DamagedError(f"it has {found.intervals} of {written.intervals} intervals, or other values")
+    file.seek(data)
+    if COUNT.unpack(file.read(COUNT.size))[0] != n_sections:
+        raise DamagedError("it says that it has another number of blocks")
     file.seek(summary)
     if SUMMARY.unpack(file.read(SUMMARY.size))[0] != written.bases:
         raise DamagedError("its summary covers other bases")

@@ -1,8 +1,10 @@
 """The index of a genome: made once, replaced when it doesn't fit, safe where several jobs start at a time."""
 
+import glob
 import logging
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +30,8 @@ READ_WHOLE = 1 << 24
 """Bytes of a file up to which an index that is found is compared with every line."""
 FEW_BYTES = 1 << 13
 """So many bytes a record are read faster in one go than looked at where they begin and end."""
+ABANDONED = 3600
+"""Seconds after which an index under a temporary name has no writer any more."""
 _LARGEST_INDEX = 1 << 30
 
 
@@ -185,6 +189,7 @@ def _built(fasta: Path, name: str, *, bgzip: bool) -> IndexedFasta:
 
 def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
     """Write index files, the .fai last."""
+    _clear(wanted)
     temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
     try:
         for path, content in zip(temporary, contents, strict=True):
@@ -200,6 +205,15 @@ def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
         for path in temporary:
             with suppress(OSError):
                 path.unlink()
+
+
+def _clear(wanted: list[Path]) -> None:
+    """Remove what writers left that were killed; those that are at it have written lately."""
+    for path in wanted:
+        for left in path.parent.glob(f".{'[0-9a-f]' * 16}-{glob.escape(path.name)}"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
 
 
 def _opened(fasta: Path, entries: Mapping[str, Entry], blocks: list[Block] | None) -> IndexedFasta:

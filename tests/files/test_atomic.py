@@ -190,3 +190,30 @@ def test_the_file_has_the_mode_that_the_user_asked_for(tmp_path):
 def test_errors_of_other_code_stay_as_they_are_in_a_temporary(tmp_path):
     with pytest.raises(FileNotFoundError), temporary(tmp_path / "out"):
         raise FileNotFoundError(errno.ENOENT, "genome.fa")
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "fsync"])
+def test_a_call_that_fails_leaves_no_hidden_file(tmp_path, monkeypatch, call):
+    def failing(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, failing)
+    with (
+        pytest.raises(OutputError, match="out can't be written: no space is left"),
+        replacing(tmp_path / "out"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_on_the_disk_is_written_whatever_closing_says(tmp_path, monkeypatch):
+    close = os.close
+
+    def failing(descriptor):
+        close(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with replacing(tmp_path / "out") as hidden:
+        hidden.write_text("whole")
+        monkeypatch.setattr(os, "close", failing)
+    assert (tmp_path / "out").read_text() == "whole"

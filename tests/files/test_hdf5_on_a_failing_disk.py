@@ -159,7 +159,8 @@ def test_a_process_that_met_a_full_disk_ends_in_good_order(tmp_path, archive):
         main(["export", {str(archive)!r}, "-o", {str(tmp_path / "run")!r}, "--formats", "modisco-h5"])
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        # Python would keep compiled files as long as the limit allows, cut off.
+        [sys.executable, "-B", "-c", textwrap.dedent(code)],
         capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)}, check=False,
     )  # fmt: skip
     assert done.returncode == 1

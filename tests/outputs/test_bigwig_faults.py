@@ -4,7 +4,9 @@ import errno
 import os
 import resource
 import signal
+import struct
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pybigtools
@@ -173,6 +175,24 @@ def emptying(path, go_on, values):
     os.truncate(path, 0)
 
 
+def printing(path, go_on, values):
+    go_on(values)
+    os.write(1, b"Input/output error (os error 5)\n")
+
+
+def without_end(path, go_on, values):
+    go_on(values)
+    os.truncate(path, Path(path).stat().st_size - 4)
+
+
+def miscounting(path, go_on, values):
+    go_on(values)
+    with Path(path).open("r+b") as file:
+        (data,) = struct.unpack_from("<Q", file.read(64), 16)
+        file.seek(data)
+        file.write(bytes(8))
+
+
 def with_zeros(at):
     def change(path, go_on, values):
         go_on(values)
@@ -194,6 +214,8 @@ def with_zeros(at):
         pytest.param(moving_one, "it has 36000 of 36000 intervals, or other values", id="one is longer"),
         pytest.param(cutting_off, "it ", id="the file is cut off"),
         pytest.param(emptying, "it ", id="the file is empty"),
+        pytest.param(without_end, "it has no end", id="the last bytes are missing"),
+        pytest.param(miscounting, "it says that it has another number of blocks", id="the count is wrong"),
         *(
             pytest.param(with_zeros(at), "it|index|block|reader|level", id=f"zeros at {at}")
             for at in (0, 0.2, 0.5, 0.85, 0.95, 0.99)
@@ -205,6 +227,14 @@ def test_a_file_that_is_not_what_was_written_never_gets_its_name(tmp_path, throu
     with pytest.raises(OutputError, match=rf"run.bw can't be written: read back, .*({said})"):
         write(tmp_path / "run.bw", some_runs())
     assert left_behind(tmp_path) == []
+
+
+def test_a_write_whose_failure_the_writer_only_prints_is_an_error(tmp_path, through, capfd):
+    through(printing)
+    with pytest.raises(OutputError, match=r"run\.bw can't be written: Input/output error; check the disk"):
+        write(tmp_path / "run.bw", some_runs())
+    assert left_behind(tmp_path) == []
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("length", [1, 3])

@@ -323,7 +323,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, write):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        # Python would keep compiled files as long as the limit allows, cut off.
+        [sys.executable, "-B", "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         preexec_fn=limited,

@@ -184,6 +184,17 @@ def test_a_folder_that_cannot_be_written_is_fine(
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+def test_what_a_killed_job_left_of_an_index_goes_with_a_later_one(tmp_path: Path) -> None:
+    path = write(tmp_path, text())
+    old, new = (tmp_path / f".{digit * 16}-genome.fa.fai" for digit in "ab")
+    for left in (old, new):
+        left.write_text("half")
+    os.utime(old, (1, 1))
+    with Genome(path):
+        pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == [new.name, "genome.fa", "genome.fa.fai"]
+
+
 @pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])
 def test_jobs_that_start_together_all_read_the_genome(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, PACKS[name](text()), name)
