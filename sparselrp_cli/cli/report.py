@@ -7,7 +7,7 @@ import click
 from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.options import log_options, say_step, start_log, target_option
 from sparselrp_cli.cli.values import OutputFile
-from sparselrp_cli.settings.run import TOP_WINDOWS
+from sparselrp_cli.outputs.choices import TOP_WINDOWS
 
 
 @click.command(

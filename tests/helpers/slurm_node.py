@@ -17,6 +17,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 OF_ACCOUNTING = ("mariadb-install-db", "mariadbd", "slurmdbd")
 # Where Debian has daemons, which isn't always on PATH.
 SYSTEM_PATH = "/usr/sbin:/sbin"
+CLIENTS = ("sbatch", "srun", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr", "sshare")
 PATIENCE = 120
 """Seconds that a daemon may take until it answers."""
 
@@ -35,8 +36,9 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-# No control groups: a container rarely may make them.
-ProctrackType=proctrack/linuxproc
+# No control groups: a container rarely may make them. By process group: by parent, what outlives its parent
+# outlives the job.
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
@@ -48,7 +50,7 @@ ReturnToService=2
 # The node is taken to have what this file says, whatever the machine has.
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName=localhost CPUs=2 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+NodeName=localhost CPUs=2 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
 PartitionName=cpu Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes=localhost MaxTime=INFINITE State=UP
 {accounting}
@@ -115,8 +117,9 @@ class SlurmNode:
 
     def run(self, *command: object) -> str:
         """Run a command of SLURM, such as ``scontrol``, and give what it prints."""
+        program = _program(str(command[0])) or str(command[0])
         return subprocess.run(
-            [_program(str(command[0])) or command[0], *map(str, command[1:])],
+            [program, *map(str, command[1:])],
             env=self.environment, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
 
@@ -134,7 +137,9 @@ def slurm_node(folder: Path, *, accounting: bool = False) -> Iterator[SlurmNode]
     """
     ports = _free_ports(4)
     _configure(folder, ports, accounting=accounting)
-    environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+    _write_clients(folder)
+    path = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path, "SLURM_CONF": str(folder / "slurm.conf")}
     node = SlurmNode(folder, environment)
     with ExitStack() as running:
         _start_munge(running, node)
@@ -159,6 +164,15 @@ def _configure(folder: Path, ports: Sequence[int], *, accounting: bool) -> None:
     (folder / "gres.conf").write_text(GRES)
     _write_secret(folder / "slurmdbd.conf", SLURMDBD.format(folder=folder, ports=ports).encode())
     _write_secret(folder / "munge.key", os.urandom(1024))
+
+
+def _write_clients(folder: Path) -> None:
+    """Write commands that find this SLURM without SLURM_CONF, which Snakemake takes out of jobs."""
+    (folder / "bin").mkdir()
+    for name in CLIENTS:
+        script = folder / "bin" / name
+        script.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {_program(name)} "$@"\n')
+        script.chmod(0o755)
 
 
 def _write_secret(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ rule attribute:
         model=model_specs,
         weights=model_weights,
         tokens=model_tokens,
+        targets=targets_file,
     output:
         archive=shard_file(".h5"),
         windows=shard_file(".windows.tsv"),
