@@ -50,7 +50,7 @@ ReturnToService=2
 # The node is taken to have what this file says, whatever the machine has.
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName=localhost CPUs=2 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
+NodeName=localhost CPUs=8 RealMemory=32000 Gres=gpu:2 State=UNKNOWN
 PartitionName=cpu Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes=localhost MaxTime=INFINITE State=UP
 {accounting}

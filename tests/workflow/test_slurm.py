@@ -3,6 +3,7 @@
 A node of its own is started for each test, see `helpers.slurm_node`; `make test-slurm` runs these alone.
 """
 
+import csv
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from helpers.own_network import write_network, write_regions
+from helpers.own_network import SITES, write_network, write_regions
 from helpers.slurm_node import SlurmNode, missing, slurm_node
 
 pytestmark = pytest.mark.slow
@@ -49,26 +50,12 @@ if partial.exists() and partial.stat().st_size >= {BLOCK}:
     mark.write_text(str(code))
 sys.exit(code)
 """
-CONFIG = """\
-samples: samples.tsv
-models:
-  own:
-    model: net.py:Net
-    weights: net.pt
-    targets: [first]
-shards: 2
-batch_size: 16
-device: cpu
-retries: {retries}
-formats: [bigwig]
-resources:
-  attribute: {{threads: 1, gpu: {gpu}, mem_mb: 1500, runtime: 2}}
-  merge: {{mem_mb: 1000, runtime: 10}}
-  shuffle: {{mem_mb: 1000, runtime: 10}}
-  motifs: {{threads: 2, mem_mb: 2000, runtime: 10}}
-  report: {{mem_mb: 1000, runtime: 10}}
-motifs: {{enabled: {motifs}, options: [--max-seqlets, "200"]}}
-"""
+# What a user might type.
+INIT = (
+    "init", "genome.fa", "-r", "peaks.bed", "-m", "net.py:Net", "-w", "net.pt", "-t", "first",
+    "--profile", "slurm", "--shards", "2", "-o", ".",
+)  # fmt: skip
+RESOURCES = "attribute: {threads: 4, gpu: 0, mem_mb: 8000, runtime: 240}"
 # The profile as it is shipped, but for waiting: a small node answers at once.
 QUICK = (
     "--slurm-init-seconds-before-status-checks", "5", "--seconds-between-status-checks", "5",
@@ -84,22 +71,28 @@ def place() -> Iterator[Path]:
 
 
 def prepare(
-    folder: Path, config: str, edits: Mapping[str, str], tool: str = f"#!{sys.executable}\n{TOOL}\n"
+    folder: Path, *more: str, edits: Mapping[str, str], tool: str = f"#!{sys.executable}\n{TOOL}\n"
 ) -> None:
-    """Write a user's own files, a copy of the profile with its edits, and a `sparselrp` of this checkout."""
-    profile = (WORKFLOW / "profiles" / "slurm" / "config.yaml").read_text()
-    for old, new in edits.items():
-        assert old in profile
-        profile = profile.replace(old, new)
-    (folder / "profile").mkdir()
-    (folder / "profile" / "config.yaml").write_text(profile)
+    """Write a user's own files, a configuration and a profile with some edits, and a `sparselrp` of ours."""
     write_network(folder)
     write_regions(folder, 600)
-    (folder / "samples.tsv").write_text("sample\tgenome\tregions\npeaks\tgenome.fa\tpeaks.bed\n")
-    (folder / "config.yaml").write_text(config)
+    call(folder, *INIT, *more)
+    for path in (folder / "config.yaml", folder / "profile" / "config.yaml"):
+        text = path.read_text()
+        for old, new in edits.items():
+            text = text.replace(old, new)
+        path.write_text(text)
     (folder / "bin").mkdir()
     (folder / "bin" / "sparselrp").write_text(tool)
     (folder / "bin" / "sparselrp").chmod(0o755)
+
+
+def call(folder: Path, *arguments: str) -> None:
+    """Call `sparselrp` of this checkout."""
+    subprocess.run(
+        [sys.executable, "-c", TOOL, *arguments], cwd=folder, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
 
 
 def send(folder: Path, node: SlurmNode) -> str:
@@ -141,49 +134,65 @@ def needs_slurm(*, accounting: bool = False) -> pytest.MarkDecorator:
 
 
 @needs_slurm()
-def test_a_shard_that_the_time_limit_stops_goes_on_and_all_ends_in_a_report(place, tmp_path):
+def test_a_shard_that_the_time_limit_stops_goes_on_and_all_ends_in_reports(place, tmp_path):
     mark = tmp_path / "stopped"
-    config = CONFIG.format(retries=3, gpu=1, motifs="true")
-    prepare(tmp_path, config, {"TERM@120": "TERM@60"}, SLOW_ONCE.format(mark=str(mark)))
+    edits = {
+        # One thread and batches of one size, so that the bytes can be compared.
+        RESOURCES: "attribute: {threads: 1, gpu: 1, mem_mb: 2000, runtime: 2}\nbatch_size: 16\ndevice: cpu",
+        "retries: 2": "retries: 3",
+        "enabled: true": "enabled: true\n  options: [--max-seqlets, '200']",
+        "TERM@120": "TERM@60",
+    }
+    prepare(tmp_path, "-t", "second", edits=edits, tool=SLOW_ONCE.format(mark=str(mark)))
     with slurm_node(place) as node:
         send(tmp_path, node)
         explained, others = of_rule(node, "attribute"), of_rule(node, "merge") + of_rule(node, "report")
 
     assert int(mark.read_text()) == 75, "the tool stopped in good order, told by SLURM"
     results = tmp_path / "results"
-    log = (results / "logs" / "attribute" / "peaks.own.2.log").read_text()
-    assert "going on after 256 windows" in log
+    assert "going on after 256 windows" in (results / "logs/attribute/peaks.net-Net.2.log").read_text()
     assert {job["TimeLimit"] for job in explained} == {"00:02:00"}
-    assert [job["JobState"] for job in explained if job["JobState"] != "COMPLETED"][-1:] == ["FAILED"]
+    assert {job["JobState"] for job in explained} == {"COMPLETED", "FAILED"}
     assert {(job["Partition"], job.get("TresPerJob")) for job in explained} == {("gpu", "gres:gpu:1")}
     assert {(job["Partition"], job.get("TresPerJob")) for job in others} == {("cpu", None)}
     assert not list((results / "shards").rglob("*.partial"))
-    assert same_as_in_one_piece(tmp_path, results / "peaks.own" / "peaks.own")
-    assert "peak" in (results / "reports" / "peaks.own.report.html").read_text()
-    assert len((results / "motifs" / "peaks.own.motifs.tsv").read_text().splitlines()) == 2
+    assert same_as_in_one_piece(tmp_path, results / "peaks.net-Net" / "peaks.net-Net")
+    for target, site in zip(("first", "second"), SITES, strict=True):
+        with (results / "motifs" / f"peaks.net-Net.{target}.motifs.tsv").open() as table:
+            (motif,) = csv.DictReader(table, delimiter="\t")
+        assert motif["consensus"] in (site, reverse_complement(site))
+        page = (results / "reports" / f"peaks.net-Net.{target}.report.html").read_text()
+        assert motif["consensus"] in page
+
+
+def reverse_complement(site: str) -> str:
+    return site[::-1].translate(str.maketrans("ACGT", "TGCA"))
 
 
 def same_as_in_one_piece(folder: Path, prefix: Path) -> bool:
     """Whether the merged run is, byte for byte, that of one call on this machine."""
     whole = folder / "whole"
-    subprocess.run(
-        [sys.executable, "-c", TOOL, "attribute", "genome.fa", "-r", "peaks.bed", "-m", "net.py:Net", "-w",
-         "net.pt", "-t", "first", "-b", "16", "--device", "cpu", "--threads", "1", "-o", str(whole),
-         "--formats", "h5,bigwig"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=True,
+    call(
+        folder, "attribute", "genome.fa", "-r", "peaks.bed", "-m", "net.py:Net", "-w", "net.pt", "-t", "first",
+        "-t", "second", "-b", "16", "--device", "cpu", "--threads", "1", "-o", str(whole), "--formats", "h5,bigwig",
     )  # fmt: skip
-    pairs = [(f"{whole}{ending}", f"{prefix}{ending}") for ending in (".h5", ".bw", ".windows.tsv")]
+    pairs = [
+        (f"{whole}{ending}", f"{prefix}{ending}") for ending in (".windows.tsv", ".first.bw", ".second.bw")
+    ]
     return all(Path(a).read_bytes() == Path(b).read_bytes() for a, b in pairs)
 
 
 @needs_slurm(accounting=True)
 def test_with_accounting_jobs_are_sent_under_the_account_that_the_profile_names(place, tmp_path):
     edits = {
+        RESOURCES: "attribute: {threads: 1, gpu: 0, mem_mb: 2000, runtime: 10}",
+        "retries: 2": "retries: 0",
+        "enabled: true": "enabled: false",
         "# slurm_account: your_account": "slurm_account: lab",
         "# gres: gpu:1": "gres: gpu:1",
         "slurm-status-command: squeue": "slurm-status-command: sacct",
     }
-    prepare(tmp_path, CONFIG.format(retries=0, gpu=0, motifs="false"), edits)
+    prepare(tmp_path, edits=edits)
     with slurm_node(place, accounting=True) as node:
         send(tmp_path, node)
         explained = of_rule(node, "attribute")
@@ -191,4 +200,4 @@ def test_with_accounting_jobs_are_sent_under_the_account_that_the_profile_names(
     assert {job["TresPerNode"] for job in explained} == {"gres:gpu:1"}
     assert {job["Account"] for job in explained} == {"lab"}
     assert recorded == ["lab|COMPLETED"] * 3, "two shards and their merging"
-    assert (tmp_path / "results" / "peaks.own" / "peaks.own.bw").exists()
+    assert (tmp_path / "results" / "peaks.net-Net" / "peaks.net-Net.bw").exists()

@@ -94,9 +94,7 @@ def file_names(names, endings):
     """Give each target its part of a file name, as sparselrp does; `endings` are what it goes on with."""
     taken, given = set(), []
     for name in names:
-        safe = re.sub(
-            r"[^\w.+=-]+|\.\.+", "_", unicodedata.normalize("NFC", name)
-        )
+        safe = re.sub(r"[^\w.+=-]+|\.\.+", "_", unicodedata.normalize("NFC", name))
         safe = re.sub(r"^[.-]", "_", safe)
         safe = safe.encode()[:80].decode(errors="ignore").rstrip(".") or "_"
         candidate, number = safe, 1

@@ -1,7 +1,9 @@
 rule multiqc:
     input:
         expand(RUN, sample=SAMPLES, model=MODELS),
-        for_every_target(f"{OUT}/motifs/{PAIR}.motifs_mqc.tsv") if config["motifs"]["enabled"] else [],
+        for_every_target(f"{OUT}/motifs/{PAIR}.motifs_mqc.tsv")
+        if config["motifs"]["enabled"]
+        else [],
     output:
         report(
             f"{OUT}/multiqc_report.html",
