@@ -176,8 +176,8 @@ def _clusters(context: Context, chosen: Rows, sign: int, least: int, seed_runs: 
                 trim_to_window_size=30, initial_flank_to_add=10, final_min_cluster_size=smallest,
             )  # fmt: skip
     except ValueError as error:
-        # It keeps seqlets whose two measures of likeness agree, and fails at the maximum of none where it keeps
-        # none: among equal seqlets, as of a network that reads one word, neither measure varies.
+        # It keeps seqlets whose two measures of likeness agree, and fails where it keeps none: among equal
+        # seqlets, as of a network that reads one word, neither measure varies.
         if "empty sequence" not in str(error):
             raise
         return [Instances(chosen, np.full(n, start), np.zeros(n, bool), SEQLET)]

@@ -67,7 +67,7 @@ def test_each_target_has_its_motifs_its_report_and_its_part_of_file_names(plan, 
 
 def test_parts_of_file_names_are_those_of_the_tool():
     """The workflow runs where the tool needn't be installed, and so has the rule itself."""
-    text = (WORKFLOW / "rules" / "common.smk").read_text()
+    text = (WORKFLOW / "rules" / "models.smk").read_text()
     (function,) = re.findall(r"^def file_names\(.*?\n(?=\n\ndef )", text, re.DOTALL | re.MULTILINE)
     scope = {"re": re, "unicodedata": unicodedata}
     exec(function, scope)  # noqa: S102 - our own file

@@ -173,8 +173,9 @@ def same_as_in_one_piece(folder: Path, prefix: Path) -> bool:
     """Whether the merged run is, byte for byte, that of one call on this machine."""
     whole = folder / "whole"
     call(
-        folder, "attribute", "genome.fa", "-r", "peaks.bed", "-m", "net.py:Net", "-w", "net.pt", "-t", "first",
-        "-t", "second", "-b", "16", "--device", "cpu", "--threads", "1", "-o", str(whole), "--formats", "h5,bigwig",
+        folder, "attribute", "genome.fa", "-r", "peaks.bed", "-m", "net.py:Net", "-w", "net.pt",
+        "-t", "first", "-t", "second", "-b", "16", "--device", "cpu", "--threads", "1", "-o", str(whole),
+        "--formats", "h5,bigwig",
     )  # fmt: skip
     pairs = [
         (f"{whole}{ending}", f"{prefix}{ending}") for ending in (".windows.tsv", ".first.bw", ".second.bw")

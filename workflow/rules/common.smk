@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shlex
-import unicodedata
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -35,110 +34,11 @@ def read_samples(path):
     return samples
 
 
-def named_models():
-    """Give the models by name: members, which are averaged, their weights and targets; folds apart on demand."""
-    models = {}
-    for name, given in config["models"].items():
-        model = {
-            **given,
-            "members": as_list(given.get("folders", given.get("model"))),
-            "weights": as_list(given.get("weights", [])),
-            "names": target_names(name, given),
-        }
-        apart = {} if model["folds"] == "mean" else folds_apart(name, model)
-        together = {} if model["folds"] == "apart" else {name: model}
-        for new, entry in {**together, **apart}.items():
-            if new in models or (new != name and new in config["models"]):
-                raise WorkflowError(
-                    f"models: '{new}' is a fold of '{name}' and a model of its own; rename one"
-                )
-            models[new] = entry
-    return models
-
-
-def folds_apart(name, model):
-    """Give each member of a model as a model: NAME-1, NAME-2, ... with its own weights."""
-    takers = [is_factory(member) for member in model["members"]]
-    if model["weights"] and len(model["weights"]) != sum(takers):
-        raise WorkflowError(
-            f"models: '{name}' has {len(model['weights'])} weights for {sum(takers)} factories; give one for each"
-        )
-    left = iter(model["weights"])
-    return {
-        f"{name}-{number}": {
-            **model,
-            "members": [member],
-            "weights": [next(left)] if takes and model["weights"] else [],
-        }
-        for number, (member, takes) in enumerate(zip(model["members"], takers), 1)
-    }
-
-
-def target_names(name, model):
-    """Give what sparselrp calls the targets: what is typed, then the first column of a file of targets."""
-    typed = [str(target) for target in model["targets"]]
-    file = model.get("targets_file")
-    try:
-        lines = Path(file).read_text().splitlines() if file else []
-    except OSError as error:
-        raise WorkflowError(
-            f"models: '{name}': targets_file {file} can't be read: {error.strerror}"
-        )
-    wanted = [line for line in lines if line.strip() and not line.startswith("#")]
-    return list(
-        dict.fromkeys([*typed, *(line.split("\t")[0].strip() for line in wanted)])
-    )
-
-
-def file_names(names, endings):
-    """Give each target its part of a file name, as sparselrp does; `endings` are what it goes on with."""
-    taken, given = set(), []
-    for name in names:
-        safe = re.sub(r"[^\w.+=-]+|\.\.+", "_", unicodedata.normalize("NFC", name))
-        safe = re.sub(r"^[.-]", "_", safe)
-        safe = safe.encode()[:80].decode(errors="ignore").rstrip(".") or "_"
-        candidate, number = safe, 1
-        while not taken.isdisjoint((candidate + end).casefold() for end in endings):
-            number += 1
-            candidate = f"{safe}_{number}"
-        taken.update((candidate + end).casefold() for end in endings)
-        given.append(candidate)
-    return given
-
-
-def targets_by_part(model):
-    """Give the targets by the part of file names that stands for each: none where a model has one."""
-    if len(model["names"]) < 2:
-        return {"": None}
-    endings = ("", ".sd") if len(model["members"]) > 1 else ("",)
-    parts = file_names(model["names"], endings)
-    return {f".{part}": name for part, name in zip(parts, model["names"])}
-
-
-def as_list(value):
-    return [value] if isinstance(value, str) else value
-
-
-def is_factory(member):
-    """Whether a member is FILE.py:FACTORY or package.module:factory."""
-    return ":" in Path(member).name
-
-
-def member_file(member):
-    """Give the file that stands for a member, which makes its runs anew; none of a factory in a module."""
-    if is_factory(member):
-        file = member.rpartition(":")[0]
-        return file if file.endswith(".py") else None
-    files = (".json", ".pt2", ".pt", ".pth", ".torch", ".pkl", ".ckpt")
-    if Path(member).is_file() or Path(member).suffix in files:
-        return member
-    folder = member.rstrip("/")
-    packed = f"{folder}/graph.json"
-    return packed if Path(packed).is_file() else f"{folder}/model.json"
+include: "models.smk"
+include: "options.smk"
 
 
 SAMPLES = read_samples(config["samples"])
-MODELS = named_models()
 OUT = config["outdir"]
 SHARDS = range(1, config["shards"] + 1)
 # Rule modisco reads the arrays that this format brings.
@@ -158,8 +58,6 @@ SHARD = f"{OUT}/shards/{{sample}}.{{model}}/{{shard}}-of-{len(SHARDS)}"
 
 
 PERMUTED = "--null permuted" in " ".join(config["motifs"]["options"]).replace("=", " ")
-TARGETS = {name: targets_by_part(model) for name, model in MODELS.items()}
-PARTS = sorted({re.escape(part) for parts in TARGETS.values() for part in parts})
 PAIR = "{sample}.{model}{target}"
 
 
@@ -320,86 +218,3 @@ def weights_name(path):
     if not Path(path).is_file():
         return "weights.safetensors"
     return json.loads(Path(path).read_text()).get("weights", "weights.safetensors")
-
-
-def inputs_as_options(wildcards, input):
-    """Give regions, if any, and models as they stand on the command line, from where Snakemake put them."""
-    regions = ["-r", input.regions] if input.get("regions") else []
-    model = MODELS[wildcards.model]
-    files = iter(input.model)
-    models = [
-        part
-        for member in model["members"]
-        for part in ("-m", member_as_option(member, files))
-    ]
-    weights = [
-        part for path in input.weights[: len(model["weights"])] for part in ("-w", path)
-    ]
-    tokens = tokens_as_options(model.get("tokens"), input.get("tokens"))
-    return shlex.join(map(str, [*regions, *models, *weights, *tokens]))
-
-
-def member_as_option(member, files):
-    """Give a member as it stands behind -m; its file, if it has one, is the next of the files."""
-    if member_file(member) is None:
-        return member
-    file = next(files)
-    return f"{file}:{member.rpartition(':')[2]}" if is_factory(member) else file
-
-
-def settings_as_options(wildcards, input):
-    """Give whatever changes numbers as it stands on the command line."""
-    model = MODELS[wildcards.model]
-    targets = [part for target in model["targets"] for part in ("-t", str(target))]
-    file = ["--targets", str(input.targets)] if input.get("targets") else []
-    general = [
-        "-p",
-        str(model["prune"]),
-        "-b",
-        str(config["batch_size"]),
-        "--device",
-        config["device"],
-    ]
-    return shlex.join([*targets, *file, *general, *model["options"]])
-
-
-def unpruned_settings_as_options(wildcards, input):
-    """Give the settings with nothing pruned; the last of an option counts. These windows aren't tiles."""
-    words = shlex.split(settings_as_options(wildcards, input))
-    if "--tile-overlap" in words:
-        at = words.index("--tile-overlap")
-        del words[at : at + 2]
-    return shlex.join([*words, "-p", "0", "--prune-negative", "0"])
-
-
-def null_as_options(wildcards, input):
-    """Give the null of motifs as it stands on the command line; permuting is among the user's options."""
-    background = input.get("background")
-    return shlex.join(["--background", str(background)]) if background else ""
-
-
-def unpruned_as_options(wildcards, input):
-    """Give the archive without pruning as it stands on the command line."""
-    archive = input.get("unpruned")
-    return shlex.join(["--unpruned", str(archive)]) if archive else ""
-
-
-def targets_file(wildcards):
-    """Give the file of targets of a model that has one, so that a new one makes new files."""
-    return MODELS[wildcards.model].get("targets_file", [])
-
-
-def motif_settings_as_options(wildcards, input):
-    """Give the database and further options of `sparselrp motifs` as they stand on the command line."""
-    database = input.database or config["motifs"]["database"]
-    naming = ["--database", str(database)] if database else []
-    return shlex.join([*naming, *config["motifs"]["options"]])
-
-
-def more_memory_each_time(step):
-    """Give a function of the attempt: a job that failed may have met the limit."""
-
-    def mem_mb(wildcards, attempt):
-        return config["resources"][step]["mem_mb"] * attempt
-
-    return mem_mb
