@@ -1,9 +1,10 @@
-"""The Nextflow module: its description, its stub and its script, read without Nextflow, and run where there is one."""
+"""The Nextflow module: its description, stub and script, read without Nextflow, and run where there is one."""
 
 import re
 import shlex
 import shutil
 import subprocess
+import textwrap
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -38,10 +39,10 @@ def outputs() -> dict[str, str]:
 
 
 def shell(name: str, **values: str) -> str:
-    """The text of `script` or `stub` as a shell gets it, with the values of what Groovy puts in."""
+    """The text of `script` or `stub` as a shell gets it: without its indent, with what Groovy puts in."""
     text = re.search(r'"""\n(.*?)"""', section(name), re.DOTALL)
     assert text
-    put = re.sub(r"(?<!\\)\$\{([\w.]+)\}", lambda match: values[match[1]], text[1])
+    put = re.sub(r"(?<!\\)\$\{([\w.]+)\}", lambda match: values[match[1]], textwrap.dedent(text[1]))
     return put.replace("\\$", "$").replace("\\\\\n", "\\\n")
 
 
