@@ -1,4 +1,4 @@
-"""The Nextflow module: its description, stub and script, read without Nextflow, and run where there is one."""
+"""The Nextflow module: description, stub and script, read without Nextflow, and run where there is one."""
 
 import re
 import shlex

@@ -166,15 +166,14 @@ def test_the_shipped_configurations_plan_a_run(snakemake, tmp_path, name):
     assert "rule merge:" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["local", "slurm"])
+@pytest.mark.parametrize("name", ["local", "slurm", "kubernetes", "aws-batch"])
 def test_the_profiles_hold_options_that_there_are(snakemake, tmp_path, name):
     yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
     options = yaml.safe_load((WORKFLOW / "profiles" / name / "config.yaml").read_text())
     known = run(tmp_path, dict(os.environ), snakemake, "--help").stdout
-    # What is of the plugin alone is only known where that is installed.
-    of_plugin = (
-        [] if find_spec("snakemake_executor_plugin_slurm") else ["slurm-status-command", "slurm-no-account"]
-    )
+    # What is of a plugin alone is known only where that is installed.
+    plugin = find_spec(f"snakemake_executor_plugin_{name.replace('-', '_')}")
+    of_plugin = [o for o in options if plugin is None and o.startswith(f"{name}-")]
     assert [o for o in options if f"--{o}" not in known and o not in of_plugin] == []
 
 
@@ -349,7 +348,7 @@ def test_the_demo_runs_from_a_clean_checkout_up_to_named_motifs_and_the_report(s
     assert [(row["match"], row["match_name"]) for row in rows] == [("MA0533.1", "su(Hw)")]
     page = (made / "reports" / "suhw.suhw-dm3.report.html").read_text()
     assert "MA0533.1" in page
-    assert 'data-series="unpruned"' in page or "unpruned" in page
+    assert "Above pruned, below unpruned, to one scale." in page
     with h5py.File(made / "modisco" / "suhw.suhw-dm3.h5") as patterns:
         assert len(patterns["pos_patterns"]) >= 1
     assert sorted(path.relative_to(made).as_posix() for path in made.rglob("*_mqc.tsv")) == [
@@ -357,12 +356,28 @@ def test_the_demo_runs_from_a_clean_checkout_up_to_named_motifs_and_the_report(s
     ]  # fmt: skip
     again = run(tmp_path, environment, *command, "-n")
     assert "Nothing to be done" in again.stdout + again.stderr
+    carries_the_pages(run(tmp_path, environment, *command, "--report", "all.html"), tmp_path / "all.html")
 
     with (tmp_path / "data" / "jaspar2026-insects.meme").open("a") as database:
         database.write("\n")
     again = run(tmp_path, environment, *command, "-n")
     planned = re.findall(r"^(?:local)?rule (\w+):", again.stdout + again.stderr, re.MULTILINE)
     assert sorted(planned) == ["all", "motifs", "report"]
+
+
+def carries_the_pages(done: subprocess.CompletedProcess[str], page: Path) -> None:
+    """Whether what `snakemake --report` makes holds our pages, with what is said of them."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = page.read_text()
+    files = {"page": "suhw.suhw-dm3.report.html", "motifs": "suhw.suhw-dm3.motifs.tsv"}
+    for what, file in files.items():
+        labels = f'"labels": {{"sample": "suhw", "model": "suhw-dm3", "what": "{what}"}}'
+        assert re.search(rf'"filename": "{re.escape(file)}", {re.escape(labels)}', text)
+    said = " ".join(text.replace("\\n", " ").split())
+    assert "What model suhw-dm3 reads in sample suhw: quality, motifs, a table of windows" in said
+    assert "with and without pruning." in said
+    assert "named after data/jaspar2026-insects.meme." in said
+    assert "in 3 parts of each pair of a sample and a model" in said
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ rule attribute:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
     resources:
-        gpu=config["resources"]["attribute"]["gpu"],
+        **GPUS,
         mem_mb=more_memory_each_time("attribute"),
         runtime=config["resources"]["attribute"]["runtime"],
     params:

@@ -40,6 +40,9 @@ include: "options.smk"
 
 SAMPLES = read_samples(config["samples"])
 OUT = config["outdir"]
+# No such resource rather than none of it: some executors take its name for a wish.
+GPU = config["resources"]["attribute"]["gpu"]
+GPUS = {"gpu": GPU} if GPU else {}
 SHARDS = range(1, config["shards"] + 1)
 # Rule modisco reads the arrays that this format brings.
 FORMATS = ",".join(

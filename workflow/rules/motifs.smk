@@ -42,7 +42,7 @@ rule background:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
     resources:
-        gpu=config["resources"]["attribute"]["gpu"],
+        **GPUS,
         mem_mb=more_memory_each_time("attribute"),
         runtime=config["resources"]["attribute"]["runtime"],
     params:
@@ -125,7 +125,7 @@ rule unpruned:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
     resources:
-        gpu=config["resources"]["attribute"]["gpu"],
+        **GPUS,
         mem_mb=more_memory_each_time("attribute"),
         runtime=config["resources"]["attribute"]["runtime"],
     params:
