@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -63,10 +64,18 @@ def plan(shards: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("--shards", type=int, nargs="+", default=[10, 100, 1_000, 10_000])
-    given: argparse.Namespace = options.parse_args()
+def options() -> argparse.ArgumentParser:
+    """Say what can be set."""
+    given = parser(__doc__)
+    given.add_argument(
+        "--shards", type=int, nargs="+", default=[10, 100, 1_000, 10_000],
+        help="numbers of shards, each planned once (default: %(default)s)",
+    )  # fmt: skip
+    return given
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options().parse_args(arguments)
     keeper = Keeper.start("scheduler", given, torch.device("cpu"))
     print(f"snakemake {package_version('snakemake')}")
     rows = []

@@ -139,7 +139,7 @@ def test_a_shard_that_the_time_limit_stops_goes_on_and_all_ends_in_reports(place
     edits = {
         # One thread and batches of one size, so that the bytes can be compared.
         RESOURCES: "attribute: {threads: 1, gpu: 1, mem_mb: 2000, runtime: 2}\nbatch_size: 16\ndevice: cpu",
-        "retries: 2": "retries: 3",
+        "retries: 2": "retries: 6",
         "enabled: true": "enabled: true\n  options: [--max-seqlets, '200']",
         "TERM@120": "TERM@60",
     }
@@ -186,7 +186,7 @@ def same_as_in_one_piece(folder: Path, prefix: Path) -> bool:
 @needs_slurm(accounting=True)
 def test_with_accounting_jobs_are_sent_under_the_account_that_the_profile_names(place, tmp_path):
     edits = {
-        RESOURCES: "attribute: {threads: 1, gpu: 0, mem_mb: 2000, runtime: 10}",
+        RESOURCES: "attribute: {threads: 1, gpu: 0, mem_mb: 2000, runtime: 60}",
         "retries: 2": "retries: 0",
         "enabled: true": "enabled: false",
         "# slurm_account: your_account": "slurm_account: lab",
