@@ -11,6 +11,7 @@ from helpers.own_network import write_network, write_regions
 from helpers.planning import loaded
 
 from sparselrp_cli.files.names import target_file_names
+from sparselrp_cli.runs import workflow_files
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 MODEL = "model: net.py:Net\n    weights: net.pt"
@@ -253,3 +254,14 @@ def test_what_cant_run_is_said_before_anything_is_written(
     assert init(own, monkeypatch, *arguments) == code
     assert complaint in error_line(capsys)
     assert not (own / "sparselrp-workflow").exists()
+
+
+def test_where_only_the_package_is_installed_the_workflow_is_said_to_be_elsewhere(own, monkeypatch, capsys):
+    monkeypatch.setattr(workflow_files, "shipped", lambda place: own / "nowhere" / place)
+    assert init(own, monkeypatch, "genome.fa", "-m", "net.py:Net", "-w", "net.pt") == 0
+    said = capsys.readouterr().out
+    assert "wrote sparselrp-workflow/config.yaml, sparselrp-workflow/samples.tsv\n" in said
+    assert "come with a checkout, not with the package" in said
+    assert (
+        "-s PATH-TO-A-CHECKOUT/workflow/Snakefile --configfile sparselrp-workflow/config.yaml -c all" in said
+    )
