@@ -4,6 +4,8 @@
 # make docs    build the pages of docs/ to docs/_build, without the network; a warning is an error
 # make package build wheel and sdist, and run the demo where nothing but the wheel is
 # make workflow  run the Snakemake workflow on the demo's data
+# make test-slurm  send it to a SLURM of one node (root; Debian: slurm-wlm munge, and slurmdbd mariadb-server)
+# make test-cloud  run it where jobs share no folder, through a storage plugin, and look at Kubernetes' pods
 # make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
 # make lock    write the locks, the plain one and those with hashes, from the versions installed here
 # make licences  list the licence of all that is installed, and stop where one doesn't suit
@@ -22,7 +24,7 @@ LOCK ?= requirements-tests.txt
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test test-all check docs package workflow bench bench-gpu evidence lock licences sbom clean
+.PHONY: demo test test-all test-slurm test-cloud check docs package workflow bench bench-gpu evidence lock licences sbom clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -47,13 +49,26 @@ demo: $(VENV)/.installed
 
 # Compiled files are kept, whatever is set outside: the workers and each command of a test would compile all
 # of them again.
-test test-all: export PYTHONDONTWRITEBYTECODE =
+test test-all test-slurm test-cloud: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(PYTEST_OPTIONS)
 
 test-all: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_OPTIONS)
+
+# Plugins that only these tests need.
+SLURM_PLUGINS := 'snakemake-executor-plugin-slurm>=2.8,<3'
+CLOUD_PLUGINS := 'snakemake-executor-plugin-kubernetes>=0.5' 'snakemake-storage-plugin-s3>=0.3' \
+  'snakemake-storage-plugin-fs>=1.1'
+
+test-slurm: $(VENV)/.installed-test
+	$(INSTALL) -c $(LOCK) $(SLURM_PLUGINS)
+	$(BIN)/python -m pytest tests/workflow/test_slurm.py $(PYTEST_OPTIONS)
+
+test-cloud: $(VENV)/.installed-test
+	$(INSTALL) -c $(LOCK) $(CLOUD_PLUGINS)
+	$(BIN)/python -m pytest tests/workflow/test_nothing_shared.py $(PYTEST_OPTIONS)
 
 check: $(VENV)/.installed-check docs package
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ GROUPS = {
     "models": "the model",
     "data": "the data",
     "tests": "the tests' inputs",
+    "workflow": "the workflow",
 }
 
 
@@ -164,6 +165,10 @@ EXPERIMENTS = (
         (*COMMAND, "files"), (TIMING,),
     ),
     Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),
+    Experiment(
+        "scheduler", "what Snakemake takes to plan many shards", "speed.scheduler", "half an hour", (),
+        ("workflow",),
+    ),
     Experiment(
         "fuzz", "fuzzed input of every kind", "robustness.fuzz", "",
         ("files", *COMMAND), ("tests/hostile",),

@@ -12,8 +12,8 @@ from sparselrp_cli.cli.colour import painted
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Input": (
-            "regions", "tile_overlap", "max_unknown", "unpruned", "motifs", "others", "bigwigs", "genes",
-            "beds", "genome", "kind", "part", "windows", "n_windows",
+            "regions", "samples", "tile_overlap", "max_unknown", "unpruned", "motifs", "others", "bigwigs",
+            "genes", "beds", "genome", "kind", "part", "windows", "n_windows",
         ),
         "Model": (
             "models", "model", "weights", "window", "alphabet", "layout", "inputs", "model_class", "tokens",
@@ -29,12 +29,12 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "What asks the model again": ("baselines", "mutagenesis", "draws", "strands", "randomise"),
         "Output": (
             "folder", "prefix", "output", "path", "formats", "overlap", "archive_dtype", "report", "name",
-            "force", "bigbed", "url", "locus", "email", "as_json", "list",
+            "force", "bigbed", "url", "locus", "email", "as_json", "list", "shards", "profile",
             "highlights", "size", "dpi", "limits",
         ),
         "Run": (
-            "batch_size", "device", "dtype", "threads", "max_conservation_error", "strict", "shard", "resume",
-            "seed", "quiet", "verbose", "help", "version",
+            "batch_size", "device", "gpus", "dtype", "threads", "max_conservation_error", "strict", "shard",
+            "resume", "seed", "quiet", "verbose", "help", "version",
         ),
     }
 )  # fmt: skip

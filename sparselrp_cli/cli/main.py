@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "export": "export",
         "merge": "merge",
         "evaluate": "evaluate",
+        "init": "init",
         "inspect": "inspect",
         "import": "import_model",
         "pack": "pack",
@@ -51,7 +52,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Begin": ("demo", "inspect", "help"),
-        "Explain": ("attribute", "variants", "merge"),
+        "Explain": ("attribute", "variants", "init", "merge"),
         "Go on from an archive": (
             "motifs", "report", "plot", "compare", "browser", "export", "shuffle", "evaluate",
         ),

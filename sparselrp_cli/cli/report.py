@@ -8,7 +8,7 @@ from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.options import log_options, start_log, target_option
 from sparselrp_cli.cli.values import OutputFile
-from sparselrp_cli.settings.run import TOP_WINDOWS
+from sparselrp_cli.outputs.choices import TOP_WINDOWS
 
 
 @click.command(

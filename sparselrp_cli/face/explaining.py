@@ -14,12 +14,12 @@ from sparselrp_cli.face.engine import Engine, Ready
 from sparselrp_cli.face.inputs import Examples
 from sparselrp_cli.face.targets import Chosen
 from sparselrp_cli.graph.targets import Target
+from sparselrp_cli.outputs.choices import WARN_ABOVE
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import automatic_batch_size, halving
 from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.windows import BOOKED, BOOKS, WindowExplainer, books_of
-from sparselrp_cli.settings.run import WARN_ABOVE
 
 logger = logging.getLogger("sparselrp")
 _SHOWN = 3

@@ -169,11 +169,18 @@ def _clusters(context: Context, chosen: Rows, sign: int, least: int, seed_runs: 
     )
     start = context.middle - SEQLET // 2
     seqlets = tracks.create_seqlets([core.Seqlet(i, start, start + SEQLET, False) for i in range(n)])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        patterns = tfmodisco.seqlets_to_patterns(
-            seqlets=seqlets, track_set=tracks, track_signs=sign, n_leiden_runs=seed_runs,
-            trim_to_window_size=30, initial_flank_to_add=10, final_min_cluster_size=smallest,
-        )  # fmt: skip
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            patterns = tfmodisco.seqlets_to_patterns(
+                seqlets=seqlets, track_set=tracks, track_signs=sign, n_leiden_runs=seed_runs,
+                trim_to_window_size=30, initial_flank_to_add=10, final_min_cluster_size=smallest,
+            )  # fmt: skip
+    except ValueError as error:
+        # It keeps seqlets whose two measures of likeness agree, and fails where it keeps none: among equal
+        # seqlets, as of a network that reads one word, neither measure varies.
+        if "empty sequence" not in str(error):
+            raise
+        return [Instances(chosen, np.full(n, start), np.zeros(n, bool), SEQLET)]
     return [_instances_of(pattern, chosen) for pattern in patterns or []]
 
 

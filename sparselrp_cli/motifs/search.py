@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from sparselrp_cli.motifs.null import SIGNS, NoNullError, Null, fit_null, requir
 from sparselrp_cli.motifs.seqlets import Seqlets, call_seqlets
 from sparselrp_cli.motifs.threads import limited_threads
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.multiqc import MotifsRow, sample_name, write_multiqc
 
 logger = logging.getLogger("sparselrp")
 # Largest q of a match whose name a motif is shown with.
@@ -278,6 +279,7 @@ def _write(
     }
     shown = looks([name for name, _ in motifs], matched)
     # The record of a set goes first and comes last, see `files.belonging`.
+    multiqc = prefix.with_name(f"{prefix.name}.motifs_mqc.tsv")
     with reported(path("motifs.json")):
         path("motifs.json").unlink(missing_ok=True)
         for kind in ("seqlets", "hits"):
@@ -289,11 +291,28 @@ def _write(
     matrices = write_matrices(prefix, motifs, matched)
     write_patterns(path("motifs.h5"), motifs, contexts, seqlets)
     write_table(path("motifs.tsv"), record["motifs"])
+    write_multiqc(_row(record, len(matched)), _run_name(options.archive, reader, record["target"]), multiqc)
     names = ("seqlets.bed", "seqlets.as", "hits.bed", "hits.as", "motifs.h5", "motifs.tsv")
-    files = [*map(path, names), *matrices, *(_indexed(options, reader) if options.bigbed else ())]
+    files = [*map(path, names), multiqc, *matrices, *(_indexed(options, reader) if options.bigbed else ())]
     outputs = [replace(FileEntry.of(file), file=file.name.removeprefix(f"{prefix.name}.")) for file in files]
     write_record(path("motifs.json"), {**record, "outputs": [entry.to_json() for entry in outputs]})
     return [*files, path("motifs.json")]
+
+
+def _run_name(archive: Path, reader: ArchiveReader, target: str) -> str:
+    """Call what was found as MultiQC's table of runs calls the run; of several targets each by its name."""
+    run = sample_name(archive.with_suffix(""))
+    return run if reader.n_targets == 1 else f"{run} {target}"
+
+
+def _row(record: Mapping[str, Any], named: int) -> MotifsRow:
+    """Give the row of what was found for MultiQC."""
+    counts = record["counts"]
+    return MotifsRow(
+        target=record["target"], windows=counts["windows"], seqlets=counts["seqlets"],
+        motifs=counts["motifs"], named=named, hits=counts["hits"],
+        calibrated="yes" if record["calibrated"] else "no",
+    )  # fmt: skip
 
 
 def _indexed(options: MotifOptions, reader: ArchiveReader) -> Iterator[Path]:

@@ -8,3 +8,9 @@ OVERLAPS = ("nearest-centre", "mean", "max-abs", "sum", "error")
 ArchiveDtype = Literal["float16", "float32", "float64"]
 ARCHIVE_DTYPES: tuple[ArchiveDtype, ...] = get_args(ArchiveDtype)
 """Types of the hypothetical contributions in an archive."""
+
+WARN_ABOVE = 0.01
+"""A conservation error that is worth a warning, and that --strict refuses where the user set no bound."""
+
+TOP_WINDOWS = 6
+"""How many of the best windows a report shows in letters, and are explained without pruning for it."""

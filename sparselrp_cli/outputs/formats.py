@@ -91,6 +91,12 @@ def _regions(export: Export, paths: Sequence[Path]) -> None:
     write_regions(export.reader, paths[0])
 
 
+def _best(export: Export, paths: Sequence[Path]) -> None:
+    from sparselrp_cli.outputs.best import write_best
+
+    write_best(export.reader, paths[0])
+
+
 def _modisco_h5(export: Export, paths: Sequence[Path]) -> None:
     from sparselrp_cli.outputs.motif_files import write_modisco_h5
 
@@ -99,6 +105,7 @@ def _modisco_h5(export: Export, paths: Sequence[Path]) -> None:
 
 ARRAYS = Product(("ohe.npz", "attr.npz"), _arrays)
 REGIONS = Product(("regions.narrowPeak",), _regions, per_target=False)
+BEST = Product(("top.narrowPeak",), _best, per_target=False)
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
@@ -110,6 +117,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format("modisco", "arrays for TF-MoDISco", (ARRAYS, REGIONS)),
             Format("finemo", "arrays and regions for Fi-NeMo", (ARRAYS, REGIONS)),
             Format("modisco-h5", "the arrays in one file", (Product(("modisco.h5",), _modisco_h5),)),
+            Format("top", "regions of the best windows", (BEST,)),
         )
     }
 )

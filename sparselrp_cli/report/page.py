@@ -14,6 +14,7 @@ from sparselrp_cli.errors import printable
 from sparselrp_cli.files.atomic import replacing, require_other_file
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import Doubles
+from sparselrp_cli.outputs.choices import WARN_ABOVE
 from sparselrp_cli.report import content
 from sparselrp_cli.report.beside import command_of, downloads_of, motifs_of, skipped_of, unpruned_of
 from sparselrp_cli.report.drawing import glyphs
@@ -34,7 +35,6 @@ from sparselrp_cli.report.windows import (
     unpruned_letters,
 )
 from sparselrp_cli.settings.manifest import Manifest, read_manifest
-from sparselrp_cli.settings.run import WARN_ABOVE
 
 
 @dataclass(frozen=True)

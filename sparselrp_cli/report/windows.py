@@ -9,9 +9,9 @@ import numpy.typing as npt
 from sparselrp_cli.errors import printable
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import Doubles
+from sparselrp_cli.outputs.choices import WARN_ABOVE
 from sparselrp_cli.report.embedding import codes, packed, packed_bytes, quantised, rounded
 from sparselrp_cli.report.hits import WindowHits
-from sparselrp_cli.settings.run import WARN_ABOVE
 
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -8,9 +8,10 @@ import numpy as np
 from sparselrp_cli.errors import ConservationError, SparselrpError, WindowError
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.outputs.archive.rows import place
+from sparselrp_cli.outputs.choices import WARN_ABOVE
 from sparselrp_cli.relevance.windows import ExplainedWindows
 from sparselrp_cli.sequences.windows import Window
-from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
+from sparselrp_cli.settings.run import RunSettings
 
 
 @contextmanager

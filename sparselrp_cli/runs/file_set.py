@@ -23,7 +23,8 @@ from sparselrp_cli.settings.manifest import to_text, without_results
 logger = logging.getLogger("sparselrp")
 
 MOTIF_ENDINGS = (
-    "motifs.json", "motifs.h5", "motifs.tsv", "motifs.meme", "motifs.jaspar", "motifs.transfac",
+    "motifs.json", "motifs.h5", "motifs.tsv", "motifs_mqc.tsv", "motifs.meme", "motifs.jaspar",
+    "motifs.transfac",
     "seqlets.bed", "seqlets.as", "hits.bed", "hits.as",
     "seqlets.bb", "hits.bb",
 )  # fmt: skip

@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.motifs.shuffled import chosen_rows, write_shuffled
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.motif_files import narrow_peak
+from sparselrp_cli.outputs.best import best_rows, write_best
 from sparselrp_cli.runs.attribute import Progress, attribute
 from sparselrp_cli.runs.blocks import KeptBlocks
 from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.text import is_pipe
-from sparselrp_cli.settings.run import TOP_WINDOWS
 
 
 def explain_shuffled(
@@ -82,14 +78,8 @@ def explain_unpruned(
     prefix = request.prefix
     regions = path_of(prefix, ".top.narrowPeak")
     with ArchiveReader(path_of(prefix, ".h5")) as reader:
-        best = np.zeros(reader.n_windows)
-        for target in range(reader.n_targets):
-            best = np.maximum(best, np.argsort(np.argsort(reader.column("score", target), kind="stable")))
-        top = np.argsort(-best, kind="stable")[:TOP_WINDOWS]
-        sizes = reader.chrom_sizes
-        with replacing(regions) as hidden, hidden.open("w", encoding="utf-8", newline="\n") as file:
-            for window in reader.windows(top):
-                file.write(narrow_peak(window, sizes[window.chrom]))
+        top = best_rows(reader)
+        write_best(reader, regions)
     plain = replace(request.settings, tile_overlap=None, prune=0.0, prune_negative=None, formats=("h5",))
     unpruned = replace(
         request,

@@ -207,6 +207,7 @@ def row_of(manifest: Manifest) -> RunRow:
         prune=str(manifest.settings.prune),
         windows=outcome.windows,
         skipped=outcome.skipped,
+        skipped_share=outcome.skipped / regions if (regions := outcome.windows + outcome.skipped) else None,
         mean_score=mean("mean_score"),
         mean_relevance=mean("mean_relevance"),
         mean_background=mean("mean_background"),

@@ -7,8 +7,8 @@ import numpy as np
 
 from sparselrp_cli.outputs.archive.blocks import Block
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING, Doubles
+from sparselrp_cli.outputs.choices import WARN_ABOVE
 from sparselrp_cli.settings.manifest import Outcome
-from sparselrp_cli.settings.run import WARN_ABOVE
 
 STABILISED_SHARE = 0.01
 """A run warns where stabilisers took more than this share of the scores."""

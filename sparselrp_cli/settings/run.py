@@ -39,14 +39,8 @@ from sparselrp_cli.settings.reading import WrongValueError
 from sparselrp_cli.settings.setting import Setting, setting, settings_of
 from sparselrp_cli.settings.targets import AskedTarget, Targets
 
-WARN_ABOVE = 0.01
-"""A conservation error that is worth a warning, and that --strict refuses where the user set no bound."""
-
 MOST_THREADS = 1024
 """More than any machine has use for; a million of them crash the process."""
-
-TOP_WINDOWS = 6
-"""How many of the best windows a report shows in letters, and are explained without pruning for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

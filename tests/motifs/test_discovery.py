@@ -74,3 +74,29 @@ def test_threads_are_limited_in_the_block_only():
     with limited_threads(None):
         assert numba.get_num_threads() == before
     assert numba.get_num_threads() == before
+
+
+def test_equal_seqlets_are_one_motif():
+    """TF-MoDISco keeps none of them, as its measures of likeness don't vary, and would fail."""
+    pytest.importorskip("modiscolite.tfmodisco")
+    one_hot = np.zeros((60, CONTEXT, 4), np.float32)
+    one_hot[..., 0] = 1
+    at = CONTEXT // 2 - len(SITE) // 2
+    site = np.eye(4, dtype=np.float32)[SITE]
+    one_hot[:, at : at + len(SITE)] = site
+    hypothetical = np.zeros_like(one_hot)
+    hypothetical[:, at : at + len(SITE)] = site
+    (motif,) = find_motifs(Context(one_hot, hypothetical), 1, least=20)
+    assert motif.consensus.strip("A") == "".join("ACGT"[base] for base in SITE).strip("A")
+    assert sorted(motif.instances.index) == list(range(60))
+
+
+def test_other_failures_of_tfmodisco_are_passed_on(monkeypatch):
+    tfmodisco = pytest.importorskip("modiscolite.tfmodisco")
+
+    def fail(**_):
+        raise ValueError("shapes don't fit")
+
+    monkeypatch.setattr(tfmodisco, "seqlets_to_patterns", fail)
+    with pytest.raises(ValueError, match="shapes don't fit"):
+        find_motifs(context_of(60), 1, least=20)

@@ -48,6 +48,20 @@ def record(folder):
     return json.loads((folder / "a.motifs.json").read_text())
 
 
+def test_what_was_found_is_a_row_for_multiqc_under_the_name_of_the_run(found):
+    folder, _ = found
+    lines = [line for line in (folder / "a.motifs_mqc.tsv").read_text().splitlines() if line[0] != "#"]
+    names, values = (line.split("\t") for line in lines)
+    row, counts = dict(zip(names, values, strict=True)), record(folder)["counts"]
+    assert row.pop("Sample").endswith(f"{folder.name}/a")
+    named = sum(bool(m["matches"]) and m["matches"][0]["q"] <= 0.05 for m in record(folder)["motifs"])
+    assert named == 1, "of the planted ones one is in the database"
+    assert row == {
+        **{name: str(counts[name]) for name in ("windows", "seqlets", "motifs", "hits")},
+        "target": record(folder)["target"], "named": str(named), "calibrated": "yes",
+    }  # fmt: skip
+
+
 def test_the_planted_motifs_are_found_and_named(found):
     folder, places = found
     motifs = record(folder)["motifs"]

@@ -7,6 +7,7 @@ from helpers.archives import random_places, random_rows, write_archive
 
 from sparselrp_cli.outputs import formats
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.best import best_rows
 from sparselrp_cli.outputs.export import export_files
 from sparselrp_cli.outputs.formats import FORMATS, Format, Product, products
 
@@ -59,3 +60,29 @@ def test_a_row_is_all_that_a_new_format_needs(archive, tmp_path, monkeypatch):
         export_files(reader, tmp_path / "run", ["note"], "sum")
 
     assert (tmp_path / "run.task_1.txt").read_text() == "6 windows of 1 under sum\n"
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([[3, 1, 2]], [0, 2, 1]),
+        # The best of each target come first, whatever the other says of them.
+        ([[9, 1, 2, 3], [1, 8, 2, 3]], [0, 1, 3, 2]),
+        # A target of large scores isn't heard more than one of small ones.
+        ([[0.1, 0.2, 0.3], [300, 100, 200]], [0, 2, 1]),
+    ],
+)
+def test_the_best_windows_have_the_highest_scores_of_any_target(tmp_path, scores, best):
+    rows = random_rows(random_places(len(scores[0])), 12, len(scores))
+    rows.accounting["score"][:] = scores
+    with ArchiveReader(write_archive(tmp_path / "in.h5", rows)) as reader:
+        assert best_rows(reader).tolist() == best
+        assert best_rows(reader, 2).tolist() == best[:2]
+
+
+def test_the_best_windows_are_lines_of_the_regions_best_first(archive, tmp_path):
+    with ArchiveReader(archive) as reader:
+        export_files(reader, tmp_path / "run", ["finemo", "top"], "mean")
+        rows = best_rows(reader)
+    regions = (tmp_path / "run.regions.narrowPeak").read_text().splitlines()
+    assert (tmp_path / "run.top.narrowPeak").read_text().splitlines() == [regions[row] for row in rows]

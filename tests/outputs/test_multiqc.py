@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from helpers.manifests import manifest
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.multiqc import COLUMNS, RunRow, sample_name, write_multiqc
+from sparselrp_cli.outputs.choices import WARN_ABOVE
+from sparselrp_cli.outputs.multiqc import COLUMNS, MotifsRow, RunRow, sample_name, write_multiqc
 from sparselrp_cli.runs.run_files import row_of
 from sparselrp_cli.settings.manifest import Outcome
 
@@ -103,6 +105,28 @@ def test_a_folder_that_isnt_there_is_said(tmp_path):
         write_multiqc(a_row({"suhw": means(1.0)}), "peaks", tmp_path / "none" / "run_mqc.tsv")
 
 
+def found(**changed: Any) -> MotifsRow:
+    """The row of what was found in a run."""
+    row = MotifsRow(target="suhw", windows=12, seqlets=90, motifs=2, named=1, hits=70, calibrated="yes")
+    return replace(row, **changed)
+
+
+def test_what_was_found_is_a_row_of_a_table_of_its_own(tmp_path):
+    write_multiqc(found(), "peaks", tmp_path / "run.motifs_mqc.tsv")
+    header, row = read(tmp_path / "run.motifs_mqc.tsv")
+
+    assert "id: 'sparselrp_motifs'" in header
+    assert (row["motifs"], row["named"], row["hits"], row["calibrated"]) == ("2", "1", "70", "yes")
+
+
+@pytest.mark.parametrize(("windows", "skipped", "share"), [(12, 3, 0.2), (0, 4, 1.0), (0, 0, None)])
+def test_the_share_of_skipped_regions_is_of_all_regions(windows, skipped, share):
+    outcome = Outcome(
+        windows=windows, skipped=skipped, ambiguous_bases=0, means={}, largest_error=0.0, agreement=None
+    )
+    assert row_of(manifest(("bpnet",), outcome, targets=())).skipped_share == share
+
+
 def multiqc_report(folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
     """Let MultiQC make its report: the rows of our table as it kept them, and the page."""
     beside = Path(sys.executable).parent / "multiqc"
@@ -115,7 +139,8 @@ def multiqc_report(folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     data = json.loads((folder / "report" / "multiqc_data" / "multiqc_data.json").read_text())
-    (rows,) = [table for name, table in data["report_saved_raw_data"].items() if "sparselrp" in name]
+    tables = {name: table for name, table in data["report_saved_raw_data"].items() if "sparselrp" in name}
+    (rows,) = [table for name, table in tables.items() if "motifs" not in name]
     return rows, (folder / "report" / "multiqc_report.html").read_text()
 
 
@@ -123,6 +148,38 @@ def shown(page: str, column: str) -> set[str]:
     """What the page shows in a column of our table."""
     cells = re.findall(rf'<td[^>]*class="{column} [^"]*"[^>]*>(.*?)</td>', page, re.DOTALL)
     return {re.sub(r"<[^>]+>", "", cell).strip() for cell in cells}
+
+
+def colours(page: str, column: str) -> dict[str, str]:
+    """What the page shows in a column on a colour: a warning, or a failure."""
+    names = {"#f0ad4e": "warn", "#d9534f": "fail"}
+    cells = re.findall(rf'<td[^>]*class="[^"]*\b{column} [^"]*"[^>]*>(.*?)</td>', page, re.DOTALL)
+    badges = [re.search(r'background-color:(#\w+)">(.*?)</span>', cell) for cell in cells]
+    return {badge[2]: names[badge[1]] for badge in badges if badge is not None and badge[1] in names}
+
+
+def test_a_bad_run_shows_and_a_good_one_does_not(tmp_path):
+    good = replace(a_row({"t": means(1.0)}), skipped_share=0.0)
+    runs = {
+        "good": good,
+        "empty": replace(good, windows=0, skipped_share=1.0),
+        "flat": replace(good, mean_zero_share=1.0, skipped_share=0.05),
+        "leaking": replace(good, largest_conservation_error=20 * WARN_ABOVE),
+        "doubtful": replace(good, largest_conservation_error=2 * WARN_ABOVE),
+    }
+    rows = {"good": found(), "none": found(seqlets=0, motifs=0, hits=0), "guessed": found(calibrated="no")}
+    for name, run in runs.items():
+        write_multiqc(run, name, tmp_path / f"{name}_mqc.tsv")
+    for name, of_motifs in rows.items():
+        write_multiqc(of_motifs, name, tmp_path / f"{name}.motifs_mqc.tsv")
+    _, page = multiqc_report(tmp_path)
+
+    assert colours(page, "windows") == {"0": "fail"}
+    assert colours(page, "skipped_share") == {"1.000": "fail", "0.050": "warn"}
+    assert colours(page, "mean_zero_share") == {"1.000": "fail"}
+    assert colours(page, "largest_conservation_error") == {"2.0e-01": "fail", "2.0e-02": "warn"}
+    assert colours(page, "motifs") == colours(page, "hits") == colours(page, "seqlets") == {"0": "warn"}
+    assert colours(page, "calibrated") == {"no": "fail"}
 
 
 def test_multiqc_shows_both_runs_in_one_table(tmp_path):

@@ -8,14 +8,14 @@ import pytest
 
 from sparselrp_cli.cli.models import DETAILS
 from sparselrp_cli.model.token_text import DETAILS as DETAILS_OF_TOKENS
-from sparselrp_cli.outputs.choices import OVERLAPS
+from sparselrp_cli.outputs.choices import OVERLAPS, WARN_ABOVE
 from sparselrp_cli.outputs.formats import FORMATS, products, standard_formats
 from sparselrp_cli.relevance.choices import COMPOSITE, PROPORTION
 from sparselrp_cli.relevance.conservation import SCORE_FLOOR
 from sparselrp_cli.relevance.pruning import NONE, STANDARD
 from sparselrp_cli.settings.kinds import Device
 from sparselrp_cli.settings.reading import WrongValueError
-from sparselrp_cli.settings.run import WARN_ABOVE, RunSettings
+from sparselrp_cli.settings.run import RunSettings
 
 yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
 

@@ -8,6 +8,7 @@ rule attribute:
         model=model_specs,
         weights=model_weights,
         tokens=model_tokens,
+        targets=targets_file,
     output:
         archive=shard_file(".h5"),
         windows=shard_file(".windows.tsv"),
@@ -23,7 +24,7 @@ rule attribute:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
     resources:
-        gpu=config["resources"]["attribute"]["gpu"],
+        **GPUS,
         mem_mb=more_memory_each_time("attribute"),
         runtime=config["resources"]["attribute"]["runtime"],
     params:

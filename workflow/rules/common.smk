@@ -34,42 +34,15 @@ def read_samples(path):
     return samples
 
 
-def named_models():
-    """Give the models by name, each with the list of its members, which are averaged, and of their weights."""
-    return {
-        name: {
-            **model,
-            "members": as_list(model.get("folders", model.get("model"))),
-            "weights": as_list(model.get("weights", [])),
-        }
-        for name, model in config["models"].items()
-    }
-
-
-def as_list(value):
-    return [value] if isinstance(value, str) else value
-
-
-def is_factory(member):
-    """Whether a member is FILE.py:FACTORY or package.module:factory."""
-    return ":" in Path(member).name
-
-
-def member_file(member):
-    """Give the file that stands for a member, which makes its runs anew; none of a factory in a module."""
-    if is_factory(member):
-        file = member.rpartition(":")[0]
-        return file if file.endswith(".py") else None
-    if Path(member).suffix in (".json", ".pt2", ".pt", ".pth", ".torch"):
-        return member
-    folder = member.rstrip("/")
-    packed = f"{folder}/graph.json"
-    return packed if Path(packed).is_file() else f"{folder}/model.json"
+include: "models.smk"
+include: "options.smk"
 
 
 SAMPLES = read_samples(config["samples"])
-MODELS = named_models()
 OUT = config["outdir"]
+# No such resource rather than none of it: some executors take its name for a wish.
+GPU = config["resources"]["attribute"]["gpu"]
+GPUS = {"gpu": GPU} if GPU else {}
 SHARDS = range(1, config["shards"] + 1)
 # Rule modisco reads the arrays that this format brings.
 FORMATS = ",".join(
@@ -77,6 +50,8 @@ FORMATS = ",".join(
         [
             "h5",
             *config["formats"],
+            # The best windows, which rule unpruned explains again.
+            *(["top"] if config["motifs"]["enabled"] else []),
             *(["modisco"] if config["modisco"]["enabled"] else []),
         ]
     )
@@ -85,24 +60,38 @@ RUN = f"{OUT}/{{sample}}.{{model}}"
 SHARD = f"{OUT}/shards/{{sample}}.{{model}}/{{shard}}-of-{len(SHARDS)}"
 
 
+PERMUTED = "--null permuted" in " ".join(config["motifs"]["options"]).replace("=", " ")
+PAIR = "{sample}.{model}{target}"
+
+
 wildcard_constraints:
     sample="|".join(SAMPLES),
     model="|".join(MODELS),
+    # Behind a point, and nothing of a model with one target.
+    target=f"(?:{'|'.join(PARTS)})",
     shard=r"\d+",
 
 
-def check_targets(step):
-    """Refuse motifs of several targets, whose files have other names."""
+def check_blocks():
+    """Refuse a null of shuffled windows where a target reads the blocks of its region, which those haven't."""
     for name, model in MODELS.items():
-        if config[step]["enabled"] and len(model["targets"]) > 1:
+        asked = [*map(str, model["targets"]), *read_lines(model.get("targets_file"))]
+        if (
+            config["motifs"]["enabled"]
+            and not PERMUTED
+            and any("@blocks" in text for text in asked)
+        ):
             raise WorkflowError(
-                f"{step}: model '{name}' has {len(model['targets'])} targets, and motifs are found for one;"
-                " enter the model once for each target, under names of its own"
+                f"motifs: model '{name}' has a target with @blocks, which shuffled windows don't have; add"
+                ' options: ["--null", "permuted"], or call sparselrp attribute --report'
             )
 
 
-check_targets("motifs")
-check_targets("modisco")
+def read_lines(file):
+    return Path(file).read_text().splitlines() if file else []
+
+
+check_blocks()
 
 
 def database_file():
@@ -119,16 +108,59 @@ DATABASE_FILE = database_file()
 
 def wanted_files():
     """Give what the workflow makes."""
-    patterns = {
-        "motifs": f"{OUT}/reports/{{sample}}.{{model}}.report.html",
-        "modisco": f"{OUT}/modisco/{{sample}}.{{model}}.h5",
-        "multiqc": f"{OUT}/multiqc_report.html",
-    }
-    wanted = [
-        RUN,
-        *(path for step, path in patterns.items() if config[step]["enabled"]),
+    wanted = expand(RUN, sample=SAMPLES, model=MODELS)
+    for step, path in {
+        "motifs": f"{OUT}/reports/{PAIR}.report.html",
+        "modisco": f"{OUT}/modisco/{PAIR}.h5",
+    }.items():
+        if config[step]["enabled"]:
+            wanted += for_every_target(path)
+    if config["multiqc"]["enabled"]:
+        wanted.append(f"{OUT}/multiqc_report.html")
+    return wanted
+
+
+def for_every_target(path):
+    """Give a path for every sample, model and target."""
+    return [
+        path.format(sample=sample, model=model, target=target)
+        for sample in SAMPLES
+        for model, targets in TARGETS.items()
+        for target in targets
     ]
-    return expand(wanted, sample=SAMPLES, model=MODELS)
+
+
+def target_of(wildcards):
+    """Give -t of motifs and report, which a model with one target goes without."""
+    name = TARGETS[wildcards.model][wildcards.target]
+    return "" if name is None else shlex.join(["-t", name])
+
+
+def labels(what):
+    """Say what a file is in the page that `snakemake --report` makes."""
+
+    def of_file(wildcards):
+        named = {"sample": wildcards.sample, "model": wildcards.model}
+        target = TARGETS[wildcards.model][wildcards.target]
+        return {**named, **({} if target is None else {"target": target}), "what": what}
+
+    return of_file
+
+
+def background(wildcards):
+    """Give the null, unless contributions are permuted in its place."""
+    found = f"{OUT}/background/{wildcards.sample}.{wildcards.model}.h5"
+    return [] if PERMUTED else found
+
+
+def unpruned(wildcards):
+    """Give the best windows without pruning, where the run is pruned and they can be explained alone."""
+    model = MODELS[wildcards.model]
+    asked = [*map(str, model["targets"]), *read_lines(model.get("targets_file"))]
+    plain = model["prune"] == 0 and "--prune-negative" not in model["options"]
+    if plain or any("@blocks" in text for text in asked):
+        return []
+    return f"{OUT}/unpruned/{wildcards.sample}.{wildcards.model}.h5"
 
 
 def shard_file(suffix):
@@ -189,59 +221,3 @@ def weights_name(path):
     if not Path(path).is_file():
         return "weights.safetensors"
     return json.loads(Path(path).read_text()).get("weights", "weights.safetensors")
-
-
-def inputs_as_options(wildcards, input):
-    """Give regions, if any, and models as they stand on the command line, from where Snakemake put them."""
-    regions = ["-r", input.regions] if input.get("regions") else []
-    model = MODELS[wildcards.model]
-    files = iter(input.model)
-    models = [
-        part
-        for member in model["members"]
-        for part in ("-m", member_as_option(member, files))
-    ]
-    weights = [
-        part for path in input.weights[: len(model["weights"])] for part in ("-w", path)
-    ]
-    tokens = tokens_as_options(model.get("tokens"), input.get("tokens"))
-    return shlex.join(map(str, [*regions, *models, *weights, *tokens]))
-
-
-def member_as_option(member, files):
-    """Give a member as it stands behind -m; its file, if it has one, is the next of the files."""
-    if member_file(member) is None:
-        return member
-    file = next(files)
-    return f"{file}:{member.rpartition(':')[2]}" if is_factory(member) else file
-
-
-def settings_as_options(wildcards):
-    """Give whatever changes numbers as it stands on the command line."""
-    model = MODELS[wildcards.model]
-    targets = [part for target in model["targets"] for part in ("-t", str(target))]
-    general = [
-        "-p",
-        str(model["prune"]),
-        "-b",
-        str(config["batch_size"]),
-        "--device",
-        config["device"],
-    ]
-    return shlex.join([*targets, *general, *model["options"]])
-
-
-def motif_settings_as_options(wildcards, input):
-    """Give the database and further options of `sparselrp motifs` as they stand on the command line."""
-    database = input.database or config["motifs"]["database"]
-    naming = ["--database", str(database)] if database else []
-    return shlex.join([*naming, *config["motifs"]["options"]])
-
-
-def more_memory_each_time(step):
-    """Give a function of the attempt: a job that failed may have met the limit."""
-
-    def mem_mb(wildcards, attempt):
-        return config["resources"][step]["mem_mb"] * attempt
-
-    return mem_mb

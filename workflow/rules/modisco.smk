@@ -2,11 +2,11 @@ rule modisco:
     input:
         run=RUN,
     output:
-        f"{OUT}/modisco/{{sample}}.{{model}}.h5",
+        f"{OUT}/modisco/{PAIR}.h5",
     log:
-        f"{OUT}/logs/modisco/{{sample}}.{{model}}.log",
+        f"{OUT}/logs/modisco/{PAIR}.log",
     benchmark:
-        f"{OUT}/benchmarks/modisco/{{sample}}.{{model}}.tsv"
+        f"{OUT}/benchmarks/modisco/{PAIR}.tsv"
     conda:
         "../envs/modisco.yaml"
     threads: config["resources"]["modisco"]["threads"]
@@ -17,6 +17,6 @@ rule modisco:
         max_seqlets=config["modisco"]["max_seqlets"],
         window=config["modisco"]["window"],
     shell:
-        "prefix={input.run:q}/{wildcards.sample}.{wildcards.model}; "
+        "prefix={input.run:q}/{wildcards.sample}.{wildcards.model}{wildcards.target}; "
         'NUMBA_NUM_THREADS={threads} modisco motifs -s "$prefix.ohe.npz" -a "$prefix.attr.npz"'
         " -n {params.max_seqlets} -w {params.window} -o {output:q} > {log:q} 2>&1"

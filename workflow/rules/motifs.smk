@@ -26,6 +26,7 @@ rule background:
         model=model_specs,
         weights=model_weights,
         tokens=model_tokens,
+        targets=targets_file,
     output:
         archive=f"{OUT}/background/{{sample}}.{{model}}.h5",
         windows=f"{OUT}/background/{{sample}}.{{model}}.windows.tsv",
@@ -41,7 +42,7 @@ rule background:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
     resources:
-        gpu=config["resources"]["attribute"]["gpu"],
+        **GPUS,
         mem_mb=more_memory_each_time("attribute"),
         runtime=config["resources"]["attribute"]["runtime"],
     params:
@@ -56,11 +57,11 @@ rule background:
 rule motifs:
     input:
         run=RUN,
-        background=f"{OUT}/background/{{sample}}.{{model}}.h5",
+        background=background,
         database=DATABASE_FILE,
     output:
         multiext(
-            f"{OUT}/motifs/{{sample}}.{{model}}",
+            f"{OUT}/motifs/{PAIR}",
             seqlets=".seqlets.bed",
             seqlet_columns=".seqlets.as",
             hits=".hits.bed",
@@ -69,13 +70,19 @@ rule motifs:
             jaspar=".motifs.jaspar",
             transfac=".motifs.transfac",
             patterns=".motifs.h5",
-            table=".motifs.tsv",
             json=".motifs.json",
+            multiqc=".motifs_mqc.tsv",
+        ),
+        table=report(
+            f"{OUT}/motifs/{PAIR}.motifs.tsv",
+            caption="../report/motifs.rst",
+            category="Relevance",
+            labels=labels("motifs"),
         ),
     log:
-        f"{OUT}/logs/motifs/{{sample}}.{{model}}.log",
+        f"{OUT}/logs/motifs/{PAIR}.log",
     benchmark:
-        f"{OUT}/benchmarks/motifs/{{sample}}.{{model}}.tsv"
+        f"{OUT}/benchmarks/motifs/{PAIR}.tsv"
     retries: config["retries"]
     conda:
         "../envs/sparselrp.yaml"
@@ -85,29 +92,77 @@ rule motifs:
         runtime=config["resources"]["motifs"]["runtime"],
     params:
         prefix=subpath(output.json, strip_suffix=".motifs.json"),
+        target=target_of,
+        null=null_as_options,
         settings=motif_settings_as_options,
     shell:
         "export NUMBA_NUM_THREADS={threads}; "
         "exec sparselrp motifs {input.run:q}/{wildcards.sample}.{wildcards.model}.h5"
-        " --background {input.background:q} {params.settings} -o {params.prefix:q} 2> {log:q}"
+        " {params.target} {params.null} {params.settings} --threads {threads} -o {params.prefix:q} 2> {log:q}"
+
+
+# The best windows once more, as a report shows them beside the pruned ones; `merge` says which these are.
+rule unpruned:
+    input:
+        genome=genome,
+        run=RUN,
+        model=model_specs,
+        weights=model_weights,
+        tokens=model_tokens,
+        targets=targets_file,
+    output:
+        archive=f"{OUT}/unpruned/{{sample}}.{{model}}.h5",
+        windows=f"{OUT}/unpruned/{{sample}}.{{model}}.windows.tsv",
+        skipped=f"{OUT}/unpruned/{{sample}}.{{model}}.skipped.tsv",
+        manifest=f"{OUT}/unpruned/{{sample}}.{{model}}.manifest.json",
+        multiqc=temp(f"{OUT}/unpruned/{{sample}}.{{model}}_mqc.tsv"),
+    log:
+        f"{OUT}/logs/unpruned/{{sample}}.{{model}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/unpruned/{{sample}}.{{model}}.tsv"
+    retries: config["retries"]
+    conda:
+        "../envs/sparselrp.yaml"
+    threads: config["resources"]["attribute"]["threads"]
+    resources:
+        **GPUS,
+        mem_mb=more_memory_each_time("attribute"),
+        runtime=config["resources"]["attribute"]["runtime"],
+    params:
+        prefix=subpath(output.archive, strip_suffix=".h5"),
+        inputs=inputs_as_options,
+        settings=unpruned_settings_as_options,
+    shell:
+        "exec sparselrp attribute {input.genome:q}"
+        " -r {input.run:q}/{wildcards.sample}.{wildcards.model}.top.narrowPeak {params.inputs} {params.settings}"
+        " --threads {threads} --resume --formats h5 -o {params.prefix:q} 2> {log:q}"
 
 
 rule report:
     input:
         run=RUN,
-        motifs=f"{OUT}/motifs/{{sample}}.{{model}}.motifs.json",
+        motifs=f"{OUT}/motifs/{PAIR}.motifs.json",
+        unpruned=unpruned,
     output:
-        f"{OUT}/reports/{{sample}}.{{model}}.report.html",
+        report(
+            f"{OUT}/reports/{PAIR}.report.html",
+            caption="../report/page.rst",
+            category="Relevance",
+            labels=labels("page"),
+        ),
     log:
-        f"{OUT}/logs/report/{{sample}}.{{model}}.log",
+        f"{OUT}/logs/report/{PAIR}.log",
     benchmark:
-        f"{OUT}/benchmarks/report/{{sample}}.{{model}}.tsv"
+        f"{OUT}/benchmarks/report/{PAIR}.tsv"
     retries: config["retries"]
     conda:
         "../envs/sparselrp.yaml"
     resources:
         mem_mb=more_memory_each_time("report"),
         runtime=config["resources"]["report"]["runtime"],
+    params:
+        target=target_of,
+        unpruned=unpruned_as_options,
     shell:
-        "exec sparselrp report {input.run:q}/{wildcards.sample}.{wildcards.model}.h5"
-        " --motifs {input.motifs:q} -o {output:q} 2> {log:q}"
+        "exec sparselrp report {input.run:q}/{wildcards.sample}.{wildcards.model}.h5 {params.target}"
+        " --motifs {input.motifs:q} {params.unpruned} -o {output:q} 2> {log:q}"

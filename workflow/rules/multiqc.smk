@@ -1,8 +1,16 @@
 rule multiqc:
     input:
         expand(RUN, sample=SAMPLES, model=MODELS),
+        for_every_target(f"{OUT}/motifs/{PAIR}.motifs_mqc.tsv")
+        if config["motifs"]["enabled"]
+        else [],
     output:
-        f"{OUT}/multiqc_report.html",
+        report(
+            f"{OUT}/multiqc_report.html",
+            caption="../report/multiqc.rst",
+            category="All runs",
+            labels={"what": "quality"},
+        ),
     log:
         f"{OUT}/logs/multiqc.log",
     conda:
