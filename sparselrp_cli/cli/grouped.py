@@ -24,7 +24,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "prune", "prune_negative", "redistribute", "composite", "select", "centre", "reverse_complement",
         ),
         "Comparison": ("normalise", "span"),
-        "Motifs": ("background", "null", "database", "fdr", "max_seqlets", "min_seqlets"),
+        "Motifs": ("background", "null", "database", "fdr", "max_seqlets", "min_seqlets",
+            "known_motifs"),
+        "Significance": ("n_null",),
         "Known sites": ("motif", "min_bits", "sites", "min_score"),
         "What asks the model again": ("baselines", "mutagenesis", "draws", "strands", "randomise"),
         "Output": (

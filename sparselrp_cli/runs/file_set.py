@@ -35,6 +35,7 @@ COMPANIONS = (*MOTIF_ENDINGS, "report.html", *COMPARED, *BROWSER_ENDINGS)
 _OF_FORMATS = tuple(f".{ending}" for product in products(FORMATS) for ending in product.endings)
 _REMOVED = (
     ".h5", ".windows.tsv", ".skipped.tsv", "_mqc.tsv", ".variants.tsv", *_OF_FORMATS,
+    ".variants.motifs.tsv", ".vcf.gz", ".null.tsv", ".null.vcf",
     *(f".{ending}" for ending in COMPANIONS),
 )  # fmt: skip
 
