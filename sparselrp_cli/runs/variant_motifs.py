@@ -1,7 +1,8 @@
 """Motifs that variants make or break: the best match over the change, in either allele."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,15 @@ from sparselrp_cli.sequences.windows import ALLELES, Allele
 
 GAINED, LOST = "gained", "lost"
 STRONGER, WEAKER = "stronger", "weaker"
+EFFECTS: Mapping[str, str] = MappingProxyType(
+    {
+        GAINED: "only this allele has",
+        LOST: "only the reference has",
+        STRONGER: "match this allele better than the reference",
+        WEAKER: "match this allele worse than the reference",
+    }
+)
+"""What a variant can do to a motif."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.outputs.annotated_vcf import BETWEEN, AnnotatedVcf, InfoKey, Value, escaped, key_part
 from sparselrp_cli.outputs.tables import Table
 from sparselrp_cli.runs.variant_effects import NUMBERS, Effects
-from sparselrp_cli.runs.variant_motifs import GAINED, LOST, MotifEffect, MotifScan
+from sparselrp_cli.runs.variant_motifs import EFFECTS, MotifEffect, MotifScan
 from sparselrp_cli.runs.variant_null import Significance
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.variants import Variant, alternatives, why_not
@@ -178,8 +178,8 @@ class Keys:
                 keys += _tested(part, of)
         if self.found.scan is not None:
             keys += [
-                InfoKey("GAINED", "String", f"Motifs that only this allele has, {BETWEEN} between them"),
-                InfoKey("LOST", "String", f"Motifs that only the reference has, {BETWEEN} between them"),
+                InfoKey(effect.upper(), "String", f"Motifs that {what}, {BETWEEN} between them")
+                for effect, what in EFFECTS.items()
             ]
         return [*keys, InfoKey("NOTE", "String", "Why this allele wasn't explained")]
 
@@ -193,9 +193,9 @@ class Keys:
             tested = ("SCORE_P", "SCORE_Q", "RELEVANCE_P", "RELEVANCE_Q")
             values |= {f"{name}{part}": x for name, x in zip(tested, numbers[len(NUMBERS) :], strict=False)}
         if self.found.scan is not None:
-            for key, effect in (("GAINED", GAINED), ("LOST", LOST)):
+            for effect in EFFECTS:
                 names = [escaped(m.name) for m in motifs if m.effect == effect]
-                values[key] = BETWEEN.join(names) or None
+                values[effect.upper()] = BETWEEN.join(names) or None
         return values
 
 
