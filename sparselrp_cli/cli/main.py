@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "demo",
         "attribute": "attribute",
         "variants": "variants",
+        "probe": "probe",
         "shuffle": "shuffle",
         "motifs": "motifs",
         "report": "report",
@@ -48,7 +49,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Begin": ("demo", "inspect", "help"),
-        "Explain": ("attribute", "variants", "merge"),
+        "Explain": ("attribute", "variants", "probe", "merge"),
         "Go on from an archive": (
             "motifs", "report", "plot", "compare", "browser", "export", "shuffle", "evaluate",
         ),
