@@ -24,8 +24,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "prune", "prune_negative", "redistribute", "composite", "select", "centre", "reverse_complement",
         ),
         "Comparison": ("normalise", "span"),
-        "Motifs": ("background", "null", "database", "fdr", "max_seqlets", "min_seqlets",
-            "known_motifs"),
+        "Motifs": (
+            "background", "null", "database", "fdr", "max_seqlets", "min_seqlets", "hits_over",
+            "known_motifs",
+        ),
         "Significance": ("n_null",),
         "Probe": (
             "inserts", "pairs", "spacings", "at", "kind_of_background", "n_backgrounds", "deleted",

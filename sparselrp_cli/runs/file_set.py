@@ -192,8 +192,11 @@ def _companions(prefix: Path, record: Mapping[str, Any]) -> list[str]:
     accounting = record.get("accounting")
     targets = accounting.get("targets", ()) if isinstance(accounting, dict) else ()
     middles = ["", *(f".{name}" for name in target_file_names(list(map(str, targets))))]
-    names = (f"{prefix.name}{middle}.{ending}" for middle in middles for ending in COMPANIONS)
-    return [name for name in names if prefix.with_name(name).is_file()]
+    names = [f"{prefix.name}{middle}.{ending}" for middle in middles for ending in COMPANIONS]
+    # Of several runs `compare` names the tracks by these.
+    tracks = listed(read_record(prefix.with_name(f"{prefix.name}.compare.json")))
+    names += [name for name in tracks if name.startswith(f"{prefix.name}.compare.")]
+    return [name for name in dict.fromkeys(names) if prefix.with_name(name).is_file()]
 
 
 def _remove(prefix: Path, names: Sequence[str]) -> None:
