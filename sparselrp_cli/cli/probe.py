@@ -87,7 +87,7 @@ def _is_range(part: str) -> bool:
     help="bp between the two of a --pair: 10, 5,10,20 or FIRST:LAST:STEP.",
 )  # fmt: skip
 @click.option(
-    "--at", type=click.IntRange(-_FARTHEST, _FARTHEST), default=0, show_default=True, metavar="BP",
+    "--at", type=click.IntRange(max=_FARTHEST), default=0, show_default=True, metavar="BP",
     help="Where the middle of what is put in lies, from that of the window.",
 )  # fmt: skip
 @click.option(

@@ -72,7 +72,7 @@ def read_header(path: str) -> list[bytes]:
         for number, line in numbered_lines(stream, name, _LONGEST_LINE, _KEPT):
             if line.strip() and not line.startswith(b"#"):
                 break
-            require_content(len(lines), name, number, _MOST_IDLE)
+            require_content(number, name, number, _MOST_IDLE)
             if line.strip():
                 lines.append(line)
     return lines
