@@ -28,6 +28,7 @@ from sparselrp_cli.probing.inserts import Insert, find_insert, find_inserts
 from sparselrp_cli.probing.pairs import Interaction, Pair, measure_pairs, require_places
 from sparselrp_cli.probing.tables import (
     lines_of,
+    means_by_name,
     write_backgrounds,
     write_deletions,
     write_effects,
@@ -235,7 +236,7 @@ class _Run:
         identity: dict[str, Any], command: Sequence[str],
     ) -> Probed:  # fmt: skip
         targets, seed = self.asked.targets, self.options.seed
-        figures = [*self._figures(effects, pairs)] if self.options.figures != "none" else []
+        figures = [*self._figures(effects, pairs, deletions)] if self.options.figures != "none" else []
         endings = [
             *(("effects.tsv", "backgrounds.tsv") if effects else ()),
             *(("pairs.tsv",) if pairs else ()),
@@ -269,9 +270,9 @@ class _Run:
         return Probed(tuple(targets), tuple(effects), tuple(pairs), means, (*files, record))
 
     def _figures(
-        self, effects: Sequence[Effect], pairs: Sequence[Interaction]
+        self, effects: Sequence[Effect], pairs: Sequence[Interaction], deletions: Sequence[Deletion]
     ) -> Iterator[tuple[Path, Figure]]:  # fmt: skip
-        """Draw a figure of each target for the effects, and one for the pairs."""
+        """Draw for each target a figure of the effects, one of the pairs, and one of the deletions."""
         targets, ending = self.asked.targets, self.options.figures
         names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
         for t, (target, middle) in enumerate(zip(targets, names, strict=True)):
@@ -280,6 +281,10 @@ class _Run:
             if pairs:
                 panels = self._panels(pairs, t)
                 yield self.path(f"pairs{middle}.{ending}"), draw_interactions(panels, target)
+            if deletions:
+                means = means_by_name(deletions, t, self.options.seed)
+                bars = [Bar(f"without {name}", m.mean, m.low, m.high, None) for name, m in means.items()]
+                yield self.path(f"deletions{middle}.{ending}"), draw_effects(bars, target)
 
     def _bars(self, effects: Sequence[Effect], target: int) -> list[Bar]:
         bars = []

@@ -88,17 +88,25 @@ def write_deletions(
     path: Path, deletions: Sequence[Deletion], targets: Sequence[str], seed: int
 ) -> dict[str, dict[str, Interval]]:
     """Write the means over the hits of each name; give them, by target and name."""
-    found: dict[str, dict[str, Interval]] = {target: {} for target in targets}
+    found = {target: means_by_name(deletions, t, seed) for t, target in enumerate(targets)}
     with Table(path, OF_DELETIONS) as table:
-        for name in sorted({each.hit.name for each in deletions}):
+        for name in found[targets[0]]:
+            of_name = [each for each in deletions if each.hit.name == name]
             for t, target in enumerate(targets):
-                of_name = [each for each in deletions if each.hit.name == name]
+                mean = found[target][name]
                 effects = np.array([each.effects[t].mean() for each in of_name])
-                mean = found[target][name] = interval(effects, seed)
                 relevance = float(np.mean([each.relevance[t] for each in of_name]))
                 numbers = (mean.mean, _sd(effects), *_ends(mean), relevance)
                 table.write((name, target, str(mean.windows), *map(_shown, numbers)))
     return found
+
+
+def means_by_name(deletions: Sequence[Deletion], target: int, seed: int) -> dict[str, Interval]:
+    """Give the mean effect over the hits of each name, with its 95 % interval (bootstrap over hits)."""
+    effects: dict[str, list[float]] = {}
+    for each in deletions:
+        effects.setdefault(each.hit.name, []).append(float(each.effects[target].mean()))
+    return {name: interval(effects[name], seed) for name in sorted(effects)}
 
 
 def lines_of(

@@ -249,7 +249,9 @@ def test_a_hit_that_is_taken_out_takes_what_it_gave(tmp_path, genome):
     """With the interaction, on both strands, and with means by name."""
     path, _ = genome
     (tmp_path / "r.bed").write_text("chr1\t85\t130\tboth\t0\t+\nchr1\t184\t224\tturned\t0\t-\n")
-    hits = "chr1\t100\t107\tone\t0\t+\nchr1\t110\t116\ttwo\t0\t+\nchr1\t200\t207\tone\t0\t-\n"
+    # As `motifs` writes them, with columns of its own, and plain.
+    own = "100\t107\t0,114,178\t3.5\t1e-05\t0.001\tboth\tpos_1\tyes"
+    hits = f"chr1\t100\t107\tone\t40\t+\t{own}\nchr1\t110\t116\ttwo\t0\t+\nchr1\t200\t207\tone\t0\t-\n"
     (tmp_path / "h.bed").write_text(hits + "chr1\t60\t70\tfar\t0\t+\n")
     options = ("-r", tmp_path / "r.bed", *SITES, "--delete", tmp_path / "h.bed", "--orders", "6")
     assert probe(path, *options, "-o", tmp_path / "p") == 0
@@ -264,6 +266,7 @@ def test_a_hit_that_is_taken_out_takes_what_it_gave(tmp_path, genome):
         assert float(row["score"]) == pytest.approx(scores[key[0]], abs=1e-5)
         assert float(row["effect"]) == pytest.approx(gave[key], abs=1e-5)
         assert float(row["relevance"]) > 0
+    assert (tmp_path / "p.probe.deletions.svg").is_file()
     means = {r["name"]: r for r in table(tmp_path / "p.probe.deletions.tsv")}
     assert (means["one"]["hits"], means["two"]["hits"]) == ("2", "1")
     assert float(means["one"]["effect"]) == pytest.approx(-2.5, abs=1e-5)
