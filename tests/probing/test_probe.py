@@ -218,6 +218,27 @@ def test_pairs_in_any_network_are_those_of_letters_put_in_by_hand(tmp_path, wind
         assert float(row["interaction"]) == pytest.approx(interaction, abs=1e-5)
 
 
+def test_the_terminal_shows_the_largest_of_everything(tmp_path, paired, motifs, capsys):
+    options = (
+        "--motifs",
+        motifs,
+        "--insert",
+        "two",
+        "--pair",
+        "one",
+        "two",
+        "--spacing",
+        "4",
+        "--number",
+        "3",
+    )
+    assert probe(paired / "windows.fa", *SITES, *options, "-o", tmp_path / "p") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "target\toutput"
+    assert re.fullmatch(r"two\t2 \(2 to 2\), .* with its columns in another order", said[1])
+    assert said[2] == "one two ++, 4 bp apart\tinteraction 3 (3 to 3)"
+
+
 def test_a_motif_of_a_file_is_its_most_frequent_bases_and_all_are_put_in_unless_named(
     tmp_path, paired, motifs
 ):

@@ -201,3 +201,28 @@ def test_a_file_that_is_read_isnt_replaced(tmp_path, genome, letters, capsys):
     path = vcf(tmp_path, *calls(letters)).rename(tmp_path / "run.null.vcf")
     assert command("variants", path, genome, *MODEL, "--null", "9", "-o", tmp_path / "run") == 1
     assert "would be lost" in error_line(capsys)
+
+
+@pytest.mark.parametrize("after", [1, 8], ids=["among the variants", "among the random changes"])
+def test_what_was_interrupted_goes_on_to_the_same_bytes(
+    tmp_path, genome, letters, monkeypatch, capsys, after
+):
+    path = vcf(tmp_path, *calls(letters))
+    options = (path, genome, *MODEL, "--null", "200", "-b", "64", "-o")
+    assert command("variants", *options, tmp_path / "whole") == 0
+    launch, launches = WindowExplainer.launch, []
+
+    def interrupted(self, *given):
+        launches.append(1)
+        if len(launches) > after:
+            raise KeyboardInterrupt
+        return launch(self, *given)
+
+    monkeypatch.setattr(WindowExplainer, "launch", interrupted)
+    assert command("variants", *options, tmp_path / "run") == 130
+    assert not (tmp_path / "run.variants.tsv").exists()
+    monkeypatch.setattr(WindowExplainer, "launch", launch)
+    capsys.readouterr()
+    assert command("variants", *options, tmp_path / "run", "--resume") == 0
+    for ending in ("variants.tsv", "null.tsv", "null.vcf", "skipped.tsv"):
+        assert (tmp_path / f"run.{ending}").read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
