@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
-from sparselrp_cli.cli.models import models_options
+from sparselrp_cli.cli.models import REFERENCE, models_options
 from sparselrp_cli.cli.options import (
     command_line,
     log_options,
@@ -62,7 +62,7 @@ def _is_range(part: str) -> bool:
 
 @click.command(cls=Grouped, short_help="Put motifs into backgrounds, alone and in pairs; take hits out.")
 @click.argument("sequences", type=FileName(), metavar="SEQUENCES")
-@models_options
+@partial(models_options, help=f"{REFERENCE} Repeatable: the models, such as folds, are averaged.")
 @prefix_option
 @click.option(
     "-r", "--regions", type=FileName(), metavar="BED",
@@ -130,12 +130,12 @@ def probe(
     columns in another order.
 
     \b
-    PREFIX.probe.effects.tsv    each insert: effect, control, relevance of its bases and elsewhere
+    PREFIX.probe.effects.tsv      each insert: effect, control, relevance of its bases and elsewhere
     PREFIX.probe.backgrounds.tsv  the same for every background
-    PREFIX.probe.pairs.tsv      each pair: observed, expected (the sum of both alone), interaction
-    PREFIX.probe.deletions.tsv  means over hits by their names; each hit is in PREFIX.probe.hits.tsv
-    PREFIX.probe.*.svg          figures
-    PREFIX.probe.json           what was done to what
+    PREFIX.probe.pairs.tsv        each pair: observed, expected (the sum of both alone), interaction
+    PREFIX.probe.deletions.tsv    means over hits by their names; PREFIX.probe.hits.tsv has each hit
+    PREFIX.probe.*.svg            figures
+    PREFIX.probe.json             what was done to what
 
     \b
     Examples:

@@ -70,12 +70,12 @@ def variants(
     breakends and variants whose REF isn't what the genome has are listed in PREFIX.skipped.tsv.
 
     \b
-    PREFIX.variants.tsv       scores, the model's own values, relevance of the changed bases, and where
-                              relevance changed most
-    PREFIX.vcf.gz             the VCF as it was given, with this in INFO (keys SLRP_...)
+    PREFIX.variants.tsv         scores, the model's own values, relevance of the changed bases, and where
+                                relevance changed most
+    PREFIX.vcf.gz               the VCF as it was given, with the main figures in INFO (keys SLRP_...)
     PREFIX.variants.motifs.tsv  with --motifs: motifs gained, lost, stronger and weaker, in bits
     PREFIX.null.tsv, .null.vcf  with --null: the random changes
-    PREFIX.difference.bw      relevance of the alternative less that of the reference, along the genome
+    PREFIX.difference.bw        relevance of the alternative less that of the reference, along the genome
     PREFIX.ref.*, PREFIX.alt.*  the two runs
 
     \b
