@@ -24,13 +24,21 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "prune", "prune_negative", "redistribute", "composite", "select", "centre", "reverse_complement",
         ),
         "Comparison": ("normalise", "span"),
-        "Motifs": ("background", "null", "database", "fdr", "max_seqlets", "min_seqlets"),
+        "Motifs": (
+            "background", "null", "database", "fdr", "max_seqlets", "min_seqlets", "hits_over",
+            "known_motifs",
+        ),
+        "Significance": ("n_null",),
+        "Probe": (
+            "inserts", "pairs", "spacings", "at", "kind_of_background", "n_backgrounds", "deleted",
+            "n_orders",
+        ),
         "Known sites": ("motif", "min_bits", "sites", "min_score"),
         "What asks the model again": ("baselines", "mutagenesis", "draws", "strands", "randomise"),
         "Output": (
             "folder", "prefix", "output", "path", "formats", "overlap", "archive_dtype", "report", "name",
             "force", "bigbed", "url", "locus", "email", "as_json", "list", "shards", "profile",
-            "highlights", "size", "dpi", "limits",
+            "figures", "highlights", "size", "dpi", "limits",
         ),
         "Run": (
             "batch_size", "device", "gpus", "dtype", "threads", "max_conservation_error", "strict", "shard",

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "demo",
         "attribute": "attribute",
         "variants": "variants",
+        "probe": "probe",
         "shuffle": "shuffle",
         "motifs": "motifs",
         "report": "report",
@@ -52,7 +53,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Begin": ("demo", "inspect", "help"),
-        "Explain": ("attribute", "variants", "init", "merge"),
+        "Explain": ("attribute", "variants", "probe", "init", "merge"),
         "Go on from an archive": (
             "motifs", "report", "plot", "compare", "browser", "export", "shuffle", "evaluate",
         ),

@@ -74,6 +74,11 @@ logger = logging.getLogger("sparselrp")
     help="Motifs have at least N seqlets.",
 )  # fmt: skip
 @click.option(
+    "--hits-over", type=click.Choice(["windows", "stretches"]), default="windows", show_default=True,
+    help="Look for hits in the windows one by one; or in the stretches that overlapping windows cover"
+    " together, each base once with its mean relevance, so that no border cuts a hit.",
+)  # fmt: skip
+@click.option(
     "--bigbed", is_flag=True,
     help="Write seqlets and hits as bigBed, too, which browsers read over the web piece by piece.",
 )  # fmt: skip
@@ -84,8 +89,8 @@ logger = logging.getLogger("sparselrp")
 def motifs(
     context: click.Context, archive: Path, prefix: Path, target: str | None, background: Path | None,
     null: str, models: tuple[ModelRequest, ...], batch_size: int | None, device: str, database: str | None,
-    fdr: float, max_seqlets: int, min_seqlets: int, bigbed: bool, threads: int | None, seed: int,
-    quiet: bool,
+    fdr: float, max_seqlets: int, min_seqlets: int, hits_over: str, bigbed: bool, threads: int | None,
+    seed: int, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the motifs in an archive that `attribute` made.
 
@@ -126,6 +131,7 @@ def motifs(
         seed,
         bigbed=bigbed,
         threads=threads,
+        hits_over=hits_over,
     )
     if background is not None or null == "permuted":
         _search(options)
@@ -161,7 +167,7 @@ def _search_in_new_process(options: "MotifOptions", context: click.Context, *, q
 
     null = ["--null", "permuted"] if options.background is None else ["--background", options.background]
     words: list[str | Path] = ["motifs", options.archive, "-o", options.prefix, *null]
-    for name in ("target", "database", "fdr", "max_seqlets", "min_seqlets", "seed", "threads"):
+    for name in ("target", "database", "fdr", "max_seqlets", "min_seqlets", "seed", "threads", "hits_over"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--bigbed"] if options.bigbed else []

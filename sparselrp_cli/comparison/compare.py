@@ -16,7 +16,8 @@ from sparselrp_cli.comparison.sites import Sites, find_sites, sums
 from sparselrp_cli.comparison.track import SharedDifferences
 from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.evaluation.intervals import Interval, interval
-from sparselrp_cli.files.atomic import replacing, reported
+from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.belonging import clear_set
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.files.names import target_file_names
@@ -164,12 +165,14 @@ def compare(options: CompareOptions) -> Comparison:
         _say_what_isnt_shared(members, shared)
         units = _units(options, members, shared)
         sites = find_sites(members, shared, options.hits)
-        record = _path(options, "json")
-        with reported(record):
-            record.unlink(missing_ok=True)
+        record, tracks = _path(options, "json"), _tracks(options, members)
+        tables = ["tsv", "means.tsv", *(["motifs.tsv"] if sites is not None else [])]
+        files = [*(_path(options, ending) for ending in tables), *tracks]
+        _clear(options, record, files)
         pairs = _write_windows(options, members, shared, units, sites)
-        files = [_path(options, "tsv"), *_write_summaries(options, pairs, has_sites=sites is not None)]
-        files += _write_tracks(options, members, shared, units)
+        _write_summaries(options, pairs, has_sites=sites is not None)
+        for number, path in enumerate(tracks, 1):
+            write_bigwig(SharedDifferences(members, shared, number, units), path, options.overlap)
         _write_record(record, options, members, shared, files)
     labels = tuple(member.label for member in members)
     of_all = labels, len(shared), shared.only, shared.other_sequence, tuple(pairs)
@@ -308,7 +311,7 @@ def _of_motifs(
     return tuple(sorted(found, key=lambda m: (-abs(m.difference.mean), m.motif)))
 
 
-def _write_summaries(options: CompareOptions, pairs: Sequence[Pair], *, has_sites: bool) -> list[Path]:
+def _write_summaries(options: CompareOptions, pairs: Sequence[Pair], *, has_sites: bool) -> None:
     """Write the means over windows, and the motifs where there are hits."""
     means, motifs = _path(options, "means.tsv"), _path(options, "motifs.tsv")
     with Table(means, ("a", "b", "measure", "windows", "mean", "low", "high")) as table:
@@ -317,7 +320,7 @@ def _write_summaries(options: CompareOptions, pairs: Sequence[Pair], *, has_site
                 numbers = [f"{n:.9g}" for n in (found.mean, found.low, found.high)]
                 table.write((pair.a, pair.b, name, str(found.windows), *numbers))
     if not has_sites:
-        return [means]
+        return
     with Table(motifs, OF_MOTIFS) as table:
         for pair in pairs:
             for m in pair.motifs:
@@ -325,21 +328,23 @@ def _write_summaries(options: CompareOptions, pairs: Sequence[Pair], *, has_site
                 d = m.difference
                 numbers = [f"{n:.9g}" for n in (m.mean_a, m.mean_b, d.mean, d.low, d.high)]
                 table.write((pair.a, pair.b, m.motif, *counts, *numbers))
-    return [means, motifs]
 
 
-def _write_tracks(
-    options: CompareOptions, members: Sequence[Member], shared: Shared, units: Sequence[float]
-) -> list[Path]:
-    """Write the difference of each run from the first, where the windows are of a genome."""
+def _tracks(options: CompareOptions, members: Sequence[Member]) -> list[Path]:
+    """Name the track of each run but the first, where the windows are of a genome."""
     if not read_manifest(members[0].reader).on_genome:
         return []
     names = target_file_names([member.label for member in members[1:]])
     middles = [f"{name}." for name in names] if len(names) > 1 else [""]
-    paths = [_path(options, f"{middle}bw") for middle in middles]
-    for number, path in enumerate(paths, 1):
-        write_bigwig(SharedDifferences(members, shared, number, units), path, options.overlap)
-    return paths
+    return [_path(options, f"{middle}bw") for middle in middles]
+
+
+def _clear(options: CompareOptions, record: Path, files: Sequence[Path]) -> None:
+    """Remove what a comparison before left under the prefix and this one doesn't write."""
+    gone = clear_set(record, _path(options, "").name, [path.name for path in files])
+    if gone:
+        where = ", ".join(map(str, gone))
+        logger.warning("removed, as they are of the comparison that was here before: %s", where)
 
 
 def _write_record(

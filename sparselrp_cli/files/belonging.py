@@ -1,8 +1,9 @@
 """Which files under a prefix belong together.
 
 A set of files has a record, a JSON file that lists them under ``outputs``, each with its size and SHA-256:
-``PREFIX.manifest.json`` of a run, of `export` and of `variants`, ``PREFIX.motifs.json`` of `motifs`. The
-record is removed before the first file of the set is replaced, and written when the last one is. So
+``PREFIX.manifest.json`` of a run, of `export` and of `variants`, ``PREFIX.motifs.json`` of `motifs`,
+``PREFIX.compare.json`` of `compare`, ``PREFIX.probe.json`` of `probe`. The record is removed before the
+first file of the set is replaced, and written when the last one is. So
 
 * where the record is missing, the set isn't whole: the run is under way, or failed between its files;
 * a file that isn't listed, or isn't as it is listed, belongs to another set;
@@ -12,10 +13,11 @@ Nothing needs to be written into the files themselves, of whose formats most hav
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sparselrp_cli.files.atomic import reported
 from sparselrp_cli.files.digest import FileEntry
 
 MANIFEST = ".manifest.json"
@@ -64,6 +66,37 @@ def why_not(path: Path, files: Mapping[str, FileEntry]) -> str:
     if path.stat().st_size != entry.bytes or FileEntry.of(path).sha256 != entry.sha256:
         return "isn't as it was written"
     return ""
+
+
+def clear_set(record: Path, beginning: str, planned: Iterable[str]) -> list[Path]:
+    """Clear the way for a set of files: its record goes, and what it lists that isn't written again.
+
+    Parameters
+    ----------
+    record : Path
+        Whose prefix is held.
+    beginning : str
+        Of the names of all files of such a set; what a strange record lists besides is left.
+    planned : iterable of str
+        Names of the files to come.
+
+    Returns
+    -------
+    list of Path
+        What was removed of the set before.
+
+    Raises
+    ------
+    OutputError
+        If a file can't be removed.
+    """
+    names = set(listed(read_record(record))) - set(planned)
+    old = [record.with_name(name) for name in sorted(names) if name.startswith(beginning)]
+    gone = [path for path in old if path.is_file()]
+    for path in (record, *gone):
+        with reported(path):
+            path.unlink(missing_ok=True)
+    return gone
 
 
 def is_made_of(record: Mapping[str, Any] | None, sha256: str | None) -> bool:

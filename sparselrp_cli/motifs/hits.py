@@ -1,12 +1,13 @@
 """Where motifs lie in the windows: matches of the matrix at which relevance is more than chance gives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sparselrp_cli.motifs.alignment import Floats, frequencies
 from sparselrp_cli.motifs.null import Null, q_values
+from sparselrp_cli.motifs.stretches import Piece, batches, padded, single_windows, stretches
 from sparselrp_cli.outputs.archive import ArchiveReader
 
 MATRIX_P = 1e-4
@@ -24,7 +25,7 @@ class Hit:
     strand : str
     motif : str
     window : str
-        Name of the window.
+        Name of the window; of several the one whose centre is nearest.
     relevance : float
         Sum of the contributions.
     matrix_p, relevance_p, relevance_q : float
@@ -50,6 +51,7 @@ def find_hits(
     *,
     target: int = 0,
     fdr: float = 0.05,
+    over: str = "windows",
 ) -> list[Hit]:
     """Find the hits of motifs over all windows.
 
@@ -64,44 +66,27 @@ def find_hits(
     target : int
     fdr : float
         The largest q-value of the relevance, over all matches of the matrices.
+    over : {"windows", "stretches"}
+        Whether windows are looked at one by one, or what overlapping windows cover together, each base once
+        with its mean relevance. A mean over windows varies less than the null's windows do, so that its
+        p-value is, if anything, too large.
 
     Returns
     -------
     list of Hit
         By chromosome and start; at one place the one of most relevance.
     """
-    from memelite import fimo
-
-    signs = {name: sign for name, sign, _ in motifs}
     matrices = {
         name: frequencies(counts).T for name, _, counts in motifs if len(counts) <= reader.window_length
     }
     if not matrices:
         return []
-    candidates = []
-    for rows in reader.chunks(1024):
-        one_hot, _ = reader.read(rows, target)
-        contributions = reader.contributions(rows, target).astype(np.float64)
-        windows = reader.windows(rows)
-        totals = np.pad(np.cumsum(contributions, axis=1), ((0, 0), (1, 0)))
-        known = np.pad(np.cumsum(one_hot.sum(axis=1), axis=1), ((0, 0), (1, 0)))
-        for table in fimo(matrices, one_hot.astype(np.int8), threshold=MATRIX_P):
-            for name, row, start, end, strand, p in zip(
-                table["motif_name"], table["sequence_name"], table["start"], table["end"], table["strand"],
-                table["p-value"], strict=True,
-            ):  # fmt: skip
-                if known[row, end] - known[row, start] < end - start:
-                    continue
-                null, window = nulls[signs[name]], windows[row]
-                relevance = float(totals[row, end] - totals[row, start])
-                score = signs[name] * relevance - null.drift * (end - start)
-                relevance_p = float(null.p_values(np.array([score]))[0]) if score > 0 else 1.0
-                candidates.append(
-                    Hit(
-                        window.chrom, window.start + int(start), window.start + int(end), str(strand),
-                        str(name), window.name, relevance, float(p), relevance_p, 1.0,
-                    )
-                )  # fmt: skip
+    signs = {name: sign for name, sign, _ in motifs}
+    if over == "stretches":
+        pieces = stretches(reader, target, max(matrix.shape[1] for matrix in matrices.values()))
+    else:
+        pieces = single_windows(reader, target)
+    candidates = [hit for batch in batches(pieces) for hit in _candidates(batch, matrices, signs, nulls)]
     q = q_values(np.array([hit.relevance_p for hit in candidates]))
     called = [
         replace(hit, relevance_q=float(value))
@@ -109,6 +94,33 @@ def find_hits(
         if value <= fdr
     ]
     return _one_a_place(called)
+
+
+def _candidates(
+    pieces: Sequence[Piece], matrices: dict[str, Floats], signs: dict[str, int], nulls: dict[int, Null]
+) -> Iterator[Hit]:
+    """Give the matches of the matrices at known bases, with their relevance."""
+    from memelite import fimo
+
+    one_hot = padded(pieces)
+    totals = [np.pad(np.cumsum(piece.contributions), (1, 0)) for piece in pieces]
+    known = np.pad(np.cumsum(one_hot.sum(axis=1), axis=1), ((0, 0), (1, 0)))
+    for table in fimo(matrices, one_hot.astype(np.int8), threshold=MATRIX_P):
+        for name, row, start, end, strand, p in zip(
+            table["motif_name"], table["sequence_name"], table["start"], table["end"], table["strand"],
+            table["p-value"], strict=True,
+        ):  # fmt: skip
+            piece = pieces[row]
+            if known[row, end] - known[row, start] < end - start or end <= piece.done:
+                continue
+            null = nulls[signs[name]]
+            relevance = float(totals[row][end] - totals[row][start])
+            score = signs[name] * relevance - null.drift * (end - start)
+            relevance_p = float(null.p_values(np.array([score]))[0]) if score > 0 else 1.0
+            yield Hit(
+                piece.chrom, piece.start + int(start), piece.start + int(end), str(strand), str(name),
+                piece.window_of(int(start), int(end)), relevance, float(p), relevance_p, 1.0,
+            )  # fmt: skip
 
 
 def _one_a_place(hits: list[Hit]) -> list[Hit]:

@@ -62,6 +62,8 @@ class MotifOptions:
         Whether seqlets and hits are written as bigBed, too.
     threads : int or None
         As many as there are cores, unless told.
+    hits_over : {"windows", "stretches"}
+        What hits are looked for in, see `find_hits`.
     """
 
     archive: Path
@@ -76,6 +78,7 @@ class MotifOptions:
     advice: str = ""
     bigbed: bool = False
     threads: int | None = None
+    hits_over: str = "windows"
 
 
 def search(options: MotifOptions) -> list[Path]:
@@ -122,7 +125,7 @@ def search(options: MotifOptions) -> list[Path]:
         named = _named(motifs, database.motifs if database is not None else ())
         sought = [(name, m.sign, m.counts) for name, m, _ in named]
         logger.info("looking for hits of %s", number_of(len(sought), "motif"))
-        hits = find_hits(reader, sought, nulls, target=target, fdr=options.fdr)
+        hits = find_hits(reader, sought, nulls, target=target, fdr=options.fdr, over=options.hits_over)
         counted = Counter(hit.motif for hit in hits)
         records = [
             motif_record(name, m, counted[name], matches, calibrated=nulls[m.sign].calibrated)
@@ -254,6 +257,8 @@ def _settings(options: MotifOptions, database: Database | None) -> dict[str, Any
     given: dict[str, Any] = {
         name: getattr(options, name) for name in ("fdr", "max_seqlets", "min_seqlets", "seed")
     }
+    if options.hits_over != "windows":
+        given["hits_over"] = options.hits_over
     if database is not None:
         given["database"] = database.as_record()
     if options.background is not None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.atomic import replacing, reported
 from sparselrp_cli.files.belonging import is_made_of, listed, manifest_path, read_record, why_not
 from sparselrp_cli.files.lock import locked
 
@@ -58,6 +58,11 @@ def write_browser_files(
         if url is not None:
             texts += [_igv_web(tracks, beds, genome, url, locus), _washu(tracks, url)]
         written = []
+        for ending in BROWSER_ENDINGS[len(texts) :]:
+            # Without an address what an earlier call wrote with one would be of other tracks.
+            before = prefix.with_name(f"{prefix.name}.{ending}")
+            with reported(before):
+                before.unlink(missing_ok=True)
         for ending, text in zip(BROWSER_ENDINGS, texts, strict=False):
             written.append(prefix.with_name(f"{prefix.name}.{ending}"))
             with replacing(written[-1]) as hidden:

@@ -48,6 +48,7 @@ from sparselrp_cli.runs.run_files import (
     write_files,
 )
 from sparselrp_cli.runs.shards import Part, part
+from sparselrp_cli.runs.shared_windows import SharedLaunch, distinct
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.runs.threads import use_threads
 from sparselrp_cli.runs.totals import Totals
@@ -59,7 +60,7 @@ from sparselrp_cli.settings.run import RunSettings
 
 logger = logging.getLogger("sparselrp")
 
-AnyLaunched = Launched | LaunchedEnsemble
+AnyLaunched = Launched | LaunchedEnsemble | SharedLaunch
 Progress = Callable[[Iterator[Batch], int | None], Iterator[Batch]]
 
 
@@ -324,6 +325,10 @@ def _launch(run: _Run, batch: Batch) -> AnyLaunched | None:
         model.explainer.say = partial(_say_how_far, batch, model.model.name)
     explainer = averaged([m.windows for m in run.models])
     reverse = [w.strand == "-" for w in batch.windows]
+    if run.settings.allele == "ref":
+        rows, place = distinct(batch.windows)
+        with naming_window([batch.windows[row] for row in rows]):
+            return SharedLaunch(explainer.launch(batch.one_hot[rows], [reverse[row] for row in rows]), place)
     with naming_window(batch.windows):
         return explainer.launch(batch.one_hot, reverse, batch.marked, run.rows.of(batch.windows))
 

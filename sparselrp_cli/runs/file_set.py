@@ -36,6 +36,7 @@ COMPANIONS = (*MOTIF_ENDINGS, "report.html", *COMPARED, *BROWSER_ENDINGS)
 _OF_FORMATS = tuple(f".{ending}" for product in products(FORMATS) for ending in product.endings)
 _REMOVED = (
     ".h5", ".windows.tsv", ".skipped.tsv", "_mqc.tsv", ".variants.tsv", *_OF_FORMATS,
+    ".variants.motifs.tsv", ".vcf.gz", ".null.tsv", ".null.vcf",
     *(f".{ending}" for ending in COMPANIONS),
 )  # fmt: skip
 
@@ -192,8 +193,11 @@ def _companions(prefix: Path, record: Mapping[str, Any]) -> list[str]:
     accounting = record.get("accounting")
     targets = accounting.get("targets", ()) if isinstance(accounting, dict) else ()
     middles = ["", *(f".{name}" for name in target_file_names(list(map(str, targets))))]
-    names = (f"{prefix.name}{middle}.{ending}" for middle in middles for ending in COMPANIONS)
-    return [name for name in names if prefix.with_name(name).is_file()]
+    names = [f"{prefix.name}{middle}.{ending}" for middle in middles for ending in COMPANIONS]
+    # Of several runs `compare` names the tracks by these.
+    tracks = listed(read_record(prefix.with_name(f"{prefix.name}.compare.json")))
+    names += [name for name in tracks if name.startswith(f"{prefix.name}.compare.")]
+    return [name for name in dict.fromkeys(names) if prefix.with_name(name).is_file()]
 
 
 def _remove(prefix: Path, names: Sequence[str]) -> None:

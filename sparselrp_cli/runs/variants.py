@@ -1,38 +1,57 @@
 """Variants: both alleles explained on the same windows, and what differs."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.errors import InputError, OutputError, number_of
+from sparselrp_cli.files.atomic import is_same_file, reported
+from sparselrp_cli.files.belonging import listed, manifest_path, read_record
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.files.names import target_file_names
+from sparselrp_cli.motifs.formats import MotifFile, read_motif_file
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.archive.rows import Doubles
-from sparselrp_cli.outputs.difference import Change, Differences, difference
-from sparselrp_cli.outputs.tables import Table
+from sparselrp_cli.outputs.difference import Differences
 from sparselrp_cli.outputs.tracks import write_bigwig
 from sparselrp_cli.runs.attribute import Progress, attribute
 from sparselrp_cli.runs.file_set import begin_set, end_set
 from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
+from sparselrp_cli.runs.variant_effects import Effects, measure
+from sparselrp_cli.runs.variant_motifs import MotifScan
+from sparselrp_cli.runs.variant_null import Drawing, Significance, significance, write_null
+from sparselrp_cli.runs.variant_tables import Found, Paths, write_null_table, write_tables
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.source import VariantSource
 from sparselrp_cli.sequences.text import display_name, is_pipe
 from sparselrp_cli.sequences.variants import Variant
+from sparselrp_cli.sequences.vcf import read_header
 from sparselrp_cli.sequences.windows import ALLELES
 
-VARIANT = ("chrom", "pos", "id", "ref", "alt")
-NUMBERS = (
-    "score_ref", "score_alt", "score_difference", "prediction_ref", "prediction_alt", "prediction_difference",
-    "site_ref", "site_alt", "largest_difference", "largest_pos",
-    "total_difference",
-)  # fmt: skip
-AT_ONCE = 256
+logger = logging.getLogger("sparselrp")
+
+
+@dataclass(frozen=True, slots=True)
+class VariantOptions:
+    """What to find out of the variants, beside what differs.
+
+    Attributes
+    ----------
+    null : int
+        How many random changes each kind of variant is compared with; 0 for none.
+    seed : int
+        Of these.
+    motifs : str or None
+        A motif file: whose matches do variants make or break?
+    """
+
+    null: int = 0
+    seed: int = 0
+    motifs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +72,50 @@ class VariantSummary:
     files: tuple[Path, ...]
 
 
-def explain_variants(
-    request: RunRequest, command: Sequence[str], progress: Progress, stop: StopRequest
-) -> VariantSummary:
-    """Explain both alleles of every variant, and write the table and the track of their differences.
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What to do, with what it takes to do it."""
 
-    Two runs, ``PREFIX.ref`` and ``PREFIX.alt``; then ``PREFIX.variants.tsv``, ``PREFIX.skipped.tsv`` and
-    ``PREFIX.difference.bw`` (with several targets ``PREFIX.difference.TARGET.bw``).
+    request: RunRequest
+    vcf: str
+    options: VariantOptions
+    known: MotifFile | None
+    command: Sequence[str]
+    progress: Progress
+    stop: StopRequest
+
+    @property
+    def prefix(self) -> Path:
+        return self.request.prefix
+
+    def identity(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Give the manifest of the files, with what was found out of the variants."""
+        asked: dict[str, Any] = {}
+        if self.options.null:
+            asked["null"] = {"changes": self.options.null, "seed": self.options.seed}
+        if self.known is not None and self.options.motifs is not None:
+            asked["motifs"] = {"name": display_name(self.options.motifs), "sha256": self.known.sha256}
+        return {**manifest, "variants": asked} if asked else manifest
+
+
+def explain_variants(
+    request: RunRequest,
+    command: Sequence[str],
+    progress: Progress,
+    stop: StopRequest,
+    options: VariantOptions = VariantOptions(),
+) -> VariantSummary:
+    """Explain both alleles of every variant, and write tables, the annotated VCF and the track.
+
+    Two runs, ``PREFIX.ref`` and ``PREFIX.alt``; then ``PREFIX.variants.tsv``, ``PREFIX.skipped.tsv``,
+    ``PREFIX.vcf.gz`` and ``PREFIX.difference.bw`` (with several targets ``PREFIX.difference.TARGET.bw``);
+    with a null ``PREFIX.null.vcf`` and ``.tsv``; with motifs ``PREFIX.variants.motifs.tsv``.
 
     Parameters
     ----------
     request : RunRequest
         Its `regions` are the VCF.
+    options : VariantOptions
 
     Raises
     ------
@@ -76,106 +127,122 @@ def explain_variants(
     if is_pipe(request.sequences):
         name = display_name(request.sequences)
         raise InputError(f"{name}: the genome is read several times and can't be a pipe; write it to a file")
+    _require_other_files(request.prefix, [request.sequences, request.regions, options.motifs])
+    # What can't be read is said now, and not after the long part.
+    read_header(request.regions)
+    known = None if options.motifs is None else read_motif_file(options.motifs)
     with locked(request.prefix):
-        return _explain_and_compare(request, request.regions, command, progress, stop)
+        return _explain_and_compare(_Job(request, request.regions, options, known, command, progress, stop))
 
 
-def _explain_and_compare(
-    request: RunRequest, vcf: str, command: Sequence[str], progress: Progress, stop: StopRequest
-) -> VariantSummary:
-    for allele in ALLELES:
-        settings = replace(request.settings, allele=allele, formats=("h5",))
-        of_allele = replace(request, prefix=path_of(request.prefix, f".{allele}"), settings=settings)
-        attribute(of_allele, command, progress, stop)
+def _require_other_files(prefix: Path, inputs: Sequence[str | None]) -> None:
+    for ending in (".vcf.gz", ".null.vcf"):
+        path = path_of(prefix, ending)
+        if any(file is not None and is_same_file(path, Path(file)) for file in inputs):
+            raise OutputError(f"{path} is a file that is read, and would be lost; choose another --output")
+
+
+def _explain_and_compare(job: _Job) -> VariantSummary:
+    _explain(job, job.prefix, job.vcf)
     with ExitStack() as stack:
-        ref, alt = (
-            stack.enter_context(ArchiveReader(path_of(request.prefix, f".{allele}.h5"))) for allele in ALLELES
-        )
-        genome = stack.enter_context(Genome(request.sequences))
-        source = VariantSource(genome, vcf, ref.window_length, "ref")
-        table, skipped_table, *tracks = files = _files(request.prefix, ref.target_names)
-        kept = begin_set(request.prefix, alt.manifest, [path.name for path in files])
-        changes, skipped, first_reason = _write_tables(table, skipped_table, ref, alt, source)
-        differences = Differences(ref, alt, changes)
-        for target, track in enumerate(tracks):
-            write_bigwig(differences, track, request.settings.overlap, target)
-        end_set(request.prefix, alt.manifest, command, files, kept)
-    return VariantSummary(len(changes), skipped, first_reason, tuple(files))
+        ref, alt = stack.enter_context(_opened(job.prefix))
+        genome = stack.enter_context(Genome(job.request.sequences))
+        source = VariantSource(genome, job.vcf, ref.window_length, "ref")
+        effects = measure(ref, alt, source.checked())
+        null = stack.enter_context(_null(job, effects, genome, ref)) if job.options.null else None
+        tested = null.significance if null is not None else None
+        scan = MotifScan(job.known.motifs) if job.known else None
+        found = Found(job.vcf, genome, ref.window_length, ref.target_names, effects, tested, scan)
+        return _write(job, found, null, Differences(ref, alt, effects.changes), alt.manifest)
 
 
-def _files(prefix: Path, targets: Sequence[str]) -> list[Path]:
-    """Name the two tables, and the track of each target."""
-    names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
-    endings = (".variants.tsv", ".skipped.tsv", *(f".difference{name}.bw" for name in names))
-    return [path_of(prefix, ending) for ending in endings]
-
-
-def _write_tables(
-    table: Path, skipped_table: Path, ref: ArchiveReader, alt: ArchiveReader, source: VariantSource
-) -> tuple[list[Change], int, str]:
-    """Write what is known of each variant; give the changes, how many were skipped, and why the first was."""
-    several = len(ref.target_names) > 1
-    changes: list[Change] = []
-    skipped, first_reason = 0, ""
-    with (
-        Table(table, (*VARIANT, "start", "end", *(("target",) if several else ()), *NUMBERS)) as kept,
-        Table(skipped_table, (*VARIANT, "reason")) as left_out,
-    ):
-        waiting: list[Variant] = []
-        for variant, reason in source.checked():
-            if reason:
-                skipped, first_reason = skipped + 1, first_reason or reason
-                left_out.write((*_columns(variant), reason))
-                continue
-            waiting.append(variant)
-            if len(waiting) == AT_ONCE:
-                changes += _write_rows(kept, waiting, len(changes), ref, alt)
-                waiting.clear()
-        changes += _write_rows(kept, waiting, len(changes), ref, alt)
-    if not len(changes) == ref.n_windows == alt.n_windows:
-        raise OutputError(f"{alt.path} and {ref.path} are of another VCF; run again without --resume")
-    return changes, skipped, first_reason
-
-
-def _write_rows(
-    table: Table, variants: Sequence[Variant], first: int, ref: ArchiveReader, alt: ArchiveReader
-) -> list[Change]:
-    """Write the lines of variants whose windows are those from number `first` on."""
-    rows = slice(first, first + len(variants))
-    length = ref.window_length
-    changes = [Change(length // 2, len(v.removed), len(v.inserted)) for v in variants]
-    columns = [[r.stored(name, rows) for r in (ref, alt)] for name in ("score", "prediction")]
-    values = [[[of_allele[t] for of_allele in both] for both in columns] for t in range(ref.n_targets)]
-    maps = [[r.contributions(rows, t).astype(np.float64) for r in (ref, alt)] for t in range(ref.n_targets)]
-    for i, (variant, change) in enumerate(zip(variants, changes, strict=True)):
-        start = variant.changed_at - length // 2
-        place = [*_columns(variant), str(start), str(start + length)]
-        for target, name in enumerate(ref.target_names):
-            of_both = [(float(before[i]), float(after[i])) for before, after in values[target]]
-            before, after = (of_allele[i] for of_allele in maps[target])
-            moved = difference(before, after, change)
-            largest = int(np.abs(moved).argmax())
-            numbers = [n for both in of_both for n in (*both, both[1] - both[0])]
-            numbers += _of_site(before, after, change)
-            table.write(
-                [
-                    *place,
-                    *((name,) if ref.n_targets > 1 else ()),
-                    *(f"{number:.9g}" for number in (*numbers, moved[largest])),
-                    str(start + largest + 1),
-                    f"{np.abs(moved).sum():.9g}",
-                ]
-            )
-    return changes
-
-
-def _of_site(before: Doubles, after: Doubles, change: Change) -> tuple[float, float]:
-    """Sum the relevance of the bases that the variant takes away, and of those it puts there."""
-    return (
-        float(before[change.at : change.at + change.removed].sum()),
-        float(after[change.at : change.at + change.inserted].sum()),
+def _write(
+    job: _Job, found: Found, null: "_Null | None", differences: Differences, manifest: dict[str, Any]
+) -> VariantSummary:  # fmt: skip
+    """Write what was found, as one set of files."""
+    paths = Paths(
+        path_of(job.prefix, ".variants.tsv"),
+        path_of(job.prefix, ".skipped.tsv"),
+        path_of(job.prefix, ".vcf.gz"),
+        path_of(job.prefix, ".variants.motifs.tsv") if job.known else None,
     )
+    drawn = [path_of(job.prefix, ending) for ending in (".null.vcf", ".null.tsv") if null is not None]
+    tracks = _tracks(job.prefix, found.targets)
+    tables = [p for p in (paths.table, paths.skipped, paths.vcf, paths.motifs) if p is not None]
+    files = [*tables, *drawn, *tracks]
+    identity = job.identity(manifest)
+    kept = begin_set(job.prefix, identity, [path.name for path in files])
+    skipped, first_reason = write_tables(paths, found)
+    if null is not None:
+        write_null_table(drawn[-1], null.changes, null.effects, found.targets)
+    for target, track in enumerate(tracks):
+        write_bigwig(differences, track, job.request.settings.overlap, target)
+    end_set(job.prefix, identity, job.command, files, kept)
+    return VariantSummary(len(found.effects.changes), skipped, first_reason, tuple(files))
 
 
-def _columns(variant: Variant) -> tuple[str, ...]:
-    return variant.chrom, str(variant.start + 1), variant.id, variant.ref, variant.alt
+def _explain(job: _Job, prefix: Path, vcf: str) -> None:
+    """Explain both alleles of a VCF, each a run."""
+    for allele in ALLELES:
+        settings = replace(job.request.settings, allele=allele, formats=("h5",))
+        request = replace(job.request, prefix=path_of(prefix, f".{allele}"), settings=settings, regions=vcf)
+        attribute(request, job.command, job.progress, job.stop)
+
+
+@contextmanager
+def _opened(prefix: Path) -> Iterator[tuple[ArchiveReader, ArchiveReader]]:
+    """Open the archives of both alleles."""
+    ref, alt = (path_of(prefix, f".{allele}.h5") for allele in ALLELES)
+    with ArchiveReader(ref) as before, ArchiveReader(alt) as after:
+        yield before, after
+
+
+def _tracks(prefix: Path, targets: Sequence[str]) -> list[Path]:
+    """Name the track of each target."""
+    names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
+    return [path_of(prefix, f".difference{name}.bw") for name in names]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Null:
+    """Random changes, each with its kind, and what they and the variants come to."""
+
+    changes: list[tuple[str, Variant]]
+    effects: Effects
+    significance: Significance
+
+
+@contextmanager
+def _null(job: _Job, effects: Effects, genome: Genome, ref: ArchiveReader) -> Iterator[_Null]:
+    """Explain random changes of each kind of variant; their two runs go when the numbers are written."""
+    drawing = Drawing(genome, effects.places, ref.window_length)
+    n, seed = job.options.null, job.options.seed
+    changes = [
+        (kind, variant)
+        for kind, like in sorted(effects.examples.items())
+        for variant in drawing.draw(like, n, seed)
+    ]
+    logger.info(
+        "null: %s for each of %s", number_of(n, "random change"), number_of(len(effects.examples), "kind")
+    )
+    prefix, vcf = path_of(job.prefix, ".null"), path_of(job.prefix, ".null.vcf")
+    write_null(vcf, changes)
+    settings = replace(job.request.settings, max_conservation_error=None, strict=False)
+    request = replace(job.request, settings=settings, multiqc=False)
+    _explain(replace(job, request=request), prefix, str(vcf))
+    with _opened(prefix) as (before, after):
+        drawn = measure(before, after, ((variant, "") for _, variant in changes))
+    tested = drawn.tested()
+    of_kind = {kind: tested[:, :, i * n : (i + 1) * n] for i, kind in enumerate(sorted(effects.examples))}
+    yield _Null(changes, drawn, significance(effects.tested(), effects.kinds, of_kind))
+    for allele in ALLELES:
+        _remove_run(path_of(prefix, f".{allele}"))
+
+
+def _remove_run(prefix: Path) -> None:
+    """Remove the files of a run that only led to others."""
+    record = manifest_path(prefix)
+    files = [prefix.with_name(name) for name in listed(read_record(record))]
+    for path in (record, *files):
+        with reported(path):
+            path.unlink(missing_ok=True)

@@ -1,24 +1,16 @@
 """Variants from VCF, one alternative allele at a time, and what a window with them reads."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.sequences.genome import Genome
-from sparselrp_cli.sequences.text import LONGEST_NAME, content_lines, display_name, is_pipe, open_lines
+from sparselrp_cli.sequences.text import LONGEST_NAME, display_name
+from sparselrp_cli.sequences.vcf import LONGEST_ALLELES, read_records
 from sparselrp_cli.sequences.windows import Allele
 
-_LONGEST_LINE = 1 << 28  # a line holds the genotypes of every sample
-# REF and ALT of pangenomes have millions of letters; of a longer line only the beginning is kept.
-_LONGEST_ALLELES = 1 << 24
-_KEPT = 2 * _LONGEST_ALLELES
 _MOST_ALLELES = 10_000
-# A header has a line for each contig, and some assemblies have millions.
-_MOST_IDLE = 10_000_000
 _COLUMNS = 5
-_BCF = b"BCF\2"
 _LARGEST = 1 << 40
 _SHOWN = 12
 _BASES = frozenset("ACGT")
@@ -91,26 +83,19 @@ def shown(allele: str) -> str:
 
 
 def read_variants(path: str) -> Iterator[Variant]:
-    """Read the first five columns of a VCF, plain, gzip or bgzip; every alternative of a line by itself.
+    """Read the first five columns of a VCF or BCF; every alternative of a line by itself.
 
     Raises
     ------
     InputError
-        With the line that is wrong, or where there is no variant at all, or if it is a pipe: the file is read
-        once for each allele.
+        With the line that is wrong, or where there is no variant at all; see `vcf.read_records`.
     """
-    name = display_name(path)
-    if is_pipe(path):
-        raise InputError(f"{name}: the VCF is read several times and can't be a pipe; write it to a file")
     found = False
-    with open_lines(path) as stream:
-        if cast(io.BufferedReader, stream).peek(len(_BCF)).startswith(_BCF):
-            raise InputError(f"{name}: a BCF file; convert it with `bcftools view -Oz` first")
-        for number, line in content_lines(stream, name, _LONGEST_LINE, _KEPT, _MOST_IDLE):
-            found = True
-            yield from _variants(line, f"{name} line {number}")
+    for where, line in read_records(path):
+        found = True
+        yield from alternatives(line, where)
     if not found:
-        raise InputError(f"{name}: holds no variant; check the step that made it")
+        raise InputError(f"{display_name(path)}: holds no variant; check the step that made it")
 
 
 def why_not(variant: Variant, genome: Genome, length: int) -> str:
@@ -163,10 +148,16 @@ def _unreadable(variant: Variant) -> str:
     return "REF and ALT are equal" if variant.ref == alt else ""
 
 
-def _variants(raw: bytes, where: str) -> Iterator[Variant]:
+def alternatives(raw: bytes, where: str) -> Iterator[Variant]:
+    """Read a line of a VCF, every alternative by itself; `where` is its place for messages.
+
+    Raises
+    ------
+    InputError
+    """
     columns = raw.split(b"\t", _COLUMNS)
-    if sum(map(len, columns[:_COLUMNS])) > _LONGEST_ALLELES:
-        raise InputError(f"{where}: REF and ALT have over {_LONGEST_ALLELES >> 20} million letters")
+    if sum(map(len, columns[:_COLUMNS])) > LONGEST_ALLELES:
+        raise InputError(f"{where}: REF and ALT have over {LONGEST_ALLELES >> 20} million letters")
     if len(columns) < _COLUMNS:
         raise InputError(
             f"{where}: {number_of(len(columns), 'column')}; VCF has CHROM, POS, ID, REF and ALT, separated by"
@@ -186,9 +177,9 @@ def _variants(raw: bytes, where: str) -> Iterator[Variant]:
         )
     if not chrom.strip() or not ref:
         raise InputError(f"{where}: {'CHROM' if ref else 'REF'} is missing")
-    alternatives, ref = alts.split(","), ref.upper()
-    for alt in alternatives:
+    each, ref = alts.split(","), ref.upper()
+    for alt in each:
         yield Variant(
             chrom, int(position) - 1, identity or ".", ref,
-            alt if alt.startswith("<") else alt.upper(), len(alternatives) == 1,
+            alt if alt.startswith("<") else alt.upper(), len(each) == 1,
         )  # fmt: skip

@@ -36,7 +36,7 @@ from sparselrp_cli.settings.kinds import (
     Whole,
 )
 from sparselrp_cli.settings.reading import WrongValueError
-from sparselrp_cli.settings.setting import Setting, setting, settings_of
+from sparselrp_cli.settings.setting import ARCHIVING, Setting, setting, settings_of
 from sparselrp_cli.settings.targets import AskedTarget, Targets
 
 MOST_THREADS = 1024
@@ -107,13 +107,13 @@ class RunSettings:
         help="Average with the reverse complement of each window.",
     )  # fmt: skip
     tile_overlap: int | None = setting(
-        None, Whole(0), "--tile-overlap", metavar="BP", commands=("attribute",), section="settings",
+        None, Whole(0), "--tile-overlap", metavar="BP", commands=("attribute", "probe"), section="settings",
         explains=False,
         help="Without -r: overlap of neighbouring windows on records longer than the model's window."
         "  [default: half a window]",
     )  # fmt: skip
     max_unknown: float = setting(
-        1.0, Real(1), "--max-unknown", metavar="SHARE", commands=("attribute",), section="settings",
+        1.0, Real(1), "--max-unknown", metavar="SHARE", commands=("attribute", "probe"), section="settings",
         explains=False, help="Skip windows with a larger share of N.",
     )  # fmt: skip
     formats: tuple[str, ...] = setting(
@@ -125,7 +125,8 @@ class RunSettings:
         ),
     )  # fmt: skip
     overlap: str = setting(
-        OVERLAPS[0], Choice(OVERLAPS), "--overlap", section="settings", explains=False, own_of_shard=True,
+        OVERLAPS[0], Choice(OVERLAPS), "--overlap", commands=ARCHIVING, section="settings", explains=False,
+        own_of_shard=True,
         help="What a base covered by several windows gets in a track.",
     )  # fmt: skip
     batch_size: int | None = setting(
@@ -141,7 +142,8 @@ class RunSettings:
         help="Precision of the computation; of tf32 and bfloat16 the distance from float32 is reported.",
     )  # fmt: skip
     archive_dtype: ArchiveDtype | None = setting(
-        None, Choice(ARCHIVE_DTYPES), "--archive-dtype", section="settings", explains=False,
+        None, Choice(ARCHIVE_DTYPES), "--archive-dtype", commands=ARCHIVING, section="settings",
+        explains=False,
         help="Precision of PREFIX.h5.  [default: float32; float64 with --dtype float64]",
     )  # fmt: skip
     threads: int | None = setting(
@@ -149,12 +151,13 @@ class RunSettings:
         help="CPU threads.  [default: as many as there are cores to use]",
     )  # fmt: skip
     max_conservation_error: float | None = setting(
-        None, Real(), "--max-conservation-error", metavar="X", section="settings", explains=False,
+        None, Real(), "--max-conservation-error", commands=ARCHIVING, metavar="X", section="settings",
+        explains=False,
         help="Fail if |score - relevance - background - absorbed - lost| is more than X of the score in any"
         " window.",
     )  # fmt: skip
     strict: bool = setting(
-        False, Flag(), "--strict", section="settings", explains=False,
+        False, Flag(), "--strict", commands=ARCHIVING, section="settings", explains=False,
         help="Fail on what is otherwise skipped or warned about.",
     )  # fmt: skip
     shard: Shard | None = setting(

@@ -8,8 +8,10 @@ from sparselrp_cli.settings.kinds import Kind
 from sparselrp_cli.settings.reading import WrongValueError
 
 Section = Literal["settings", "runtime"]
-EXPLAINING = ("attribute", "variants")
+EXPLAINING = ("attribute", "variants", "probe")
 """Commands that explain."""
+ARCHIVING = ("attribute", "variants")
+"""Those that keep what they explain."""
 
 REQUIRED = object()
 """Of a setting that every manifest names."""

@@ -1,5 +1,6 @@
 """What needs a package of an extra says which extra brings it, in one line and before anything slow."""
 
+import gzip
 import sys
 import tomllib
 from pathlib import Path
@@ -44,6 +45,13 @@ def read_graph(folder: Path) -> tuple[object, ...]:
     return ("import", folder / "net.pb", "-o", folder / "net")
 
 
+def read_calls(folder: Path) -> tuple[object, ...]:
+    calls, genome = folder / "calls.bcf", folder / "genome.fa"
+    genome.write_text(f">x\n{'ACGT' * 10}\n")
+    calls.write_bytes(gzip.compress(b"BCF\2\2" + bytes(30)))
+    return ("variants", calls, genome, "-m", MODEL, "-t", "0", "-o", folder / "x")
+
+
 CASES = {
     "motifs: TF-MoDISco": ("modiscolite", "motifs", find_motifs),
     "motifs: memelite": ("memelite", "motifs", find_motifs),
@@ -51,6 +59,7 @@ CASES = {
     "jaspar": ("pyjaspar", "jaspar", name_motifs),
     "baselines": ("tangermeme", "baselines", compare),
     "tokens": ("tokenizers", "tokens", read_tokens),
+    "vcf": ("pysam", "vcf", read_calls),
     "import": ("google.protobuf", "import", read_graph),
 }
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "merge": (["run.1.h5", "run.2.h5", "-q"], "x.h5"),
     "export": (["run.h5", "--formats", "bedgraph", "-q"], "x.bedgraph.gz"),
     "variants": (["calls.vcf", "genome.fa", *MODEL], "x.variants.tsv"),
+    "probe": (["genome.fa", "-r", "peaks.bed", *MODEL, "--insert", "AC"], "x.probe.effects.tsv"),
     "evaluate": (["run.h5", *MODEL], "x.evaluation.tsv"),
     "compare": (["run.h5", "other.h5", "-q"], "x.compare.tsv"),
 }

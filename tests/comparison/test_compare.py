@@ -167,6 +167,19 @@ def test_windows_that_not_all_have_are_counted_and_said(tmp_path, caplog):
     assert (tmp_path / "x.compare.c.bw").is_file()
 
 
+@pytest.mark.parametrize(("before", "after"), [("abc", "ab"), ("ab", "abc"), ("abcd", "adc")])
+def test_the_tracks_of_another_comparison_go(tmp_path, before, after):
+    values = np.random.default_rng(0).normal(size=(4, LENGTH))
+    runs = {name: archive(tmp_path / f"{name}.h5", values * n) for n, name in enumerate("abcd", 1)}
+    (tmp_path / "x.compare.mine.bw").write_text("not of a comparison")
+    for names in (before, after):
+        done = compared(tmp_path, [runs[name] for name in names])
+    assert {path.name for path in tmp_path.glob("x.*")} == {
+        "x.compare.mine.bw",
+        *(path.name for path in done.files),
+    }
+
+
 def test_a_place_that_is_there_twice_matches_in_its_order(tmp_path):
     values = np.random.default_rng(0).normal(size=(3, LENGTH))
     places = [("chr1", 50), ("chr1", 50), ("chr1", 90)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.sequences import regions, variants
+from sparselrp_cli.sequences import regions, variants, vcf
 
 MEMORY = 300 << 20
 """Bytes that reading may take besides what Python and its modules do."""
@@ -194,10 +194,11 @@ def test_regions_that_unpack_to_much_more_than_regions_do_are_refused(
 def test_a_vcf_of_header_lines_is_refused_only_where_no_assembly_has_so_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
 ) -> None:
-    monkeypatch.setattr(variants, "_MOST_IDLE", 10)
+    monkeypatch.setattr(vcf, "_MOST_IDLE", 10)
     path = tmp_path / "in.vcf"
     path.write_bytes(line * 10 + b"chr1\t5\t.\tA\tC\n")
     assert len(list(variants.read_variants(str(path)))) == 1
     path.write_bytes(line * 11 + b"chr1\t5\t.\tA\tC\n")
-    with pytest.raises(InputError, match=r"^in\.vcf line 11: 10 lines without content"):
-        list(variants.read_variants(str(path)))
+    for read in (variants.read_variants, vcf.read_header):
+        with pytest.raises(InputError, match=r"^in\.vcf line 11: 10 lines without content"):
+            list(read(str(path)))

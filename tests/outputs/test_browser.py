@@ -46,6 +46,13 @@ def test_igv_finds_every_file_beside_the_session(folder):
     assert session.get("genome") == "dm3"
 
 
+def test_without_an_address_nothing_of_an_earlier_one_is_left(folder):
+    assert (folder / "a b&c.igv.json").is_file()
+    assert run(["browser", str(folder / "a b&c"), "--genome", "dm3", "-q"]) == 0
+    made = {path.name for path in folder.iterdir() if path.suffix in (".xml", ".txt", ".json")}
+    assert made == {"a b&c.igv.xml", "a b&c.hub.txt", "a b&c.manifest.json", "a b&c.motifs.json"}
+
+
 def test_the_hub_has_a_stanza_with_letters_for_each_bigwig(folder):
     stanzas = (folder / "a b&c.hub.txt").read_text().strip().split("\n\n")
     settings = [dict(line.split(" ", 1) for line in stanza.splitlines()) for stanza in stanzas]

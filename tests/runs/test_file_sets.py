@@ -147,6 +147,29 @@ def test_what_another_run_left_under_the_prefix_goes_and_is_named(explained, tmp
     ]  # fmt: skip
 
 
+def test_tracks_of_a_comparison_of_many_go_with_the_run_they_are_of(explained, tmp_path, capsys):
+    for prune in ("0.2", "0.3"):
+        assert (
+            attribute(
+                genome_of(tmp_path),
+                "-r",
+                tmp_path / "peaks.bed",
+                *RUN,
+                "-p",
+                prune,
+                "-o",
+                tmp_path / f"p{prune}",
+            )
+            == 0
+        )
+    assert explained() == 0
+    others = [tmp_path / f"p{prune}.h5" for prune in ("0.2", "0.3")]
+    assert command("compare", tmp_path / "run.h5", *others, "-o", tmp_path / "run", "-q") == 0
+    assert len([*tmp_path.glob("run.compare.*.bw")]) == 2
+    assert explained("-p", "0.4") == 0
+    assert [*tmp_path.glob("run.compare.*")] == []
+
+
 @pytest.fixture(autouse=True)
 def a_genome(genome, tmp_path):
     (tmp_path / "genome.fa").write_bytes(genome.read_bytes())
@@ -283,7 +306,7 @@ def test_variants_are_a_set_of_their_own(tmp_path, calls, monkeypatch, capsys):
     assert command(*given) == 0
     require_what_is_listed(tmp_path, "v")
     names = {entry["file"] for entry in manifest_of(tmp_path, "v")["outputs"]}
-    assert names == {"v.variants.tsv", "v.skipped.tsv", "v.difference.bw"}
+    assert names == {"v.variants.tsv", "v.skipped.tsv", "v.vcf.gz", "v.difference.bw"}
     assert command("browser", tmp_path / "v", "--genome", "dm3", "-q") == 0
 
     def failing(*_):
@@ -303,6 +326,7 @@ def test_every_command_that_writes_under_a_prefix_asks_for_its_lock(explained, t
     commands = [
         ("attribute", genome, "-r", tmp_path / "peaks.bed", *RUN, "-o", taken),
         ("variants", calls, genome, *RUN, "-o", taken),
+        ("probe", genome, *RUN, "--insert", "AC", "-o", taken),
         ("merge", archive, "-o", taken),
         ("export", archive, "-o", taken),
         ("motifs", archive, "-o", taken, "--null", "permuted"),
