@@ -37,7 +37,7 @@ ALLOWED = {
         "motifs",
         "runs",
     },
-    "comparison": {"files", "sequences", "outputs", "settings", "evaluation"},
+    "comparison": {"files", "sequences", "outputs", "settings", "report", "evaluation"},
     "face": {
         "files",
         "sequences",

@@ -14,7 +14,8 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import Doubles
 from sparselrp_cli.report import content
 from sparselrp_cli.report.beside import command_of, downloads_of, motifs_of, skipped_of, unpruned_of
-from sparselrp_cli.report.figures import Track, as_data, draw_histogram, draw_profile, draw_tracks
+from sparselrp_cli.report.drawing import draw_maps
+from sparselrp_cli.report.figures import as_data, draw_histogram, draw_profile
 from sparselrp_cli.report.frame import render
 from sparselrp_cli.report.genes import gene_columns, gene_text, genes_of_windows
 from sparselrp_cli.report.hits import Hit, WindowHits, hits_of_windows, nearest_distances
@@ -24,8 +25,8 @@ from sparselrp_cli.report.windows import (
     EDGE,
     EDGE_SHARE,
     FAR,
-    KINDS,
     LEAST_SCORES,
+    SHORT,
     Accounts,
     Maps,
     doubtful,
@@ -39,21 +40,6 @@ from sparselrp_cli.report.windows import (
 )
 from sparselrp_cli.settings.manifest import Manifest, read_manifest
 from sparselrp_cli.settings.run import WARN_ABOVE
-
-SHORT = dict(
-    zip(
-        KINDS,
-        (
-            "not conserved",
-            "unknown bases",
-            "no relevance",
-            "score far from all others",
-            "relevance at an end",
-        ),
-        strict=True,
-    )
-)
-"""What the table calls the reasons to doubt a window."""
 
 
 @dataclass(frozen=True)
@@ -235,12 +221,10 @@ def _window(top: content.TopWindow, hits: dict[str, list[Hit]], genes: str) -> d
         for hit in hits.get(top.window.chrom, [])
         if hit.start < end and hit.end > top.start
     ]
-    tracks = [Track("pruned" if top.unpruned is not None else "relevance", top.pruned)]
+    tracks = [("pruned" if top.unpruned is not None else "relevance", top.pruned)]
     if top.unpruned is not None:
-        tracks.append(Track("unpruned", top.unpruned))
-    figure = draw_tracks(
-        tracks, top.start + 1, spans=spans, axis=f"position on {printable(top.window.chrom)}", wide=6.5
-    )
+        tracks.append(("unpruned", top.unpruned))
+    label = f"Relevance of each base of {printable(top.window.name)}"
     return {
         "name": printable(top.window.name),
         "place": _place(top.window.chrom, top.window.start, top.window.end),
@@ -249,7 +233,7 @@ def _window(top: content.TopWindow, hits: dict[str, list[Hit]], genes: str) -> d
         "zero_share": 100 * top.zero_share,
         "hits": [span.label for span in spans],
         "genes": genes,
-        "figure": as_data(figure),
+        "figure": draw_maps(tracks, top.start + 1, label, spans),
     }
 
 

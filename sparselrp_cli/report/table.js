@@ -116,6 +116,9 @@
   function begin() {
     const asked = readAddress();
     for (const hidden of document.querySelectorAll("[data-needs-script]")) hidden.hidden = false;
+    // In the page itself a date would make equal runs differ.
+    const date = new Date(document.lastModified);
+    byId("dated").textContent = `The file of this page is of ${date.toLocaleDateString("en", { day: "numeric", month: "long", year: "numeric" })}.`;
     listen();
     chooseRows();
     if (total) openWindow(state.w ?? rows.find((row) => own.hasLetters(row)) ?? rows[0] ?? 0, false);

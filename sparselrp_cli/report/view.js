@@ -8,7 +8,7 @@
 
   const FONT = "11px system-ui, sans-serif";
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const palette = () => Object.fromEntries(["A", "C", "G", "T", "ink", "soft", "line", "hit", "chosen", "marked", "gene", "link"].map((name) => [name, colour(name)]));
+  const palette = () => Object.fromEntries(["A", "C", "G", "T", "ink", "soft", "line", "hit", "chosen", "marked", "gene", "paper", "link"].map((name) => [name, colour(name)]));
 
   function openWindow(row, focus) {
     state.w = view.row = row;
@@ -166,7 +166,6 @@
       pen.fillRect(x(view.cursor), y, Math.max(1, per), TRACK);
     }
     pen.fillStyle = inks.soft;
-    pen.fillText(track.label, 0, y + 14);
     pen.fillText("0", MARGIN - 10, zero + 4);
     pen.fillText(short(view.top), 0, y + 28);
     pen.fillRect(MARGIN, zero, wide - MARGIN, 0.6);
@@ -177,6 +176,16 @@
     if (per >= 4) drawLetters(pen, track.values, zero, scale, x, per, ratio, inks);
     else drawBars(pen, track.values, zero, scale, MARGIN, wide - MARGIN, view.from, view.to, inks.ink);
     pen.restore();
+    drawName(pen, track.label, y, inks);
+  }
+
+  // On a ground of its own, for a long name lies over letters.
+  function drawName(pen, name, y, inks) {
+    const shown = name.length > 24 ? `${name.slice(0, 23)}…` : name, wide = pen.measureText(shown).width;
+    pen.fillStyle = inks.paper;
+    if (wide > MARGIN - 4) pen.fillRect(0, y + 3, wide + 6, 15);
+    pen.fillStyle = inks.soft;
+    pen.fillText(shown, 0, y + 14);
   }
 
   function drawLetters(pen, values, zero, scale, x, per, ratio, inks) {

@@ -25,6 +25,15 @@ WORST = 10
 KINDS = ("conservation", "unknown", "silent", "tail", "edge")
 """Why a window can't be trusted, in the order of the bits of `doubtful`."""
 
+SHORT = {
+    "conservation": "not conserved",
+    "unknown": "unknown bases",
+    "silent": "no relevance",
+    "tail": "score far from others",
+    "edge": "relevance at an end",
+}
+"""What tables call them."""
+
 FAR, LEAST_SCORES = 4.0, 20
 """Robust standard deviations from the median beyond which a score is far from all others, and how many scores
 that takes: the median absolute deviation is made to be one of a normal distribution."""

@@ -173,13 +173,14 @@ USED = Path(__file__).with_name("using_the_page.js")
 
 
 @pytest.fixture(scope="module")
-def driven(page, tmp_path_factory, opened):
+def driven(page, tmp_path_factory, chromium):
     """What the page shows as keys, mouse, touch and buttons are used on it."""
     out = tmp_path_factory.mktemp("driven") / "page.html"
     # The page's policy wouldn't let this script run.
     text = re.sub("<meta http-equiv[^>]*>", "", page[1].read_text())
     out.write_text(text.replace("</body>", f"<script>{USED.read_text()}</script></body>"))
-    return json.loads(text_of(opened(out), "log"))
+    chromium.open(out.as_uri())
+    return json.loads(chromium.value("document.getElementById('log').textContent"))
 
 
 def width(stretch):
