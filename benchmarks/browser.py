@@ -43,7 +43,8 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         # Chromium's own sandbox can't be set up by root, as in containers.
         as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
-        with contextlib.ExitStack() as ours:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as held:
+            _hold_their_numbers(held)
             theirs_in, self._out = _pipe(ours)
             self._in, theirs_out = _pipe(ours)
 
@@ -55,7 +56,7 @@ class Browser:
                 [program, "--headless=new", *as_root, "--disable-gpu", "--no-first-run",
                  "--hide-scrollbars", f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                pass_fds=[_TO_BROWSER, _FROM_BROWSER], preexec_fn=take_pipes,
+                close_fds=False, preexec_fn=take_pipes,
             )  # fmt: skip
             ours.pop_all()
         os.close(theirs_in)
@@ -165,6 +166,13 @@ class Browser:
             message, _, self._rest = self._rest.partition(b"\0")
             found: dict[str, Any] = json.loads(message)
             yield found
+
+
+def _hold_their_numbers(stack: contextlib.ExitStack) -> None:
+    """Keep the numbers that Chromium takes from other files of this process, until it has started."""
+    while (number := os.open(os.devnull, os.O_RDONLY)) <= _FROM_BROWSER:
+        stack.callback(os.close, number)
+    os.close(number)
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
