@@ -5,8 +5,8 @@
 
 Archives of random windows, most contributions zero as pruning leaves them, with hits of twelve motifs (fixed
 seed); the last page again with a gene over every window or so. The page is opened in a headless Chromium that
-was just started, until it is loaded and its script is done. The least of several is kept: where other programs
-take the cores, seconds that the browser's process of the page computes are what can be compared. Without
+was just started, until it is loaded and its script is done. The least of several is kept. Where other
+programs take the cores, the seconds that the process of the page computes are what can be compared. Without
 Chromium that is left out.
 """
 
@@ -151,8 +151,8 @@ def measure(count: int, rounds: int, *, with_genes: bool = False) -> dict[str, o
         text = page.read_text()
         letters = json.loads(text.partition('id="data">')[2].partition("</script>")[0])["letters"]
         return {
-            "windows": count, "genes": with_genes, "with letters": len(letters), "MB": round(len(text.encode()) / 1e6, 2),
-            "processor seconds to make": round(made, 2), **seconds_to_open(page, rounds),
+            "windows": count, "genes": with_genes, "with letters": len(letters),
+            "MB": round(len(text.encode()) / 1e6, 2), "processor seconds to make": round(made, 2), **seconds_to_open(page, rounds),
         }  # fmt: skip
 
 
