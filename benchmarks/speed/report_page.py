@@ -152,7 +152,8 @@ def measure(count: int, rounds: int, *, with_genes: bool = False) -> dict[str, o
         letters = json.loads(text.partition('id="data">')[2].partition("</script>")[0])["letters"]
         return {
             "windows": count, "genes": with_genes, "with letters": len(letters),
-            "MB": round(len(text.encode()) / 1e6, 2), "processor seconds to make": round(made, 2), **seconds_to_open(page, rounds),
+            "MB": round(len(text.encode()) / 1e6, 2), "processor seconds to make": round(made, 2),
+            **seconds_to_open(page, rounds),
         }  # fmt: skip
 
 
