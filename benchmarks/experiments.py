@@ -154,7 +154,8 @@ EXPERIMENTS = (
     ),
     Experiment(
         "report_page", "the report's page, size and time to open", "speed.report_page", "a few minutes",
-        ("files", "settings", "sequences", "relevance", "outputs", "report"), (TIMING,),
+        ("files", "settings", "sequences", "relevance", "outputs", "report"),
+        (TIMING, "benchmarks/browser.py"),
     ),
     Experiment(
         "files", "archive, track, merge and command", "speed.files", "10 min", (*COMMAND, "files"),

@@ -22,6 +22,8 @@ extensions = [
     "mathml",
     "help_texts",
     "notebook_pages",
+    "demo_pages",
+    "accessible",
 ]
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 exclude_patterns = ["_build", "_ext"]

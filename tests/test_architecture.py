@@ -50,7 +50,7 @@ ALLOWED = {
         "runs",
         "evaluation",
     },
-    "comparison": {"files", "sequences", "outputs", "settings", "evaluation"},
+    "comparison": {"files", "sequences", "outputs", "settings", "report", "evaluation"},
     "face": {
         "files",
         "sequences",

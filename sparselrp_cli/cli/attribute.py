@@ -56,12 +56,18 @@ if TYPE_CHECKING:
     metavar="FILE|NAME",
     help="With --report: names for the motifs, see `motifs`.",
 )
+@click.option(
+    "--genes",
+    type=FileName(),
+    metavar="GTF|BED",
+    help="With --report: genes below the letters of the windows, see `report`.",
+)
 @log_options
 @click.pass_context
 def attribute(
     context: click.Context, /, sequences: str, models: tuple[ModelRequest, ...], prefix: Path,
     regions: str | None, settings: RunSettings, resume: bool | None, report: bool, database: str | None,
-    quiet: bool,
+    genes: str | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Explain every window of SEQUENCES and write tracks, tables and motif-ready files.
 
@@ -76,7 +82,8 @@ def attribute(
       sparselrp attribute genome.fa -r peaks.bed -m fold0 -m fold1 -m fold2 -o out/mean-of-folds
     """
     start_log(context, quiet=quiet)
-    _refuse_contradictions(sequences, regions, settings, report=report, database=database)
+    _refuse_contradictions(sequences, regions, settings, report=report)
+    _refuse_without_report(report=report, given={"--database": database, "--genes": genes})
     if report:
         from sparselrp_cli.motifs.discovery import PACKAGES
 
@@ -87,6 +94,10 @@ def attribute(
 
         # What is wrong with it is said now, and not after the long part.
         database = context.with_resource(database_at_hand(database))
+    if genes is not None:
+        from sparselrp_cli.sequences.genes import require_genes
+
+        require_genes(genes)
     if report:
         from sparselrp_cli.files.lock import locked
 
@@ -110,11 +121,13 @@ def attribute(
     if report:
         from sparselrp_cli.cli.following import motifs_and_report
 
-        motifs_and_report(request, command_line(), progress, stop, database=database, quiet=quiet)
+        motifs_and_report(
+            request, command_line(), progress, stop, database=database, genes=genes, quiet=quiet
+        )
 
 
 def _refuse_contradictions(
-    sequences: str, regions: str | None, settings: RunSettings, *, report: bool, database: str | None
+    sequences: str, regions: str | None, settings: RunSettings, *, report: bool
 ) -> None:
     if sequences == "-" and regions == "-":
         raise click.UsageError("SEQUENCES and --regions can't both come from standard input")
@@ -122,12 +135,16 @@ def _refuse_contradictions(
         raise click.UsageError("--tile-overlap goes without --regions")
     if report and settings.shard is not None:
         raise click.UsageError("--report is of a whole run; merge the shards, then use motifs and report")
-    if database is not None and not report:
-        raise click.UsageError("--database goes with --report")
     if sequences == "-" and regions is not None:
         raise click.UsageError(
             "with --regions SEQUENCES is read at random places and can't be standard input"
         )
+
+
+def _refuse_without_report(*, report: bool, given: Mapping[str, str | None]) -> None:
+    for option, value in given.items():
+        if value is not None and not report:
+            raise click.UsageError(f"{option} goes with --report")
 
 
 def _refuse_rows(models: tuple[ModelRequest, ...]) -> None:

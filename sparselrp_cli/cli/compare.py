@@ -13,7 +13,7 @@ from sparselrp_cli.cli.values import FileName
 from sparselrp_cli.errors import printable
 
 if TYPE_CHECKING:
-    from sparselrp_cli.comparison.compare import Comparison, Pair
+    from sparselrp_cli.comparison.found import Comparison, Pair
     from sparselrp_cli.evaluation.intervals import Interval
 
 _SHOWN = 5
@@ -53,6 +53,7 @@ def compare(
     they are.
 
     \b
+    PREFIX.compare.html        one page: what changes, both maps of each window one above the other
     PREFIX.compare.tsv         a line for each window: scores, correlation, the stretch that differs most
     PREFIX.compare.means.tsv   means over the windows with 95 % intervals
     PREFIX.compare.motifs.tsv  hits and contributions of each motif, where `motifs` has found hits

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def motifs_and_report(
     request: "RunRequest", command: list[str], progress: "Progress", stop: "StopRequest",
-    *, database: str | None, quiet: bool,
+    *, database: str | None, genes: str | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Explain shuffled windows and the best ones unpruned, then find motifs and write the report.
 
@@ -53,6 +53,7 @@ def motifs_and_report(
             ["motifs", archive, "-o", own, "-t", target, "--background", background, *naming], quiet=quiet
         )
         beside: list[str | Path] = ["--unpruned", unpruned] if unpruned is not None else []
+        beside += ["--genes", genes] if genes is not None else []
         record = own.with_name(f"{own.name}.motifs.json")
         page = own.with_name(f"{own.name}.report.html")
         run_command(["report", archive, "-o", page, "-t", target, "--motifs", record, *beside], quiet=quiet)

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from sparselrp_cli.comparison.found import Changed, Comparison, Measured, OfMotif, Pair
 from sparselrp_cli.comparison.matching import Doubles, Shared, contributions, match
 from sparselrp_cli.comparison.measures import measure
 from sparselrp_cli.comparison.members import Member, opened
+from sparselrp_cli.comparison.page import Compared, page_of
 from sparselrp_cli.comparison.sites import Sites, find_sites, sums
 from sparselrp_cli.comparison.track import SharedDifferences
 from sparselrp_cli.errors import InputError, number_of
-from sparselrp_cli.evaluation.intervals import Interval, interval
+from sparselrp_cli.evaluation.intervals import interval
 from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.files.belonging import clear_set
 from sparselrp_cli.files.digest import FileEntry
@@ -77,76 +79,6 @@ class CompareOptions:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Changed:
-    """A window, and how much of its mass differs."""
-
-    place: str
-    name: str
-    differing_share: float
-
-
-@dataclass(frozen=True)
-class OfMotif:
-    """A motif at its places in two runs; see `OF_MOTIFS`. Hits are None where none were looked for."""
-
-    motif: str
-    hits_a: int | None
-    hits_b: int | None
-    places: int
-    mean_a: float
-    mean_b: float
-    difference: Interval
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A run beside the first.
-
-    Attributes
-    ----------
-    a, b : str
-        Labels of the first and of this run.
-    means : dict of str to Interval
-        Of each of `MEANS`, over the windows.
-    changed : tuple of Changed
-        The windows that differ most.
-    motifs : tuple of OfMotif
-        By the magnitude of their differences.
-    """
-
-    a: str
-    b: str
-    means: dict[str, Interval]
-    changed: tuple[Changed, ...]
-    motifs: tuple[OfMotif, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What was found.
-
-    Attributes
-    ----------
-    labels : tuple of str
-    windows : int
-        That all runs share.
-    only : tuple of int
-        For each run, how many windows not all others have.
-    other_sequence : int
-        Windows at the same place with another sequence.
-    pairs : tuple of Pair
-    files : tuple of Path
-    """
-
-    labels: tuple[str, ...]
-    windows: int
-    only: tuple[int, ...]
-    other_sequence: int
-    pairs: tuple[Pair, ...]
-    files: tuple[Path, ...]
-
-
 def compare(options: CompareOptions) -> Comparison:
     """Compare runs on the windows that they share, and write what differs.
 
@@ -167,12 +99,15 @@ def compare(options: CompareOptions) -> Comparison:
         sites = find_sites(members, shared, options.hits)
         record, tracks = _path(options, "json"), _tracks(options, members)
         tables = ["tsv", "means.tsv", *(["motifs.tsv"] if sites is not None else [])]
-        files = [*(_path(options, ending) for ending in tables), *tracks]
+        files = [*(_path(options, ending) for ending in tables), *tracks, _path(options, "html")]
         _clear(options, record, files)
-        pairs = _write_windows(options, members, shared, units, sites)
+        measured = _write_windows(options, members, shared, units, sites)
+        pairs = _pairs(options, members, shared, sites, measured)
         _write_summaries(options, pairs, has_sites=sites is not None)
         for number, path in enumerate(tracks, 1):
             write_bigwig(SharedDifferences(members, shared, number, units), path, options.overlap)
+        *others, page = files
+        _write_page(page, options, Compared(members, shared, units, sites, measured, pairs, others))
         _write_record(record, options, members, shared, files)
     labels = tuple(member.label for member in members)
     of_all = labels, len(shared), shared.only, shared.other_sequence, tuple(pairs)
@@ -215,9 +150,9 @@ def _units(options: CompareOptions, members: Sequence[Member], shared: Shared) -
 def _write_windows(
     options: CompareOptions, members: Sequence[Member], shared: Shared, units: Sequence[float],
     sites: Sites | None,
-) -> list[Pair]:  # fmt: skip
+) -> Measured:  # fmt: skip
     """Write the table of windows; each run but the first has a line for each."""
-    columns: list[dict[str, list[Doubles]]] = [{name: [] for name in MEANS} for _ in members[1:]]
+    columns: list[dict[str, list[Doubles]]] = [{name: [] for name in MEASURES} for _ in members[1:]]
     at_sites: list[list[Doubles]] = [[] for _ in members]
     scores = [m.reader.column("score", m.target) for m in members]
     with Table(_path(options, "tsv"), (*PLACE, *MEASURES)) as table:
@@ -228,22 +163,33 @@ def _write_windows(
             for number, member in enumerate(members[1:], 1):
                 names = members[0].label, member.label
                 found = _numbers(maps[0], maps[number], of_block[0], of_block[number], options.span)
-                for name in MEANS:
+                for name in MEASURES:
                     columns[number - 1][name].append(found[name])
                 lines.append((names, found))
             _write_block(table, members[0], shared, block, lines)
             if sites is not None:
                 for found_at, values in zip(at_sites, maps, strict=True):
                     found_at.append(sums(values, sites, block))
+    return Measured(
+        [{name: np.concatenate(parts) for name, parts in c.items()} for c in columns],
+        [np.concatenate([*parts, np.empty(0)]) for parts in at_sites],
+    )
+
+
+def _pairs(
+    options: CompareOptions, members: Sequence[Member], shared: Shared, sites: Sites | None,
+    measured: Measured,
+) -> list[Pair]:  # fmt: skip
+    """Say what differs between the first run and each other."""
     return [
         Pair(
             members[0].label,
             member.label,
-            {name: interval(np.concatenate(parts), options.seed) for name, parts in columns[i].items()},
-            _most_different(members[0], shared, np.concatenate(columns[i]["differing_share"])),
-            _of_motifs(sites, i + 1, at_sites, options.seed) if sites is not None else (),
+            {name: interval(columns[name], options.seed) for name in MEANS},
+            _most_different(members[0], shared, columns["differing_share"]),
+            _of_motifs(sites, number, measured.at_sites, options.seed) if sites is not None else (),
         )
-        for i, member in enumerate(members[1:])
+        for number, (member, columns) in enumerate(zip(members[1:], measured.columns, strict=True), 1)
     ]
 
 
@@ -293,11 +239,9 @@ def _most_different(first: Member, shared: Shared, share: Doubles) -> tuple[Chan
     return tuple(found)
 
 
-def _of_motifs(
-    sites: Sites, number: int, at_sites: Sequence[Sequence[Doubles]], seed: int
-) -> tuple[OfMotif, ...]:
+def _of_motifs(sites: Sites, number: int, at_sites: Sequence[Doubles], seed: int) -> tuple[OfMotif, ...]:
     """Compare what the first run and another give to the places of each motif."""
-    a, b = (np.concatenate([*at_sites[i], np.empty(0)]) for i in (0, number))
+    a, b = at_sites[0], at_sites[number]
     motif = np.array(sites.motif, object)
     found = []
     for name in dict.fromkeys(sites.motif):
@@ -345,6 +289,13 @@ def _clear(options: CompareOptions, record: Path, files: Sequence[Path]) -> None
     if gone:
         where = ", ".join(map(str, gone))
         logger.warning("removed, as they are of the comparison that was here before: %s", where)
+
+
+def _write_page(path: Path, options: CompareOptions, compared: Compared) -> None:
+    """Write the page on which all of it can be looked at."""
+    page = page_of(compared, path, options.prefix.name, options.normalise, options.span)
+    with replacing(path) as hidden:
+        hidden.write_text(page, encoding="utf-8", errors="replace", newline="\n")
 
 
 def _write_record(

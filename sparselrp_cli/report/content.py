@@ -28,6 +28,8 @@ class TopWindow:
 
     Attributes
     ----------
+    row : int
+        Of the archive.
     window : Window
     score, relevance, zero_share : float
     start : int
@@ -35,6 +37,7 @@ class TopWindow:
     pruned, unpruned : ndarray of float64, shape (L', 4), or None
     """
 
+    row: int
     window: Window
     score: float
     relevance: float
@@ -63,8 +66,8 @@ def top_windows(
             beside = _contributions(unpruned, np.array([there]), number)[shown]
         chosen.append(
             TopWindow(
-                window, float(score[row]), float(values.sum()), float((values == 0).all(axis=1).mean()),
-                window.start + first, values[shown], beside,
+                int(row), window, float(score[row]), float(values.sum()),
+                float((values == 0).all(axis=1).mean()), window.start + first, values[shown], beside,
             )
         )  # fmt: skip
     return chosen

@@ -1,6 +1,7 @@
 """Logos and histograms as SVG in the page: small, without fonts, in the colours of its scheme."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -8,18 +9,37 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path as Outline
 from matplotlib.textpath import TextPath
 
+from sparselrp_cli.errors import printable
 from sparselrp_cli.outputs.archive.rows import Doubles
 
 BASES = "ACGT"
 # Of a logo, in its own units.
 WIDE, HIGH = 14, 64
 FULL_BITS = 2.0
+# Of the letters of a stretch, in the same.
+LEFT, ABOVE, ROW, BETWEEN, TICKS = 110, 30, 84, 12, 10
 _COMMANDS: Mapping[int, str] = {
     int(Outline.MOVETO): "M",
     int(Outline.LINETO): "L",
     int(Outline.CURVE3): "Q",
     int(Outline.CURVE4): "C",
 }
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch to be marked above the relevance.
+
+    Attributes
+    ----------
+    start, end : int
+        0-based half-open, on the axis of the figure.
+    label : str
+    """
+
+    start: int
+    end: int
+    label: str
 
 
 def glyphs() -> dict[str, str]:
@@ -101,6 +121,62 @@ def draw_bars(values: Doubles, label: str, low: str, middle: str, high: str) -> 
         '<text x="160" y="87" text-anchor="middle">{3}</text>'
         '<text x="320" y="87" text-anchor="end">{4}</text></svg>'
     ).format(label, bars, low, middle, high)
+
+
+def draw_maps(
+    tracks: Sequence[tuple[str, Doubles]], start: int, label: str, spans: Sequence[Span] = ()
+) -> Markup:
+    """Draw contributions of a stretch in letters, a row each, all to one scale, above their positions.
+
+    Parameters
+    ----------
+    tracks : sequence of (str, ndarray of float64, shape (L, 4))
+        What each row is called, and its values.
+    start : int
+        Position of the first base, counted from 1.
+    label : str
+        What a screen reader says.
+    spans : sequence of Span
+        Marked above the first row; on the axis of `start`.
+    """
+    top = max(1e-12, *(float(np.maximum(values, 0).sum(axis=1).max(initial=0)) for _, values in tracks))
+    low = min(0.0, *(float(np.minimum(values, 0).sum(axis=1).min(initial=0)) for _, values in tracks))
+    length, per_unit = len(tracks[0][1]), ROW / (top - low)
+    parts = [_mark(span, start) for span in spans]
+    for number, (name, values) in enumerate(tracks):
+        zero = ABOVE + number * (ROW + BETWEEN) + top * per_unit
+        parts.append(_text(0, zero - top * per_unit + 10, name, anchor="start"))
+        parts.append(_line(LEFT, zero, WIDE * length))
+        parts += [
+            letter
+            for column, row in enumerate(values)
+            for letter in _stack(row, LEFT + WIDE * column, zero, per_unit)
+        ]
+    floor = ABOVE + len(tracks) * (ROW + BETWEEN)
+    parts += [
+        _text(LEFT + WIDE * (position - start + 0.5), floor + 12, f"{position:,}")
+        for position in range(start + (-start) % TICKS, start + length, TICKS)
+    ]
+    return Markup(
+        '<svg class="maps" role="img" aria-label="{0}" viewBox="0 0 {1} {2}" width="{1}" height="{2}">'
+        "{3}</svg>"
+    ).format(label, LEFT + WIDE * length, floor + 16, Markup("").join(parts))
+
+
+def _mark(span: Span, start: int) -> Markup:
+    left, right = (LEFT + WIDE * (position - start) for position in (span.start, span.end))
+    bar = Markup('<rect class="hit" x="{0}" y="{1}" width="{2}" height="4"/>')
+    return bar.format(left, ABOVE - 8, right - left) + _text((left + right) / 2, ABOVE - 12, span.label)
+
+
+def _text(x: float, y: float, words: str, anchor: str = "middle") -> Markup:
+    return Markup('<text x="{0:g}" y="{1:g}" text-anchor="{2}">{3}</text>').format(
+        x, y, anchor, printable(words)
+    )
+
+
+def _line(x: float, y: float, wide: float) -> Markup:
+    return Markup('<line class="zero" x1="{0:g}" x2="{1:g}" y1="{2:g}" y2="{2:g}"/>').format(x, x + wide, y)
 
 
 def _stack(row: Doubles, x: float, zero: float, per_unit: float) -> list[Markup]:

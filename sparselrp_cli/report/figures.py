@@ -15,28 +15,12 @@ from matplotlib.figure import Figure
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.files.atomic import replacing
-from sparselrp_cli.report.bases import draw_bases, draw_unknown
-from sparselrp_cli.report.style import INK, MARK, SLATE, SOFT, STYLE, styled
+from sparselrp_cli.report.bases import draw_bases
+from sparselrp_cli.report.style import INK, SLATE, SOFT, STYLE, styled
 
 Doubles = npt.NDArray[np.float64]
 
 ENDINGS = (".svg", ".png", ".pdf")
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch to be marked above the relevance.
-
-    Attributes
-    ----------
-    start, end : int
-        0-based half-open, on the axis of the figure.
-    label : str
-    """
-
-    start: int
-    end: int
-    label: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,52 +39,6 @@ class Track:
     label: str
     contributions: Doubles
     kept: Sequence[float] | None = None
-
-
-@styled
-def draw_tracks(
-    tracks: Sequence[Track], start: int, *, spans: Sequence[Span] = (), axis: str = "", wide: float = 9.0
-) -> Figure:
-    """Draw contributions of one stretch, a row each, all to one scale; beside them what pruning kept.
-
-    Parameters
-    ----------
-    tracks : sequence of Track
-        Of equal length; NaN where nothing is known.
-    start : int
-        Position of the first base on the axis.
-    spans : sequence of Span
-        Marked and labelled in the first row.
-    axis : str
-        What the positions are.
-    wide : float
-        Inches.
-    """
-    length = len(tracks[0].contributions)
-    figure = Figure(figsize=(wide, 1.15 * len(tracks) + 0.55 + (0.2 if spans else 0)), layout="constrained")
-    beside = any(track.kept is not None for track in tracks)
-    grid = figure.subplots(
-        len(tracks), 1 + beside, sharex="col", sharey="col", squeeze=False, width_ratios=[5, 1][: 1 + beside]
-    )
-    rows = grid[:, 0]
-    if beside:
-        draw_kept([*grid[:, 1]], [track.kept or () for track in tracks])
-    known = [np.nan_to_num(track.contributions) for track in tracks]
-    top = max(max(np.maximum(k, 0).sum(axis=1).max() for k in known), 1e-12)
-    low = min(min(np.minimum(k, 0).sum(axis=1).min() for k in known), 0.0)
-    for row, (axes, track, values) in enumerate(zip(rows, tracks, known, strict=True)):
-        draw_bases(axes, values, start)
-        draw_unknown(axes, track.contributions, start)
-        axes.axhline(0, color=SOFT, linewidth=0.5)
-        axes.set_ylabel(track.label)
-        if row == 0:
-            _mark(axes, spans, top)
-    rows[0].set_ylim(1.05 * low, top * (1.3 if spans else 1.05))
-    rows[0].set_xlim(start - 0.5, start + length - 0.5)
-    rows[-1].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-    rows[-1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
-    rows[-1].set_xlabel(axis)
-    return figure
 
 
 @styled
@@ -238,17 +176,3 @@ def _ticks_of_shares(lowest: float) -> list[float]:
     if decades < 2:
         return [0.1, 0.2, 0.5, 1.0]
     return [10.0**-power for power in range(0, decades + 1, math.ceil(decades / 4))]
-
-
-def _mark(axes: Axes, spans: Sequence[Span], top: float) -> None:
-    for span in spans:
-        axes.plot(
-            [span.start - 0.4, span.end - 0.6],
-            [1.1 * top] * 2,
-            color=MARK,
-            linewidth=3,
-            solid_capstyle="butt",
-        )
-        axes.text(
-            (span.start + span.end - 1) / 2, 1.14 * top, span.label, ha="center", va="bottom", fontsize=7
-        )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.rows import Doubles
-from sparselrp_cli.report.figures import Span
+from sparselrp_cli.report.drawing import Span
 
 Integers = npt.NDArray[np.int64]
 

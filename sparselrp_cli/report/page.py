@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 
 from sparselrp_cli import __version__
 from sparselrp_cli.errors import printable
@@ -17,15 +15,22 @@ from sparselrp_cli.outputs.archive.rows import Doubles
 from sparselrp_cli.outputs.choices import WARN_ABOVE
 from sparselrp_cli.report import content
 from sparselrp_cli.report.beside import command_of, downloads_of, motifs_of, skipped_of, unpruned_of
-from sparselrp_cli.report.drawing import glyphs
-from sparselrp_cli.report.embedding import as_json, digest
-from sparselrp_cli.report.figures import Track, as_data, draw_histogram, draw_profile, draw_tracks
+from sparselrp_cli.report.drawing import draw_maps
+from sparselrp_cli.report.figures import as_data, draw_histogram, draw_profile
+from sparselrp_cli.report.frame import render
+from sparselrp_cli.report.genes import gene_columns, gene_text, genes_of_windows
 from sparselrp_cli.report.hits import Hit, WindowHits, hits_of_windows, nearest_distances
 from sparselrp_cli.report.motif_rows import motif_row, pair_row, shown_names
 from sparselrp_cli.report.pairs import PERMUTATIONS, pairs_of
 from sparselrp_cli.report.windows import (
+    EDGE,
+    EDGE_SHARE,
+    FAR,
+    LEAST_SCORES,
+    SHORT,
     Accounts,
     Maps,
+    doubtful,
     doubts,
     hit_columns,
     lettered,
@@ -51,6 +56,8 @@ class ReportOptions:
         Archive of the same windows without pruning; None as for `motifs`.
     n_windows : int
         How many are shown in letters.
+    genes : str or None
+        A GTF or BED of genes to show with the windows.
     """
 
     archive: Path
@@ -59,6 +66,7 @@ class ReportOptions:
     motifs: Path | None
     unpruned: Path | None
     n_windows: int
+    genes: str | None = None
 
 
 def write_report(options: ReportOptions) -> None:
@@ -77,29 +85,30 @@ def write_report(options: ReportOptions) -> None:
         maps = read_maps(reader, target, wanted)
         records = motifs["motifs"] if motifs else []
         found = hits_of_windows(reader, hits, [record["name"] for record in records])
-        page = _environment().from_string(_text("page.html.jinja")).render(
+        genes = genes_of_windows(reader, options.genes) if options.genes else None
+        data = {
+            "windows": table(reader, accounts, maps.edge),
+            "hits": hit_columns(found, reader),
+            "motifs": shown_names(records, found),
+            "doubts": list(SHORT.values()),
+            "letters": maps.letters,
+            "unpruned": unpruned_letters(reader, unpruned, target, wanted) if unpruned else [],
+            "genes": gene_columns(genes, wanted),
+            "archive": printable(options.archive.name),
+        }
+        tops = content.top_windows(reader, unpruned, target, options.n_windows)
+        values = {
             **_summary(reader, target, accounts, options.archive),
+            **_doubts(reader, accounts, maps),
             **_of_motifs(motifs, found, reader),
-            **_own_parts(),
-            data=as_json({
-                "windows": table(reader, accounts),
-                "hits": hit_columns(found, reader),
-                "motifs": shown_names(records, found),
-                "letters": maps.letters,
-                "unpruned": unpruned_letters(reader, unpruned, target, wanted) if unpruned else [],
-                "glyphs": glyphs(),
-                "archive": printable(options.archive.name),
-            }),
-            glyphs=glyphs(),
-            n_lettered=int(wanted.sum()),
-            windows=[
-                _window(w, hits)
-                for w in content.top_windows(reader, unpruned, target, options.n_windows)
-            ],
-            has_unpruned=unpruned is not None,
-            profile=_profile(reader, maps, hits),
-            downloads=downloads_of(reader.path, options.output, has_motifs=motifs is not None),
-        )  # fmt: skip
+            "genes": genes and {"file": printable(genes.file), "number": len(genes.genes)},
+            "n_lettered": len(maps.letters),
+            "windows": [_window(w, hits, gene_text(genes, w.row)) for w in tops],
+            "has_unpruned": unpruned is not None,
+            "profile": _profile(reader, maps, hits),
+            "downloads": downloads_of(reader.path, options.output, has_motifs=motifs is not None),
+        }
+        page = render("page.html.jinja", "report.js", data, values)
     with replacing(options.output) as hidden:
         hidden.write_text(page, encoding="utf-8", errors="replace", newline="\n")
 
@@ -123,7 +132,6 @@ def _summary(reader: ArchiveReader, target: int, accounts: Accounts, archive: Pa
         "worst_error": worst,
         "warn_above": WARN_ABOVE,
         "is_conserved": worst <= WARN_ABOVE,
-        "doubts": _doubts(reader, accounts),
         "n_skipped": n_skipped,
         "skipped_header": header,
         "skipped": rows,
@@ -158,10 +166,10 @@ def _inputs(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def _doubts(reader: ArchiveReader, accounts: Accounts) -> list[dict[str, Any]]:
-    """Give the windows that can't be trusted as the page lists them."""
+def _doubts(reader: ArchiveReader, accounts: Accounts, maps: Maps) -> dict[str, Any]:
+    """Give the windows that can't be trusted as the page lists them, and how many there are."""
     shown = []
-    for doubt in doubts(accounts):
+    for doubt in doubts(accounts, maps.edge):
         windows = [
             {
                 "row": int(row),
@@ -170,11 +178,22 @@ def _doubts(reader: ArchiveReader, accounts: Accounts) -> list[dict[str, Any]]:
                 "score": float(accounts.score[row]),
                 "error": float(accounts.conservation_error[row]),
                 "unknown": 100 * float(accounts.unknown[row]),
+                "edge": 100 * float(maps.edge[row]),
             }
             for row, window in zip(doubt.rows.tolist(), reader.windows(doubt.rows), strict=True)
         ]
-        shown.append({"kind": doubt.kind, "count": doubt.count, "windows": windows})
-    return shown
+        shown.append(
+            {"kind": doubt.kind, "count": doubt.count, "windows": windows, "short": SHORT[doubt.kind]}
+        )
+    return {
+        "doubts": shown,
+        "n_doubtful": int(doubtful(accounts, maps.edge).any(axis=0).sum()),
+        "median_score": float(np.median(accounts.score)) if reader.n_windows else 0.0,
+        "far": FAR,
+        "least_scores": LEAST_SCORES,
+        "edge_share": EDGE_SHARE,
+        "edge_bp": max(1, round(EDGE * reader.window_length)),
+    }
 
 
 def _of_motifs(motifs: Mapping[str, Any] | None, found: WindowHits, reader: ArchiveReader) -> dict[str, Any]:
@@ -195,19 +214,17 @@ def _of_motifs(motifs: Mapping[str, Any] | None, found: WindowHits, reader: Arch
     }  # fmt: skip
 
 
-def _window(top: content.TopWindow, hits: dict[str, list[Hit]]) -> dict[str, Any]:
+def _window(top: content.TopWindow, hits: dict[str, list[Hit]], genes: str) -> dict[str, Any]:
     end = top.start + len(top.pruned)
     spans = [
         hit.span(1, top.start, end)
         for hit in hits.get(top.window.chrom, [])
         if hit.start < end and hit.end > top.start
     ]
-    tracks = [Track("pruned" if top.unpruned is not None else "relevance", top.pruned)]
+    tracks = [("pruned" if top.unpruned is not None else "relevance", top.pruned)]
     if top.unpruned is not None:
-        tracks.append(Track("unpruned", top.unpruned))
-    figure = draw_tracks(
-        tracks, top.start + 1, spans=spans, axis=f"position on {printable(top.window.chrom)}", wide=6.5
-    )
+        tracks.append(("unpruned", top.unpruned))
+    label = f"Relevance of each base of {printable(top.window.name)}"
     return {
         "name": printable(top.window.name),
         "place": _place(top.window.chrom, top.window.start, top.window.end),
@@ -215,7 +232,8 @@ def _window(top: content.TopWindow, hits: dict[str, list[Hit]]) -> dict[str, Any
         "relevance": top.relevance,
         "zero_share": 100 * top.zero_share,
         "hits": [span.label for span in spans],
-        "figure": as_data(figure),
+        "genes": genes,
+        "figure": draw_maps(tracks, top.start + 1, label, spans),
     }
 
 
@@ -230,26 +248,3 @@ def _profile(reader: ArchiveReader, maps: Maps, hits: dict[str, list[Hit]]) -> s
     length = reader.window_length
     distance: Doubles = (np.arange(length) + 0.5 - length / 2).astype(np.float64)
     return as_data(draw_profile(distance, maps.profile, nearest_distances(reader, hits)))
-
-
-def _own_parts() -> dict[str, str]:
-    """Give the page's style and script, and the policy that lets these run and nothing else."""
-    style, script = _text("page.css"), _text("page.js")
-    policy = (
-        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)};"
-        " base-uri 'none'; form-action 'none'"
-    )
-    return {"style": style, "script": script, "policy": policy}
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["of"] = lambda count, one, several: f"{count:,} {one if count == 1 else several}"
-    environment.filters["short"] = lambda value: f"{value:.3g}"
-    return environment
-
-
-def _text(name: str) -> str:
-    return files("sparselrp_cli.report").joinpath(name).read_text(encoding="utf-8")

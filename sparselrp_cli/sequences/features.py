@@ -8,10 +8,10 @@ from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.blocks import Stretch, read_blocks
 from sparselrp_cli.sequences.text import content_lines, display_name, open_lines
 
-_BOMB_BYTES = 1 << 30
-_LONGEST_LINE = 1 << 24
+BOMB_BYTES = 1 << 30
+LONGEST_LINE = 1 << 24
 _GTF_COLUMNS, _BED12 = 9, 12
-_NOT_FEATURES = (b"track", b"browser")
+NOT_FEATURES = (b"track", b"browser")
 _ATTRIBUTE = re.compile(r'(?P<key>\w+) "(?P<value>[^"]*)"')
 _RGB = re.compile(r"\d{1,3},\d{1,3},\d{1,3}", re.ASCII)
 _SHOWN, _MOST_DIGITS = 40, 18
@@ -103,24 +103,24 @@ def _parts(path: str, chrom: str | None, name: str | None) -> list[Feature]:
     part = None if name is None else name.casefold().encode()
     genes: dict[tuple[str, str, str], list[Feature]] = {}
     features = []
-    with open_lines(path, _BOMB_BYTES) as stream:
-        for number, line in content_lines(stream, file, _LONGEST_LINE):
+    with open_lines(path, BOMB_BYTES) as stream:
+        for number, line in content_lines(stream, file, LONGEST_LINE):
             first = line.split(None, 1)[0]
-            if first in _NOT_FEATURES or (wanted is not None and first != wanted):
+            if first in NOT_FEATURES or (wanted is not None and first != wanted):
                 continue
             # Decoding and splitting every line of a genome's GTF takes longer than all that follows.
             if part is not None and part not in line.lower():
                 continue
             fields = line.decode("utf-8", "replace").split("\t" if b"\t" in line else None)
             where = f"{file} line {number}"
-            if not _is_gtf(fields, where):
-                features.append(_of_bed(fields, where))
-            elif (read := _of_gtf(fields, where)) is not None:
+            if not is_gtf(fields, where):
+                features.append(of_bed(fields, where))
+            elif (read := of_gtf(fields, where)) is not None:
                 genes.setdefault(read[0], []).append(read[1])
     return [*features, *(_gene(parts) for parts in genes.values())]
 
 
-def _is_gtf(fields: Sequence[str], where: str) -> bool:
+def is_gtf(fields: Sequence[str], where: str) -> bool:
     """Whether a line is of a GTF: columns 4 and 5 are numbers, and column 9 holds attributes."""
     if len(fields) < _GTF_COLUMNS or not (_is_number(fields[3]) and _is_number(fields[4])):
         return False
@@ -138,7 +138,7 @@ def _is_number(text: str) -> bool:
     return len(text) <= _MOST_DIGITS and text.isascii() and text.isdecimal()
 
 
-def _of_gtf(fields: Sequence[str], where: str) -> tuple[tuple[str, str, str], Feature] | None:
+def of_gtf(fields: Sequence[str], where: str) -> tuple[tuple[str, str, str], Feature] | None:
     """Give an exon or a coding part with the key of its gene; None of what has no gene."""
     chrom, _, kind, first, last, _, strand = fields[:7]
     attributes = {found["key"]: found["value"] for found in _ATTRIBUTE.finditer(fields[8])}
@@ -164,13 +164,13 @@ def _gene(parts: Sequence[Feature]) -> Feature:
         parts[0],
         start=min(part.start for part in parts),
         end=max(part.end for part in parts),
-        blocks=_merged(block for part in parts for block in part.blocks),
-        thick=_merged(block for part in parts for block in part.thick),
+        blocks=merged(block for part in parts for block in part.blocks),
+        thick=merged(block for part in parts for block in part.thick),
         aliases=tuple(alias for alias in aliases if alias != parts[0].name),
     )
 
 
-def _merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+def merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     """Join stretches that overlap or touch."""
     found: list[Stretch] = []
     for start, end in sorted(stretches):
@@ -181,7 +181,7 @@ def _merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     return tuple(found)
 
 
-def _of_bed(fields: Sequence[str], where: str) -> Feature:
+def of_bed(fields: Sequence[str], where: str) -> Feature:
     if len(fields) < 3 or not (_is_number(fields[1]) and _is_number(fields[2])):
         shown = " ".join(fields[:3])[:_SHOWN]
         raise InputError(f"{where}: '{shown}' isn't chromosome, start and end; give GTF, BED or BED12")
@@ -200,7 +200,7 @@ def _drawn_parts(
     """Give the blocks of a BED12 and what of them is thick; nothing of a smaller BED."""
     if len(fields) != _BED12:
         return (), ()
-    blocks = _merged(read_blocks(fields, start, end, where))
+    blocks = merged(read_blocks(fields, start, end, where))
     if not (_is_number(fields[6]) and _is_number(fields[7])):
         return blocks, ()
     first, last = int(fields[6]), int(fields[7])

@@ -286,7 +286,7 @@ def test_without_hits_there_is_no_table_of_motifs(tmp_path, two):
     runs, _ = two
     done = compared(tmp_path, runs)
     assert [file.name for file in done.files] == [
-        "x.compare.tsv", "x.compare.means.tsv", "x.compare.bw", "x.compare.json"
+        "x.compare.tsv", "x.compare.means.tsv", "x.compare.bw", "x.compare.html", "x.compare.json"
     ]  # fmt: skip
 
 

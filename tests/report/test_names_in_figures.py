@@ -1,5 +1,7 @@
 """Names from files are text in every figure, whatever signs they hold."""
 
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from sparselrp_cli.evaluation import figures as of_evaluation
-from sparselrp_cli.report.figures import Span, Track, as_data, draw_histogram, draw_tracks
-from sparselrp_cli.report.stretch import Rows, Shape, draw_stretch
+from sparselrp_cli.report.drawing import Span, draw_maps
+from sparselrp_cli.report.figures import Track, as_data, draw_histogram
+from sparselrp_cli.report.stretch import Rows, Shape, Signal, draw_stretch
 
 NAMES = ["a$_$b", "$$", "$\\frac$", "price $5 or $6", "x$x$y", "\\alpha", "_hidden", "a_1^2", "%s {0}"]
 
@@ -31,23 +34,29 @@ def require_drawn_as_text(figure: Figure, *names: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_tracks_hits_and_chromosomes_are_text(name):
     values = np.random.default_rng(0).normal(size=(30, 4))
-    figure = draw_tracks([Track(name, values)], 1, spans=[Span(5, 9, f"{name} +")], axis=f"on {name}")
-    require_drawn_as_text(figure, name, f"{name} +", f"on {name}")
+    figure, _ = draw_stretch(Rows([Track(name, values)], [Signal(name, values[:, 0])]), name, 0, Shape())
+    require_drawn_as_text(figure, name, f"position on {name}")
+    drawn = str(draw_maps([(name, values)], 1, f"on {name}", [Span(5, 9, f"{name} +")]))
+    assert [unescape(text) for text in re.findall("<text[^>]*>(.*?)</text>", drawn)][:2] == [
+        f"{name} +",
+        name,
+    ]
 
 
 @pytest.mark.parametrize("share", [0.9, 0.2, 0.003, 1e-7])
 def test_shares_of_kept_neurons_are_percentages(share):
     values = np.random.default_rng(0).normal(size=(30, 4))
     tracks = [Track("pruned", values, [share, min(1.0, 1.5 * share)]), Track("whole", values, [])]
-    for figure in (draw_tracks(tracks, 1), draw_stretch(Rows(tracks), "chr1", 0, Shape())[0]):
-        figure.draw_without_rendering()
-        labels = [tick.label1.get_text() for tick in figure.axes[-1].yaxis.get_major_ticks()]
-        assert sum(label.endswith(" %") for label in labels) >= 2
-        assert not [text for text in texts_of(figure) if "mathdefault" in text.get_text()]
+    figure, _ = draw_stretch(Rows(tracks), "chr1", 0, Shape())
+    figure.draw_without_rendering()
+    labels = [tick.label1.get_text() for tick in figure.axes[-1].yaxis.get_major_ticks()]
+    assert sum(label.endswith(" %") for label in labels) >= 2
+    assert not [text for text in texts_of(figure) if "mathdefault" in text.get_text()]
 
 
 def test_no_text_of_any_figure_is_mathematics():
-    letters = draw_tracks([Track("$_$", np.random.default_rng(0).normal(size=(6, 4)))], 1, axis="$x$")
+    rows = Rows([Track("$_$", np.random.default_rng(0).normal(size=(6, 4)))])
+    letters, _ = draw_stretch(rows, "$x$", 0, Shape())
     for figure in (letters, draw_histogram(np.arange(9.0), "$_$")):
         assert as_data(figure)
         assert not any(text.get_parse_math() for text in texts_of(figure))

@@ -73,7 +73,10 @@ def page(tmp_path_factory):
     (folder / f"{stem}.motifs.json").write_text(json.dumps(record))
     (folder / f"{stem}.skipped.tsv").write_text(f"chrom\treason\nchrU\t{HOSTILE[9]}\n")
     out = folder / "page.html"
-    assert run(["report", str(archive), "-o", str(out), "--windows", "1", "-q"]) == 0
+    genes = folder / f"<i>{'genes'}.bed"
+    genes.write_text(f"{CHROM}\t210\t500\t{HOSTILE[6]}\t0\t-\n{CHROM}\t3000\t3100\t{HOSTILE[1]}\t0\t+\n")
+    given = ["report", str(archive), "-o", str(out), "--windows", "1", "--genes", str(genes), "-q"]
+    assert run(given) == 0
     return archive, out
 
 
@@ -154,17 +157,30 @@ def test_rows_are_sorted_and_those_with_a_motif_at_a_place_are_found(page, opene
     assert 'data-column="score" class="number" aria-sort="ascending"' in document
 
 
+def test_genes_over_a_window_and_the_nearest_are_in_the_table_and_read_at_a_base(page, opened):
+    document = opened(page[1], "#w=1&at=20&sort=gene")
+    name, other = (HOSTILE[i][:39] + "…" for i in (6, 1))
+    assert f"genes: {name}" in text_of(document, "accounts")
+    assert text_of(document, "reading").endswith(f"; gene: ◂ {name}")
+    cells = re.findall('<td class="wraps">(.*?)</td>', document.partition('<tbody id="rows">')[2])
+    assert name in {unescape(cell) for cell in cells}
+    away = 3000 - (200 * (N - 1) + LENGTH) + 1
+    last = text_of(opened(page[1], f"#w={N - 1}"), "accounts")
+    assert f"genes: {other}, {away:,} bp upstream" in last
+
+
 USED = Path(__file__).with_name("using_the_page.js")
 
 
 @pytest.fixture(scope="module")
-def driven(page, tmp_path_factory, opened):
+def driven(page, tmp_path_factory, chromium):
     """What the page shows as keys, mouse, touch and buttons are used on it."""
     out = tmp_path_factory.mktemp("driven") / "page.html"
     # The page's policy wouldn't let this script run.
     text = re.sub("<meta http-equiv[^>]*>", "", page[1].read_text())
     out.write_text(text.replace("</body>", f"<script>{USED.read_text()}</script></body>"))
-    return json.loads(text_of(opened(out), "log"))
+    chromium.open(out.as_uri())
+    return json.loads(chromium.value("document.getElementById('log').textContent"))
 
 
 def width(stretch):

@@ -355,9 +355,8 @@ def test_what_cant_be_drawn_is_said_in_one_line(run_files, capsys, place, name, 
 
 
 def test_letters_of_a_figure_are_drawn_as_paths(run_files):
-    images = Page(page_of(run_files, "--windows", "1")).images
-    drawn = base64.b64decode(images[0].partition(",")[2]).decode()
-    assert len(re.findall(r"<path", drawn)) > content.CROP
+    drawn = page_of(run_files, "--windows", "1").partition('<svg class="maps"')[2].partition("</svg>")[0]
+    assert len(re.findall('<use href="#glyph-[ACGT]"', drawn)) > content.CROP
 
 
 def with_motifs_of_another_archive(folder):

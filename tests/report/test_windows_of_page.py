@@ -21,12 +21,18 @@ from sparselrp_cli.report.embedding import (
 )
 from sparselrp_cli.report.hits import Hit, hits_of_windows
 from sparselrp_cli.report.windows import (
+    EDGE_SHARE,
+    KINDS,
+    LEAST_SCORES,
     Accounts,
+    doubtful,
     doubts,
+    far_from_others,
     hit_columns,
     lettered,
     read_accounts,
     read_maps,
+    share_at_ends,
     table,
     unpruned_letters,
 )
@@ -91,8 +97,49 @@ def test_doubtful_windows_are_listed_by_reason_the_worst_first():
     of_windows = accounts(
         [1.0, 2, 3, 4], error=[0.02, 0, 0.5, 0.01], zero=[1, 0.99, 0, 1], unknown=[0, 0, 0.1, 0]
     )
-    found = {doubt.kind: (doubt.rows.tolist(), doubt.count) for doubt in doubts(of_windows)}
-    assert found == {"conservation": ([2, 0], 2), "unknown": ([2], 1), "silent": ([3, 0], 2)}
+    edge = np.array([0.5, 0.6, 0, 0.9])
+    found = {doubt.kind: (doubt.rows.tolist(), doubt.count) for doubt in doubts(of_windows, edge)}
+    assert found == {
+        "conservation": ([2, 0], 2), "unknown": ([2], 1), "silent": ([3, 0], 2), "tail": ([], 0),
+        "edge": ([3, 1], 2),
+    }  # fmt: skip
+    bits = {kind: 1 << i for i, kind in enumerate(KINDS)}
+    of_each = [{"conservation", "silent"}, {"edge"}, {"conservation", "unknown"}, {"silent", "edge"}]
+    with_bits = 2 ** np.arange(len(KINDS)) @ doubtful(of_windows, edge)
+    assert with_bits.tolist() == [sum(bits[kind] for kind in kinds) for kinds in of_each]
+
+
+def test_a_score_is_far_from_all_others_by_robust_deviations_and_only_among_many():
+    score = np.random.default_rng(0).normal(3, 2, 2000)
+    # Of a normal distribution they are standard deviations.
+    assert np.abs(far_from_others(score) - np.abs(score - 3) / 2).max() < 0.3
+    assert far_from_others(np.append(score, 1e6)).argmax() == 2000
+    assert not far_from_others(np.append(np.zeros(LEAST_SCORES - 2), 9.0)).any()
+    assert not far_from_others(np.append(np.zeros(100), 9.0)).any()
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"), [([0], 1), ([4], 1), ([5], 0), ([94], 0), ([95], 1), ([99], 1), ([0, 50], 0.5)]
+)
+def test_the_ends_are_a_twentieth_of_the_window_each(at, expected):
+    values = np.zeros((1, 100))
+    values[0, at] = [-2.0, 2.0][: len(at)]
+    assert share_at_ends(values) == pytest.approx([expected])
+    assert share_at_ends(np.zeros((2, 100))).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_ends_of_the_shortest_windows_count_no_base_twice(length):
+    assert share_at_ends(np.ones((1, length))) == pytest.approx([min(2, length) / length])
+
+
+def test_letters_of_listed_windows_with_relevance_at_an_end_are_there(archive):
+    with ArchiveReader(archive / "a.h5") as reader:
+        maps = read_maps(reader, 0, np.zeros(reader.n_windows, np.bool_))
+        values = np.abs(reader.contributions(slice(0, reader.n_windows)).astype(float))
+    share = values[:, [0, -1]].sum(axis=1) / np.maximum(values.sum(axis=1), 1e-300)
+    assert maps.edge == pytest.approx(share)
+    assert [entry[0] for entry in maps.letters] == np.flatnonzero(share > EDGE_SHARE).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +157,7 @@ def test_one_reading_gives_the_letters_that_are_wanted(archive):
     with ArchiveReader(archive / "a.h5") as reader:
         wanted = np.arange(reader.n_windows) % 3 == 1
         letters = read_maps(reader, 0, wanted).letters
+        letters = [entry for entry in letters if wanted[entry[0]]]
         assert [entry[0] for entry in letters] == np.flatnonzero(wanted).tolist()
         for row, step, values, bases in letters:
             expected = reader.contributions(np.array([row]))[0]
