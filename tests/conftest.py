@@ -17,7 +17,7 @@ from hypothesis import settings
 
 pytest_plugins = [
     "helpers.captures", "helpers.collecting", "helpers.exporting", "helpers.garbage", "helpers.interruption",
-    "helpers.warming",
+    "helpers.order", "helpers.warming",
 ]  # fmt: skip
 
 # The networks of the tests are small; several threads would only wait for each other.

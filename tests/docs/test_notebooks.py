@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.commands import run_here
 
+from sparselrp_cli.cli import following
 from sparselrp_cli.cli.main import run
 
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
@@ -38,6 +40,8 @@ def followed(name: str, folder: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("SPARSELRP_CACHE_DIR", str(folder / "cache"))
+        # A process of its own would compile TF-MoDISco's loops once more.
+        patch.setattr(following, "run_command", run_here)
         for number, source in enumerate(code_cells(name), 1):
             if source.startswith("!sparselrp "):
                 assert run(words_of(source)) == 0, source
