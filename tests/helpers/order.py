@@ -1,4 +1,4 @@
-"""A pytest plugin: what takes long without a pause is run first, so that no worker is left with it at the end."""
+"""A pytest plugin: what takes long without a pause is run first, so that no worker has it left at the end."""
 
 from pathlib import Path
 
