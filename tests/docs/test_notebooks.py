@@ -70,6 +70,7 @@ def peaks_to_motifs(tmp_path_factory):
     pyplot.close("all")
 
 
+@pytest.mark.slow
 def test_the_network_of_the_notebook_learns_the_motif_and_its_map_shows_it(own_network):
     folder, left = own_network
     assert left["accuracy"] > 0.9
@@ -78,11 +79,13 @@ def test_the_network_of_the_notebook_learns_the_motif_and_its_map_shows_it(own_n
     assert (folder / "own-network.npz").is_file()
 
 
+@pytest.mark.slow
 def test_the_books_of_the_notebook_close(own_network):
     left = own_network[1]
     assert float(left["a"].conservation_error.max()) < 1e-3
 
 
+@pytest.mark.slow
 def test_the_sites_of_the_notebook_are_found(peaks_to_motifs):
     folder, left = peaks_to_motifs
     assert sum(left["found"]) > 0.8 * len(left["sites"])

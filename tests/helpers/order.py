@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-LONG = ("test_suite.py", "tutorials", "workflow", "docs/test_notebooks.py", "zoo/test_forms_of_attention.py")
-"""Files, and folders of them, of which one test or what it is set up with takes five seconds or more."""
+LONG = (
+    "test_suite.py", "tutorials", "workflow", "docs/test_notebooks.py", "zoo/test_forms_of_attention.py",
+    "zoo/test_language_models.py",
+)  # fmt: skip
+"""Files, and folders of them, of which one test or what it is set up with takes some seconds."""
 PLACES = tuple(TESTS / name for name in LONG)
 
 
