@@ -7,6 +7,8 @@ from pathlib import Path
 
 # As the command does: threads that wait give way. It is read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# As below for torch. It is read when numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What the user keeps of models isn't the tests'; those of the cache have one of their own.
 os.environ["SPARSELRP_CACHE_DIR"] = ""
 

@@ -18,6 +18,11 @@ _IN_TRAINING: Mapping[object, int] = MappingProxyType(
 )
 """The argument that says whether they go by the batch, or draw numbers."""
 
+_ASIDE = frozenset(
+    {aten.sym_size.int, aten._assert_tensor_metadata.default, aten._assert_scalar.default}
+)  # fmt: skip
+"""What asks for sizes or checks them."""
+
 
 def is_functional(program: ExportedProgram) -> bool:
     """Say whether a program writes to no tensor and calls nothing that torch must break up first.
@@ -35,5 +40,5 @@ def _is_plain(node: fx.Node) -> bool:
         return getattr(node.target, "__module__", None) == _ON_SIZES
     if (mode := _IN_TRAINING.get(node.target)) is not None and node.args[mode]:
         return False
-    known = node.target in CONVERTERS or node.target is aten.sym_size.int
+    known = node.target in CONVERTERS or node.target in _ASIDE
     return known and not node.target._schema.is_mutable
