@@ -7,6 +7,8 @@ from pathlib import Path
 
 # As the command does: threads that wait give way. It is read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# As below for torch. It is read when numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What the user keeps of models isn't the tests'; those of the cache have one of their own.
 os.environ["SPARSELRP_CACHE_DIR"] = ""
 
@@ -17,7 +19,7 @@ from hypothesis import settings
 
 pytest_plugins = [
     "helpers.browsing", "helpers.captures", "helpers.collecting", "helpers.exporting", "helpers.garbage",
-    "helpers.interruption", "helpers.warming",
+    "helpers.interruption", "helpers.order", "helpers.warming",
 ]  # fmt: skip
 
 # The networks of the tests are small; several threads would only wait for each other.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.collecting import COLLECTED, is_whole
+from helpers.order import PLACES
 
 TESTS = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
@@ -73,8 +74,11 @@ def ids_elsewhere(folder: Path, seed: str, *options: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if "::" in line]
 
 
+@pytest.mark.slow
 def test_ids_are_the_same_in_every_process(request, tmp_path):
     """Another order of hashes, another clock, another folder for temporary files.
+
+    Where there are several workers, pytest-xdist stops if their ids differ.
 
     A session of all tests has collected them already, in an order of hashes that isn't the fixed one here.
     """
@@ -90,6 +94,10 @@ def test_ids_are_the_same_in_every_process(request, tmp_path):
     kept = [item.nodeid for item in request.session.items]
     chosen = set(kept)
     assert kept == [name for name in elsewhere if name in chosen]
+
+
+def test_what_is_run_first_is_there():
+    assert [place for place in PLACES if not place.exists()] == []
 
 
 def test_every_law_is_tried_on_the_same_examples_however_long_it_takes():

@@ -25,6 +25,7 @@ from sparselrp_cli.graph.beside import default_rows
 from sparselrp_cli.graph.canonical import CanonicalGraph
 from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.faults import require_explainable
+from sparselrp_cli.graph.functional import is_functional
 from sparselrp_cli.graph.input_advice import input_advice
 from sparselrp_cli.graph.operation import map_tensors
 from sparselrp_cli.graph.overloads import CONVERTERS
@@ -219,8 +220,7 @@ def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> Exported
         dynamic_shapes = dynamic_shapes and (*dynamic_shapes, tuple(dynamic_shapes[0] for _ in rows))
     with silently():
         program = torch.export.export(module, arguments, dynamic_shapes=dynamic_shapes, strict=False)
-        functional: ExportedProgram = program.run_decompositions({})
-        return functional
+        return program if is_functional(program) else program.run_decompositions({})
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.commands import run_here
 
+from sparselrp_cli.cli import following
 from sparselrp_cli.cli.main import run
 
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
@@ -38,6 +40,8 @@ def followed(name: str, folder: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("SPARSELRP_CACHE_DIR", str(folder / "cache"))
+        # A process of its own would compile TF-MoDISco's loops once more.
+        patch.setattr(following, "run_command", run_here)
         for number, source in enumerate(code_cells(name), 1):
             if source.startswith("!sparselrp "):
                 assert run(words_of(source)) == 0, source
@@ -66,6 +70,7 @@ def peaks_to_motifs(tmp_path_factory):
     pyplot.close("all")
 
 
+@pytest.mark.slow
 def test_the_network_of_the_notebook_learns_the_motif_and_its_map_shows_it(own_network):
     folder, left = own_network
     assert left["accuracy"] > 0.9
@@ -74,11 +79,13 @@ def test_the_network_of_the_notebook_learns_the_motif_and_its_map_shows_it(own_n
     assert (folder / "own-network.npz").is_file()
 
 
+@pytest.mark.slow
 def test_the_books_of_the_notebook_close(own_network):
     left = own_network[1]
     assert float(left["a"].conservation_error.max()) < 1e-3
 
 
+@pytest.mark.slow
 def test_the_sites_of_the_notebook_are_found(peaks_to_motifs):
     folder, left = peaks_to_motifs
     assert sum(left["found"]) > 0.8 * len(left["sites"])

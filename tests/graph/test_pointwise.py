@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from helpers.captures import captured_once
 from torch import nn
 
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.passes.pointwise import unroll_pointwise
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
@@ -35,7 +35,7 @@ def captured(second, *, rectified=False):
     module = Image(second, rectified=rectified).double().eval()
     x = nn.functional.one_hot(torch.randint(4, (3, 12)), 4).transpose(1, 2).double()
     module(x)
-    return module, capture(module, x), x
+    return module, captured_once(module, x), x
 
 
 POINTWISE = {
@@ -85,6 +85,6 @@ def test_a_model_that_ends_in_one_gives_its_image():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv2d(1, 3, (4, 1)), nn.Conv2d(3, 2, 1)).double()
     x = nn.functional.one_hot(torch.randint(4, (2, 6)), 4).transpose(1, 2).double()
-    graph = unroll_pointwise(capture(module, x))
+    graph = unroll_pointwise(captured_once(module, x))
     (output,) = graph.outputs
     assert torch.allclose(graph.outputs_for(x)[output.node], module(x))

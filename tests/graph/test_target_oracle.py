@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from helpers.captures import captured_once
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -12,7 +13,6 @@ from torch.nn import functional
 
 from sparselrp_cli.errors import TargetError
 from sparselrp_cli.graph.canonical import GraphOutput
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.shapes import BatchDim
 from sparselrp_cli.graph.targets import Target, TargetParser
 from sparselrp_cli.model.output_names import OutputNames
@@ -275,7 +275,7 @@ def test_relevance_is_that_of_the_number_computed_by_hand_from_the_models_output
     module = net().double()
     bases = torch.randint(4, (3, 40), generator=torch.Generator().manual_seed(1))
     x = functional.one_hot(bases, 4).transpose(1, 2).double().requires_grad_()
-    graph = capture(module, x.detach())
+    graph = captured_once(module, x.detach())
     names = [OutputNames(output.name) for output in graph.outputs]
     target = TargetParser(graph.outputs, names).parse(text)
     (found,) = Explainer(graph, [target], names, PRESETS["zero"], NONE).explain(x.detach())

@@ -1,8 +1,8 @@
-"""A pytest plugin: before pytest-xdist starts workers, the loops of the engine are compiled, each once.
+"""A pytest plugin: before pytest-xdist starts workers, loops of the engine and of TF-MoDISco are compiled.
 
 Workers would compile them at the same time, each for itself. They are kept beside the package, so that this
 takes time after a clone and a change of the loops only. ``python -m helpers.warming float32`` compiles what
-one type of numbers needs.
+one type of numbers needs, ``python -m helpers.warming motifs`` what TF-MoDISco does.
 
 TF-MoDISco keeps its loops where it may fork, which it may not in a worker: they are kept there as well.
 """
@@ -10,8 +10,9 @@ TF-MoDISco keeps its loops where it may fork, which it may not in a worker: they
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from sparselrp_cli.relevance.pruning import Pruning
 
 ROOT = Path(__file__).parents[2]
 TYPES = ("float32", "float64")
+MOTIFS = "motifs"
 
 
 class Network(nn.Module):
@@ -67,11 +69,30 @@ def are_cold() -> bool:
 @cache
 def keep_loops_of_modisco() -> None:
     """Keep those that TF-MoDISco keeps itself: they call none of another file, which could change."""
+    for loop, _ in loops_of_modisco():
+        loop.enable_caching()
+
+
+def loops_of_modisco() -> Iterator[tuple[Any, Any]]:
+    """Its loops, and the types of arguments that each is compiled for."""
     from modiscolite import precompile
 
     for loops in precompile._kernels():
-        for loop, _ in loops:
-            loop.enable_caching()
+        for loop, types in loops:
+            yield loop, types or precompile._signatures[loop]
+
+
+def compile_loops_of_modisco() -> None:
+    keep_loops_of_modisco()
+    for loop, types in loops_of_modisco():
+        loop.compile(types)
+
+
+def has_cold_modisco() -> bool:
+    """Whether it is installed and none of its loops is kept beside it."""
+    found = find_spec("modiscolite")
+    folders = [] if found is None else map(Path, found.submodule_search_locations or ())
+    return any(not list(folder.glob("__pycache__/*.nbi")) for folder in folders)
 
 
 def keeping_loops(clusters: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,16 +113,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Compile for both types at the same time, before there are workers."""
-    if not are_cold():
-        return
+    """Compile for both types and for motifs at the same time, before there are workers."""
+    cold = [*(TYPES if are_cold() else ()), *((MOTIFS,) if has_cold_modisco() else ())]
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "helpers.warming"]
-    compiling = [subprocess.Popen([*command, name], env={**os.environ, "PYTHONPATH": path}) for name in TYPES]
+    compiling = [subprocess.Popen([*command, name], env={**os.environ, "PYTHONPATH": path}) for name in cold]
     codes = [process.wait() for process in compiling]
     if any(codes):
         raise pytest.UsageError("the loops can't be compiled")
 
 
 if __name__ == "__main__":
-    compile_loops(getattr(torch, sys.argv[1]))
+    if sys.argv[1] == MOTIFS:
+        compile_loops_of_modisco()
+    else:
+        compile_loops(getattr(torch, sys.argv[1]))

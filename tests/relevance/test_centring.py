@@ -6,13 +6,13 @@ import functools
 import numpy as np
 import pytest
 import torch
+from helpers.captures import captured_once
 from oracles.captured import captured
 from oracles.zoo import KINDS
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.choices import UNIFORM
@@ -50,7 +50,7 @@ def explain(
 
 @functools.cache
 def traced(seed: int) -> CanonicalGraph:
-    return capture(network(seed), one_hot(1))
+    return captured_once(network(seed), one_hot(1))
 
 
 @functools.cache
@@ -61,7 +61,7 @@ def moved() -> CanonicalGraph:
     with torch.no_grad():
         net[0].weight.add_(shift)
         net[0].bias.sub_(shift.sum((1, 2)))
-    return capture(net, one_hot(1))
+    return captured_once(net, one_hot(1))
 
 
 @pytest.mark.parametrize("p", [0.0, 0.05, 0.25])
@@ -141,7 +141,7 @@ def test_a_composition_follows_the_model_s_order_of_bases_and_axes(layout):
     plain = explain(traced(3), x, "epsilon-gamma", centre=SKEWED)
     asked = order.to_model(x)
     other = explain(
-        capture(Reordered().eval(), asked), asked, "epsilon-gamma", centre=order.in_order(SKEWED),
+        captured_once(Reordered().eval(), asked), asked, "epsilon-gamma", centre=order.in_order(SKEWED),
         base_axis=order.base_axis,
     )  # fmt: skip
     torch.testing.assert_close(order.from_model(other.hypothetical), plain.hypothetical)

@@ -5,11 +5,11 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from helpers.captures import captured_once
 from torch import Tensor, nn
 
 from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.operations.product import Product
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.choices import COMPOSITES
@@ -53,7 +53,7 @@ def module() -> Gated:
 
 @pytest.fixture(scope="module")
 def graph(module) -> CanonicalGraph:
-    return capture(module, one_hot())
+    return captured_once(module, one_hot())
 
 
 def composite(*lines: str) -> Composite:
@@ -433,7 +433,7 @@ class Scan(nn.Module):
 def scan(seed: int, padding: int = 0) -> tuple[Scan, CanonicalGraph]:
     torch.manual_seed(seed)
     module = Scan(padding).double()
-    return module, capture(module, one_hot())
+    return module, captured_once(module, one_hot())
 
 
 INPUT_RULES = ("flat", "w-square", "z-box")
@@ -490,7 +490,7 @@ def test_flat_gives_every_base_position_of_a_receptive_field_the_same():
     module = nn.Sequential(nn.Conv1d(4, 3, 5), nn.Flatten(), nn.Linear(3, 1)).double()
     x = one_hot(5)
     mine = composite('extends = "epsilon"', "[[rule]]", 'position = "first"', 'rule = "flat"')
-    explanation = explained(capture(module, x), mine, NONE, x)
+    explanation = explained(captured_once(module, x), mine, NONE, x)
     at_positions = explanation.contributions.sum(1)
     torch.testing.assert_close(at_positions, at_positions[:, :1].expand(3, 5), **CLOSE)
     assert at_positions.abs().min() > 0

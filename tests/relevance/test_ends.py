@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.captures import captured_once
 from helpers.commands import attribute, table
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.output_names import OutputNames
@@ -48,7 +48,7 @@ def made(end, seed: int = 0) -> tuple[Ended, Tensor]:
 
 @functools.cache
 def graph_of(model: nn.Module) -> CanonicalGraph:
-    return capture(model, made(None)[1])
+    return captured_once(model, made(None)[1])
 
 
 @functools.cache

@@ -5,11 +5,11 @@ import logging
 
 import pytest
 import torch
+from helpers.captures import captured_once
 from torch import nn
 from torch.nn import functional
 
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
@@ -72,7 +72,7 @@ def windows(count: int) -> torch.Tensor:
 
 @functools.cache
 def captured(front: str, norm: bool) -> CanonicalGraph:
-    return capture(Network(front, norm).double().eval(), windows(2))
+    return captured_once(Network(front, norm).double().eval(), windows(2))
 
 
 def explainer(front: str, norm: bool, composite: str, p: float) -> Explainer:
@@ -126,7 +126,7 @@ def test_a_rule_that_reaches_no_first_layer_is_said(caplog):
         def forward(self, x):
             return self.head(torch.relu(self.deep(torch.relu(self.conv(x + x.flip(1)))).mean(-1)))
 
-    graph = capture(Doubled("nothing").double().eval(), windows(2))
+    graph = captured_once(Doubled("nothing").double().eval(), windows(2))
     with caplog.at_level(logging.WARNING, logger="sparselrp"):
         found = Explainer(graph, [Target("0", (Term(0, 0, None),))], composite=PRESETS["epsilon-plus-flat"])
     assert "its rule for the first layer doesn't reach the one at" in caplog.text

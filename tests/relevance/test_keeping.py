@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from helpers.captures import captured_once
 from torch import Tensor, nn
 
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.operations.activation import Activation
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composites import PRESETS
@@ -50,7 +50,7 @@ def captured() -> tuple[CanonicalGraph, Tensor]:
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.5, 2)
     x = nn.functional.one_hot(torch.randint(4, (3, 32)), 4).transpose(1, 2).double()
-    return capture(module, x), x
+    return captured_once(module, x), x
 
 
 def prepared(**options) -> tuple[Explainer, Tensor]:

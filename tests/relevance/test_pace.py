@@ -4,10 +4,10 @@ import functools
 
 import pytest
 import torch
+from helpers.captures import captured_once
 from torch import Tensor, nn
 
 from sparselrp_cli.graph.canonical import CanonicalGraph
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance import pace
 from sparselrp_cli.relevance.explainer import Explainer
@@ -22,7 +22,7 @@ def deep() -> tuple[CanonicalGraph, Tensor]:
     blocks = [layer for _ in range(6) for layer in (nn.Conv1d(8, 8, 3, padding=1), nn.GELU())]
     net = nn.Sequential(nn.Conv1d(4, 8, 3), *blocks, nn.Flatten(), nn.Linear(8 * 18, 2)).eval()
     x = nn.functional.one_hot(torch.randint(4, (2, 20)), 4).transpose(1, 2).float()
-    return capture(net, x), x
+    return captured_once(net, x), x
 
 
 @pytest.mark.parametrize("memory", [2**60, 0], ids=["once", "again"])
@@ -42,7 +42,7 @@ def test_shares_grow_and_end_at_one(monkeypatch, memory, count):
 
 def test_a_batch_that_is_soon_done_isnt_spoken_of():
     net = nn.Sequential(nn.Flatten(), nn.Linear(4 * 6, 2))
-    explainer = Explainer(capture(net, torch.zeros(1, 4, 6)), TARGETS[:1])
+    explainer = Explainer(captured_once(net, torch.zeros(1, 4, 6)), TARGETS[:1])
     shares: list[float] = []
     explainer.say = shares.append
     explainer.explain(torch.ones(1, 4, 6))

@@ -74,10 +74,12 @@ def followed(tmp_path_factory):
     return folder, PAGE.follow(folder)
 
 
+@pytest.mark.slow
 def test_every_command_ends_as_the_page_says(followed):
     assert followed[1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out/k562.counts", "out/k562.profile", "out/loose"])
 def test_the_motif_that_the_network_reads_is_found_and_named(followed, name):
     motifs = json.loads((followed[0] / f"{name}.motifs.json").read_text())["motifs"]
@@ -85,11 +87,13 @@ def test_the_motif_that_the_network_reads_is_found_and_named(followed, name):
     assert (followed[0] / f"{name}.hits.bed").is_file()
 
 
+@pytest.mark.slow
 def test_the_spread_over_folds_is_where_the_page_says(followed):
     assert (followed[0] / "out/k562.counts.sd.bw").is_file()
     assert all(float(row["score_sd"]) > 0 for row in table(followed[0] / "out/k562.windows.tsv"))
 
 
+@pytest.mark.slow
 def test_other_tools_get_arrays_of_equal_shape_and_a_region_for_each_row(followed):
     ohe, attr = (np.load(followed[0] / f"out/k562.counts.{name}.npz")["arr_0"] for name in ("ohe", "attr"))
     lines = (followed[0] / "out/k562.regions.narrowPeak").read_text().splitlines()

@@ -13,6 +13,8 @@ from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
 from tutorials.pages import TutorialPage
 
+pytestmark = pytest.mark.slow
+
 PAGE = TutorialPage.read("enformer-borzoi.md")
 PACKAGES = Path(__file__).parent / "packages"
 LENGTH, WINDOW, BIN = 600_000, 524_288, 32

@@ -15,6 +15,8 @@ from tutorials.stand_ins import write_genome, write_peaks
 # TF-MoDISco's own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
+pytestmark = pytest.mark.slow
+
 PAGE = TutorialPage.read("token-model.md")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIAL, *map("".join, itertools.product("ACGT", repeat=6))]

@@ -1,6 +1,7 @@
 """What must hold for every network: one function a law."""
 
 import copy
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -32,9 +33,9 @@ SETTINGS = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """A network, traced once for all tests.
+    """A network, traced once for all tests, and explained once with each composite and pruning.
 
     Attributes
     ----------
@@ -80,6 +81,7 @@ class Case:
             self.explained, self.targets, self.names, composite=PRESETS[composite], pruning=pruning
         )
 
+    @functools.cache  # noqa: B019 - a case lives as long as the session
     def explain(self, composite: str, pruning: Pruning) -> list[Explanation]:
         return self.explainer(composite, pruning).explain(self.windows.double())
 

@@ -21,10 +21,7 @@ META = torch.device("meta")
 PRUNINGS = {"none": Pruning(0.0), "lambda": Pruning(0.25), "m": Pruning(0.25, redistribute="m")}
 TENSORS = ("hypothetical", "contributions", "score", "relevance", "absorbed", "lost")
 # All of the engine's ways: one and two branches, contributions of one sign and of both, offsets, shares.
-FEW = (
-    ("epsilon-plus", "none"), ("epsilon-plus", "lambda"), ("epsilon-gamma-box", "m"),
-    ("epsilon-alpha2-beta1", "m"),
-)  # fmt: skip
+FEW = (("epsilon-plus", "none"), ("epsilon-gamma-box", "lambda"), ("epsilon-alpha2-beta1", "m"))
 ALL = [(composite, pruning) for composite in PRESETS for pruning in PRUNINGS]
 every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name, scope="session")
 
@@ -46,7 +43,7 @@ def explain(traced: Case, composite: str, pruning: Pruning, device: torch.device
 
 def check(traced: Case, settings: Iterable[tuple[str, str]]) -> None:
     expected = {
-        name: [shapes(e) for e in explain(traced, "epsilon-plus", pruning, torch.device("cpu"))]
+        name: [shapes(e) for e in traced.explain("epsilon-plus", pruning)]
         for name, pruning in PRUNINGS.items()
     }
     for composite, name in settings:

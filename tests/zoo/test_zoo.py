@@ -116,7 +116,8 @@ def test_relevance_arrives_at_every_window(entry):
 @every_entry
 def test_windows_are_explained_together_as_one_by_one(entry, pruning):
     explainer, x = case(entry).explainer("epsilon-plus", pruning), case(entry).windows
-    together, alone = explainer.explain(x)[-1], [explainer.explain(row[None])[-1] for row in x]
+    together = case(entry).explain("epsilon-plus", pruning)[-1]
+    alone = [explainer.explain(row[None])[-1] for row in x]
     one_by_one = torch.cat([explanation.hypothetical for explanation in alone])
     scale = float(together.hypothetical.abs().max())
     torch.testing.assert_close(one_by_one, together.hypothetical, rtol=1e-9, atol=1e-9 * scale)
@@ -140,7 +141,7 @@ def test_single_changes_have_the_effects_of_whole_windows(entry):
 @every_entry
 def test_the_users_module_is_left_as_it_was(entry):
     traced = case(entry)
-    traced.explain("epsilon-plus", Pruning(0.25))
+    traced.explainer("epsilon-plus", Pruning(0.25)).explain(traced.windows)
     after = traced.traced.state_dict()
     assert after.keys() == traced.state.keys()
     assert all(torch.equal(after[key], value) for key, value in traced.state.items())

@@ -75,6 +75,7 @@ def batch_norm(call: Call) -> Converted:
 CONVERTERS: Converters = MappingProxyType(
     {
         aten._native_batch_norm_legit_no_training.default: batch_norm,
+        aten.batch_norm.default: batch_norm,
         aten.cudnn_batch_norm.default: batch_norm,
     }
 )

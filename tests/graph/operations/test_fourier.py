@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.captures import captured_once
 from oracles.operations import (
     LAYER_RULES,
     SEEDS,
@@ -18,7 +19,6 @@ from oracles.operations import (
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.fourier import FourierConvolution
 from sparselrp_cli.graph.targets import Target, Term
@@ -132,7 +132,7 @@ def test_it_is_explained_and_pruned_as_the_convolution_it_computes(composite):
     x = functional.one_hot(bases, 4).transpose(1, 2).double()
     found = []
     for fourier, p in itertools.product((True, False), (0.0, 0.25)):
-        graph = capture(Mixed(fourier=fourier).double().eval(), x)
+        graph = captured_once(Mixed(fourier=fourier).double().eval(), x)
         target = Target("1", (Term(0, 1, None),))
         (explained,) = Explainer(graph, [target], None, PRESETS[composite], Pruning(p)).explain(x)
         assert float(explained.conservation_error.max()) < 1e-9

@@ -29,9 +29,9 @@ CONVERSIONS = {
 }
 REFUSALS = {
     "samples along an axis that holds others' numbers": (
-        lambda x: x.permute(1, 0, 2).reshape(18, -1), "_unsafe_view: it mixes samples"
+        lambda x: x.permute(1, 0, 2).reshape(18, -1), "reshape: it mixes samples"
     ),
-    "samples cut": (lambda x: x.permute(1, 0, 2).reshape(9, -1), "_unsafe_view: it mixes samples"),
+    "samples cut": (lambda x: x.permute(1, 0, 2).reshape(9, -1), "reshape: it mixes samples"),
 }  # fmt: skip
 
 
