@@ -70,7 +70,7 @@ export PYTHON OUT device
 
 part environment 60 bash -c environment
 if [ "$device" = cuda ]; then
-  part tests 90 "$PYTHON" -m pytest -q -m gpu -p no:cacheprovider tests/relevance
+  part tests 120 "$PYTHON" -m pytest -q -m gpu -p no:cacheprovider tests/relevance
 else
   skip tests
   [ -n "${AGREEMENT_OPTIONS:-}" ] || skip agreement "networks without 'deep' in their name"
@@ -84,7 +84,10 @@ else
 fi
 part agreement 130 "$PYTHON" -m benchmarks.robustness.gpu_agreement --out "$OUT" --device $device ${DEEP:+--model "$DEEP"} ${AGREEMENT_OPTIONS:-}
 part speed 90 "$PYTHON" -m benchmarks.speed.engine_speed --out "$OUT" --device $device --batches 1 16 256 --rounds 3 ${SPEED_OPTIONS:-}
-[ "$device" = cpu ] || part speed-profile 30 "$PYTHON" -m benchmarks.speed.gpu_profile --device $device
+if [ "$device" = cuda ]; then
+  part speed-profile 30 "$PYTHON" -m benchmarks.speed.gpu_profile --device $device
+  part speed-replayed 30 "$PYTHON" -m benchmarks.speed.gpu_profile --device $device --replayed
+fi
 part command 60 bash -c command_line
 rm -rf "$OUT"/run*.partial "$OUT"/run*.h5 "$OUT"/run*.bw "$OUT"/tiles.bed "$OUT"/run*.tsv "$OUT"/run*.json
 exit $failed

@@ -233,7 +233,7 @@ def faults(row: dict[str, Any]) -> list[str]:
 def options() -> argparse.ArgumentParser:
     found = parser(__doc__)
     found.add_argument("--model", action="append", default=[], help="a model folder more")
-    found.add_argument("--processes", type=int, default=min(8, os.cpu_count() or 1))
+    found.add_argument("--processes", type=int, default=min(14, os.cpu_count() or 1))
     found.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     found.add_argument("--only", default="", metavar="TEXT", help="networks with this in their name")
     return found

@@ -1,6 +1,6 @@
 """Where the time of pruned explanations goes on a GPU: a table of operations and kernels, by time.
 
-python -m benchmarks.speed.gpu_profile [--network BPNet] [--batch 256] > profile.txt
+python -m benchmarks.speed.gpu_profile [--network BPNet] [--batch 256] [--replayed] > profile.txt
 """
 
 import argparse
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.engines import DEFAULT, explanation
+from benchmarks.engines import DEFAULT, explanation, replayed
 from benchmarks.networks import networks
 from benchmarks.options import add_cispliceai, timing_parser
 from benchmarks.timing import ready_device
@@ -21,6 +21,7 @@ def options() -> argparse.ArgumentParser:
     found.add_argument("--network", default="BPNet", metavar="TEXT", help="the first with this in its name")
     found.add_argument("--engine", default=DEFAULT)
     found.add_argument("--batch", type=int, default=256)
+    found.add_argument("--replayed", action="store_true", help="the default engine as a CUDA graph")
     return found
 
 
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = ready_device(given.device)
     subject = next(s for s in networks(given) if given.network.lower() in s.name.lower())
     x = subject.inputs(given.batch).to(device)
-    run = explanation(subject, subject.graph(device), given.engine, x)
+    graph = subject.graph(device)
+    run = replayed(subject, graph, x) if given.replayed else explanation(subject, graph, given.engine, x)
     run()
     on_gpu = device.type == "cuda"
     kinds = [torch.profiler.ProfilerActivity.CPU, *([torch.profiler.ProfilerActivity.CUDA] if on_gpu else [])]

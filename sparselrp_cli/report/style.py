@@ -8,7 +8,7 @@ import matplotlib as mpl
 
 # Okabe & Ito's colours, which the colour-blind tell apart; the letters say the same.
 COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#B07800", "T": "#D55E00"}
-INK, SOFT = "#1b1f24", "#8a929c"
+INK, SOFT, MARK = "#1b1f24", "#8a929c", "#CC79A7"
 SLATE, UNKNOWN, HIGHLIGHT = "#56606b", "#eeeeee", "#fdf0c4"
 STYLE: Any = {
     "svg.hashsalt": "sparselrp",
