@@ -234,6 +234,7 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
             "variants",
             ("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "a", "-q", "-o", run),
             (("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "b", "-q", "-o", run),),
+            ("--resume",),
         ),
         Trial("shuffle", null[0], (plain,)),
         Trial("motifs", (*motifs, "--bigbed"), (plain, *null, (*motifs, "--fdr", "0.2"))),
