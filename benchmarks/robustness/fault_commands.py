@@ -206,12 +206,6 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
     found = (
         Trial("attribute", (*explain, run, "--formats", ALL_FORMATS), (earlier,), ("--resume",)),
         Trial(
-            "attribute --report",
-            (*explain, run, "--report", "--database", f"{given / 'known.meme'}"),
-            (),
-            ("--resume",),
-        ),
-        Trial(
             "merge",
             (
                 "merge",
@@ -287,6 +281,12 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
                 "-q",
             ),
             (("pack", f"{given / 'model'}", "-o", f"{out / 'packed'}", "-q"),),
+        ),
+        Trial(
+            "attribute --report",
+            (*explain, run, "--report", "--database", f"{given / 'known.meme'}"),
+            (),
+            ("--resume",),
         ),
     )
     return {trial.name: trial for trial in found}
