@@ -206,12 +206,6 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
     found = (
         Trial("attribute", (*explain, run, "--formats", ALL_FORMATS), (earlier,), ("--resume",)),
         Trial(
-            "attribute --report",
-            (*explain, run, "--report", "--database", f"{given / 'known.meme'}"),
-            (),
-            ("--resume",),
-        ),
-        Trial(
             "merge",
             (
                 "merge",
@@ -234,6 +228,7 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
             "variants",
             ("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "a", "-q", "-o", run),
             (("variants", f"{given / 'calls.vcf'}", genome, *model, "-t", "b", "-q", "-o", run),),
+            ("--resume",),
         ),
         Trial("shuffle", null[0], (plain,)),
         Trial("motifs", (*motifs, "--bigbed"), (plain, *null, (*motifs, "--fdr", "0.2"))),
@@ -286,6 +281,12 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
                 "-q",
             ),
             (("pack", f"{given / 'model'}", "-o", f"{out / 'packed'}", "-q"),),
+        ),
+        Trial(
+            "attribute --report",
+            (*explain, run, "--report", "--database", f"{given / 'known.meme'}"),
+            (),
+            ("--resume",),
         ),
     )
     return {trial.name: trial for trial in found}

@@ -10,7 +10,7 @@ from sparselrp_cli.cli.models import models_options
 from sparselrp_cli.cli.options import log_options, start_log
 from sparselrp_cli.cli.values import FileName, database_names
 from sparselrp_cli.model.request import ModelRequest
-from sparselrp_cli.runs.workflow_files import PROFILES, SHARD_WINDOWS
+from sparselrp_cli.settings.workflow import PROFILES, SHARD_WINDOWS
 
 
 @click.command(

@@ -25,7 +25,8 @@ from sparselrp_cli.settings.manifest import other_explanation, read_manifest
 
 MOST_DRAWN, MOST_MOTIFS = 4, 50
 """Windows in letters for each pair without a script, and motifs in its table."""
-STRETCH = 60
+STRETCH, MUCH = 60, 0.5
+"""Of a window: bases that are drawn, and the share beyond which the page says that it differs much."""
 _LONGEST_LABEL = 14
 COLUMNS = (
     "score_a", "score_b", "score_difference", "correlation", "differing_share", "span_start",
@@ -194,6 +195,7 @@ def _pair(compared: Compared, number: int, span: int) -> dict[str, Any]:
     """Say what differs between the first run and another."""
     said, columns = compared.pairs[number], compared.measured.columns[number]
     share = columns["differing_share"]
+    unlike = other_explanation(*(read_manifest(compared.members[i].reader) for i in (0, number + 1)))
     order = np.argsort(-np.nan_to_num(share, nan=-1.0), kind="stable")[:MOST_DRAWN]
     return {
         "a": printable(compared.members[0].label),
@@ -201,6 +203,8 @@ def _pair(compared: Compared, number: int, span: int) -> dict[str, Any]:
         "means": {name: _said(found) for name, found in said.means.items()},
         "motifs": [_motif(motif) for motif in said.motifs[:MOST_MOTIFS]],
         "n_motifs": len(said.motifs),
+        "n_differing": int((share > MUCH).sum()),
+        "is_other_model": unlike == "another model",
         "figures": [_figure(compared, number, int(row), span) for row in order],
     }
 

@@ -30,6 +30,17 @@ def shown_names(records: Sequence[dict[str, Any]], found: WindowHits) -> list[st
     return names
 
 
+def share_in_hits(found: WindowHits, number: int, mass: float) -> float | None:
+    """Give which share of relevance of its sign lies in a motif's hits; None without any relevance.
+
+    Hits that overlap are counted each, so that many of them could come to more than there is.
+    """
+    held = sum(
+        abs(hit.relevance) for motif, hit in zip(found.motif, found.hits, strict=True) if motif == number
+    )
+    return min(1.0, held / mass) if mass > 0 else None
+
+
 def motif_row(
     record: dict[str, Any], shown: str, found: WindowHits, number: int, length: int
 ) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sparselrp_cli.report.figures import as_data, draw_histogram, draw_profile
 from sparselrp_cli.report.frame import render
 from sparselrp_cli.report.genes import gene_columns, gene_text, genes_of_windows
 from sparselrp_cli.report.hits import Hit, WindowHits, hits_of_windows, nearest_distances
-from sparselrp_cli.report.motif_rows import motif_row, pair_row, shown_names
+from sparselrp_cli.report.motif_rows import motif_row, pair_row, share_in_hits, shown_names
 from sparselrp_cli.report.pairs import PERMUTATIONS, pairs_of
 from sparselrp_cli.report.windows import (
     EDGE,
@@ -100,7 +100,7 @@ def write_report(options: ReportOptions) -> None:
         values = {
             **_summary(reader, target, accounts, options.archive),
             **_doubts(reader, accounts, maps),
-            **_of_motifs(motifs, found, reader),
+            **_of_motifs(motifs, found, reader, maps),
             "genes": genes and {"file": printable(genes.file), "number": len(genes.genes)},
             "n_lettered": len(maps.letters),
             "windows": [_window(w, hits, gene_text(genes, w.row)) for w in tops],
@@ -196,7 +196,9 @@ def _doubts(reader: ArchiveReader, accounts: Accounts, maps: Maps) -> dict[str, 
     }
 
 
-def _of_motifs(motifs: Mapping[str, Any] | None, found: WindowHits, reader: ArchiveReader) -> dict[str, Any]:
+def _of_motifs(
+    motifs: Mapping[str, Any] | None, found: WindowHits, reader: ArchiveReader, maps: Maps
+) -> dict[str, Any]:
     """Give what the page says of the motifs and of their pairs."""
     records: Sequence[dict[str, Any]] = motifs["motifs"] if motifs else []
     names = shown_names(records, found)
@@ -206,6 +208,11 @@ def _of_motifs(motifs: Mapping[str, Any] | None, found: WindowHits, reader: Arch
             motif_row(record, names[number], found, number, reader.window_length)
             for number, record in enumerate(records)
         ],
+        "shares": [
+            share_in_hits(found, number, maps.mass[record["sign"] == "negative"])
+            for number, record in enumerate(records)
+        ],
+        "n_without_hits": reader.n_windows - len(np.unique(found.row)),
         "motif_counts": motifs and motifs["counts"],
         "nulls": motifs and motifs["null"],
         "has_database": bool(motifs and "database" in motifs["settings"]),

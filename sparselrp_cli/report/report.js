@@ -17,6 +17,10 @@
   // Motifs of a window, the one with most relevance in its hits first.
   const windowMotifs = windowHits.map(namesByCount);
   const named = (row) => windowMotifs[row].slice(0, 3).map((motif) => motifs[motif]).join(", ");
+  // The strongest first, where they lie on the chromosome, counted from one.
+  const hitPlaces = (row) => [...windowHits[row]].sort((a, b) => b.weight - a.weight).slice(0, 5)
+    .map((hit) => `${hit.name} ${hit.strand} at ${grouped(windows.start[row] + hit.start + 1)}-${grouped(windows.start[row] + hit.end)}`)
+    .join(", ") + (windowHits[row].length > 5 ? ` and ${windowHits[row].length - 5} more` : "");
   const doubted = (row) => DOUBTS.filter((_, i) => windows.doubt[row] & (1 << i)).join(", ");
 
   const lettersAt = new Map(data.letters.map(([row, step, values, bases]) => [row, { step, values, bases }]));
@@ -54,6 +58,7 @@
     all: () => true,
     letters: (row) => lettersAt.has(row),
     hits: (row) => windowHits[row].length > 0,
+    none: (row) => windowHits[row].length === 0,
     doubtful: (row) => windows.doubt[row] > 0,
   };
 
@@ -87,7 +92,7 @@
     text: (row) => `${windowMotifs[row].map((m) => motifs[m]).join(" ")} ${geneText(row)} ${doubted(row)}`,
     accounts: (row) => `score ${short(windows.score[row])}, share explained ${percent(windows.explained[row])}, ` +
       `conservation error ${short(windows.error[row])}, ${percent(windows.zero[row])} of the bases exactly zero` +
-      (named(row) ? `; motifs: ${named(row)}` : "") + (geneText(row) ? `; genes: ${geneText(row)}` : "") +
+      (hitPlaces(row) ? `; hits: ${hitPlaces(row)}` : "") + (geneText(row) ? `; genes: ${geneText(row)}` : "") +
       (doubted(row) ? `. To doubt: ${doubted(row)}` : ""),
     hasLetters: (row) => lettersAt.has(row),
     letters(row) {

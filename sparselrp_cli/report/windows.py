@@ -96,12 +96,15 @@ class Maps:
         Mean magnitude of the contributions at each position.
     edge : ndarray of float64, shape (N,)
         Share of the magnitude of each window's relevance that lies at its ends.
+    mass : (float, float)
+        Sum of the positive contributions of all windows, and of the magnitudes of the negative ones.
     letters : list of list
         Of each wanted window in order: its row, what a step is worth, values, bases; see `embedding`.
     """
 
     profile: Doubles
     edge: Doubles
+    mass: tuple[float, float]
     letters: list[list[Any]]
 
 
@@ -184,11 +187,14 @@ def read_maps(reader: ArchiveReader, target: int, wanted: Mask) -> Maps:
     Letters of windows with much relevance at their ends are given, too, as far as they are listed.
     """
     total, edge = np.zeros(reader.window_length), np.zeros(reader.n_windows)
+    positive = negative = 0.0
     letters: list[list[Any]] = []
     for rows in reader.chunks():
         one_hot, values = _read(reader, rows, target)
         total += np.abs(values).sum(axis=0)
         edge[rows] = share_at_ends(values)
+        positive += float(np.maximum(values, 0).sum())
+        negative += float(np.maximum(-values, 0).sum())
         letters += [
             _lettered(rows.start + i, one_hot[i], values[i]) for i in np.flatnonzero(wanted[rows]).tolist()
         ]
@@ -198,7 +204,7 @@ def read_maps(reader: ArchiveReader, target: int, wanted: Mask) -> Maps:
         one_hot, values = _read(reader, slice(row, row + 1), target)
         letters.append(_lettered(row, one_hot[0], values[0]))
     letters.sort(key=lambda entry: int(entry[0]))
-    return Maps(total / max(reader.n_windows, 1), edge, letters)
+    return Maps(total / max(reader.n_windows, 1), edge, (positive, negative), letters)
 
 
 def share_at_ends(values: Doubles) -> Doubles:

@@ -52,7 +52,9 @@ class Journal:
             with reported(self.path):
                 self._end = self._cut_to_what_is_whole()
         except BaseException:
-            self._file.close()
+            # What is in the buffer is tried once more, and fails once more.
+            with suppress(OSError):
+                self._file.close()
             raise
         return self
 

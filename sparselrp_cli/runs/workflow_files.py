@@ -12,11 +12,9 @@ from sparselrp_cli.files.shipped import shipped
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.model.shipped import place_of_model
 from sparselrp_cli.sequences.regions import read_regions
+from sparselrp_cli.settings.workflow import PROFILES, SHARD_WINDOWS
 
 CONFIG, SAMPLES, PROFILE = "config.yaml", "samples.tsv", "profile/config.yaml"
-PROFILES = ("local", "slurm")
-SHARD_WINDOWS = 10_000
-"""Regions in a shard, unless told: minutes on a GPU, and no more than some hours lost with a machine."""
 # Endings of files of regions and sequences, which say nothing of a sample.
 _ENDINGS = re.compile(r"(\.(gz|bgz|bed|narrowpeak|broadpeak|bed12|fa|fasta|fna|txt))+$", re.IGNORECASE)
 

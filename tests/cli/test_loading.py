@@ -24,6 +24,7 @@ LIGHT = (
     "sparselrp_cli.model.formats",
     "sparselrp_cli.model.request",
     "sparselrp_cli.model.shipped",
+    "sparselrp_cli.outputs.choices",
     "sparselrp_cli.outputs.formats",
     "sparselrp_cli.relevance.choices",
     "sparselrp_cli.runs.stopping",

@@ -7,18 +7,23 @@ import numpy as np
 import pytest
 
 from sparselrp_cli.report.drawing import (
+    BETWEEN,
     FULL_BITS,
     HIGH,
+    LEFT,
+    ROW,
     WIDE,
+    Span,
     bits_of_frequencies,
     draw_bars,
     draw_logo,
+    draw_maps,
     glyphs,
     information,
     reversed_strand,
 )
 from sparselrp_cli.report.hits import Hit, WindowHits
-from sparselrp_cli.report.motif_rows import motif_row, shown_names
+from sparselrp_cli.report.motif_rows import motif_row, share_in_hits, shown_names
 
 NUMBER = r"-?[\d.]+(?:e-?\d+)?"
 
@@ -129,3 +134,36 @@ def test_motifs_are_called_as_their_hits_are():
     hits = [Hit(0, 9, "su(Hw)", "+", 1.0, "b")]
     found = WindowHits(np.array([0]), np.array([1]), hits, ["a", "b"], np.zeros(1))
     assert shown_names([{"name": "a"}, {"name": "b"}], found) == ["a", "su(Hw)"]
+
+
+@pytest.mark.parametrize(("mass", "expected"), [(10.0, 0.35), (2.0, 1.0), (0.0, None)])
+def test_the_share_of_relevance_in_hits_is_at_most_all_of_it(mass, expected):
+    hits = [Hit(0, 5, "n", "+", relevance, "m") for relevance in (2.0, -1.5, 9.0)]
+    found = WindowHits(np.arange(3), np.array([0, 0, 1]), hits, ["m", "o"], np.zeros(3))
+    assert share_in_hits(found, 0, mass) == (expected if expected is None else pytest.approx(expected))
+
+
+def test_maps_are_drawn_to_one_scale_with_their_positions_and_marks():
+    up, down = np.zeros((20, 4)), np.zeros((20, 4))
+    up[3, 0], down[4, 2] = 2.0, -1.0
+    drawn = draw_maps([("one", up), ("other", down)], 96, "both", [Span(98, 101, "su(Hw) +")])
+    (first, x, y, height), (second, _, below, depth) = letters_of(drawn)
+    assert (first, second) == ("A", "G")
+    assert height == pytest.approx(2 * depth, abs=0.02)
+    assert height + depth == pytest.approx(ROW, abs=0.02)
+    assert (x - LEFT) / WIDE == 3
+    # Each hangs on the zero of its row.
+    assert below - (y + height) == pytest.approx(ROW + BETWEEN, abs=0.02)
+    tree = ET.fromstring(str(drawn))
+    texts = {text.text: float(text.get("x")) for text in tree.iter("text")}
+    assert {"su(Hw) +", "one", "other", "100", "110"} == set(texts)
+    assert texts["100"] == LEFT + WIDE * 4.5
+    (mark,) = tree.iter("rect")
+    assert (float(mark.get("x")), float(mark.get("width"))) == (LEFT + 2 * WIDE, 3 * WIDE)
+
+
+def test_maps_without_relevance_and_with_hostile_names_are_drawn():
+    drawn = str(draw_maps([("<b>", np.zeros((5, 4)))], 1, '"><script>', [Span(1, 3, "</svg>\n&")]))
+    assert not letters_of(drawn)
+    assert "<script>" not in drawn
+    assert [text.text for text in ET.fromstring(drawn).iter("text")] == ["</svg> &", "<b>"]

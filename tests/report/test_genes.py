@@ -9,12 +9,15 @@ from helpers.archives import random_rows, write_archive
 from helpers.commands import command, error_line
 from helpers.manifests import manifest
 
+from sparselrp_cli.cli import following
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.report import genes as of_page
 from sparselrp_cli.report.genes import gene_columns, gene_text, genes_of_windows
+from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.sequences import genes
 from sparselrp_cli.sequences.features import read_features
 from sparselrp_cli.sequences.genes import Windows, read_genes
+from sparselrp_cli.settings.run import RunSettings
 
 LENGTH = 20
 PLACES = [("chr1", 100), ("chr1", 110), ("chr1", 400), ("chr2", 50), ("chr2", 300), ("chr3", 7)]
@@ -194,3 +197,20 @@ def test_a_file_without_a_gene_is_refused_before_a_run(tmp_path, text):
 def test_a_stream_is_refused_before_a_run():
     with pytest.raises(genes.InputError, match="can be read only once"):
         genes.require_genes("-")
+
+
+def test_the_report_of_a_run_gets_the_genes_and_the_motifs_dont(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(following, "run_command", lambda words, *, quiet: ran.append(list(words)))
+    monkeypatch.setattr("sparselrp_cli.runs.follow_ups.explain_shuffled", lambda *_: tmp_path / "bg.h5")
+    monkeypatch.setattr("sparselrp_cli.runs.follow_ups.explain_unpruned", lambda *_: None)
+    rows = random_rows(PLACES, LENGTH, n_targets=2)
+    write_archive(tmp_path / "a.h5", rows, sizes=SIZES)
+    request = RunRequest("w.fa", tmp_path / "a", (), RunSettings(targets=("x",), window=LENGTH), None, None)
+    for given in ("genes.gtf", None):
+        ran.clear()
+        following.motifs_and_report(request, [], None, None, database=None, genes=given, quiet=True)
+        assert [words[0] for words in ran] == ["motifs", "report", "motifs", "report"]
+        with_genes = [words[0] for words in ran if "--genes" in words]
+        assert with_genes == (["report", "report"] if given else [])
+        assert all(words[words.index("--genes") + 1] == given for words in ran if "--genes" in words)

@@ -155,6 +155,18 @@ def test_a_hit_is_marked_with_its_known_name_and_strand(run_files):
     assert "hits: su(Hw) -" in " ".join(Page(page_of(run_files, "--windows", "1")).text.split())
 
 
+def test_the_page_says_first_what_drives_the_windows_and_how_much_of_relevance_that_is(run_files):
+    text = said_on_page(run_files)
+    with ArchiveReader(run_files / "a.h5") as reader:
+        values = reader.contributions(slice(0, reader.n_windows)).astype(float)
+    # The hit lies in the second window, and has 0.1e1.
+    share = 100 * 1.0 / np.maximum(values, 0).sum()
+    said = "su(Hw) speaks for the score: 98 hits in 1 window of 40, with"
+    assert f"{said} {share:.0f} % of all positive relevance" in text
+    assert "the motif is most like MA1, q = 2e-07" in text
+    assert "39 windows have no hit of any motif" in text
+
+
 def test_a_calibrated_null_is_named_and_nothing_is_warned_of(run_files):
     text = said_on_page(run_files)
     assert "Chance is what 2,000 shuffled or other windows without sites give. Upper logo" in text
