@@ -142,6 +142,10 @@ EXPERIMENTS = (
         "engine_speed", "engines against the gradient, time and memory", "speed.engine_speed", "",
         ENGINE, ENGINES,
     ),
+    Experiment(
+        "zoo", "every network of the zoo against its gradient", "speed.zoo", "a minute", ENGINE,
+        (TIMING, "tests/zoo"),
+    ),
     Experiment("selection", "the selection alone", "speed.selection", "", ("relevance",), (TIMING,)),
     Experiment("peers", "against zennit, captum and tangermeme", "speed.peers", "", ENGINE, ENGINES),
     Experiment("growth", "growth with window, batch and windows", "speed.growth", "", ENGINE, ENGINES),
