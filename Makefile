@@ -4,7 +4,8 @@
 # make docs    build the pages of docs/ to docs/_build, without the network; a warning is an error
 # make package build wheel and sdist, and run the demo where nothing but the wheel is
 # make workflow  run the Snakemake workflow on the demo's data
-# make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
+# make bench   measure speed and print it beside its targets; BENCH_OPTIONS=--records shows what is kept;
+#              bench-gpu times the engine on a GPU
 # make evidence  list the experiments; NAME=... does one and refreshes benchmarks/RESULTS.md
 
 PYTHON ?= python3
@@ -68,7 +69,7 @@ workflow: $(VENV)/.installed-test
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake -s workflow/Snakefile --configfile workflow/config/demo.yaml -c 2
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.speed.engine_speed $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.speed.table $(BENCH_OPTIONS)
 
 bench-gpu: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.speed.engine_speed --device cuda --batches 1 16 256 $(BENCH_OPTIONS)
