@@ -6,7 +6,8 @@
 # make workflow  run the Snakemake workflow on the demo's data
 # make test-slurm  send it to a SLURM of one node (root; Debian: slurm-wlm munge, and slurmdbd mariadb-server)
 # make test-cloud  run it where jobs share no folder, through a storage plugin, and look at Kubernetes' pods
-# make bench   time and memory of LRP and PLRP as ratios to one gradient x input; bench-gpu on a GPU
+# make bench   measure speed and print it beside its targets; BENCH_OPTIONS=--records shows what is kept;
+#              bench-gpu times the engine on a GPU
 # make lock    write the locks, the plain one and those with hashes, from the versions installed here
 # make licences  list the licence of all that is installed, and stop where one doesn't suit
 # make sbom    write sbom.cdx.json, a CycloneDX bill of materials of the environment
@@ -86,7 +87,7 @@ workflow: $(VENV)/.installed-test
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake -s workflow/Snakefile --configfile workflow/config/demo.yaml -c 2
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.speed.engine_speed $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.speed.table $(BENCH_OPTIONS)
 
 bench-gpu: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.speed.engine_speed --device cuda --batches 1 16 256 $(BENCH_OPTIONS)

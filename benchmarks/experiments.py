@@ -162,6 +162,11 @@ EXPERIMENTS = (
         (TIMING, "benchmarks/browser.py"),
     ),
     Experiment(
+        "commands", "whole commands against importing torch", "speed.commands", "5 min",
+        (*COMMAND, "files", "report", "evaluation"),
+        ("benchmarks/speed/files.py", TIMING, SUHW, GENOME, PEAKS, MATRIX),
+    ),
+    Experiment(
         "files", "archive, track, merge and command", "speed.files", "10 min", (*COMMAND, "files"),
         ("benchmarks/speed/whole_command.py", *ENGINES),
     ),
