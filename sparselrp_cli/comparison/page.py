@@ -69,18 +69,13 @@ class Compared:
     pairs: Sequence[Pair]
     files: Sequence[Path]
 
-    def maps(self, row: int) -> Doubles:
-        """Read the contributions of all runs in a shared window, each by its unit; shape (runs, L)."""
-        block = slice(row, row + 1)
-        read = [contributions(m, self.shared, i, block)[0] for i, m in enumerate(self.members)]
-        maps: Doubles = np.stack(read) / np.asarray(self.units)[:, np.newaxis]
-        return maps
-
-    def bases(self, row: int) -> Bases:
-        """Read the one-hot sequence of a shared window, shape (4, L)."""
+    def read(self, block: slice) -> tuple[Bases, Doubles]:
+        """Read some shared windows: bases, (n, 4, L), and contributions by the units, (runs, n, L)."""
         first, start = self.members[0], self.shared.start[0]
-        one_hot, _ = first.reader.read(self.shared.rows[0][row : row + 1], first.target)
-        return one_hot[0, :, start : start + self.shared.length]
+        one_hot, _ = first.reader.read(self.shared.rows[0][block], first.target)
+        read = [contributions(m, self.shared, i, block) for i, m in enumerate(self.members)]
+        maps: Doubles = np.stack(read) / np.asarray(self.units)[:, np.newaxis, np.newaxis]
+        return one_hot[:, :, start : start + self.shared.length], maps
 
 
 def page_of(compared: Compared, output: Path, title: str, normalise: str, span: int) -> str:
@@ -113,7 +108,7 @@ def page_of(compared: Compared, output: Path, title: str, normalise: str, span: 
         "pairs": [{name: rounded(c[name]) for name in COLUMNS} for c in compared.measured.columns],
         "span": span,
         "sites": _site_columns(compared),
-        "letters": [_lettered(compared, row) for row in wanted.tolist()],
+        "letters": _letters(compared, wanted),
         "archives": [printable(member.reader.path.name) for member in compared.members],
     }
     values = {
@@ -166,9 +161,19 @@ def _site_columns(compared: Compared) -> dict[str, Any] | None:
     }
 
 
-def _lettered(compared: Compared, row: int) -> list[Any]:
-    """Give a window's row, its bases, and a step and values for each run; see `embedding`."""
-    return [row, packed(codes(compared.bases(row))), *(list(quantised(v)) for v in compared.maps(row))]
+def _letters(compared: Compared, wanted: Indices) -> list[list[Any]]:
+    """Give row, bases, and a step and values for each run, of the wanted windows; see `embedding`."""
+    letters: list[list[Any]] = []
+    for block in compared.shared.blocks():
+        rows = wanted[(wanted >= block.start) & (wanted < block.stop)]
+        if not len(rows):
+            continue
+        bases, maps = compared.read(block)
+        for row in rows.tolist():
+            i = row - block.start
+            values = [list(quantised(run)) for run in maps[:, i]]
+            letters.append([row, packed(codes(bases[i])), *values])
+    return letters
 
 
 def _run(compared: Compared, number: int) -> dict[str, Any]:
@@ -235,7 +240,8 @@ def _figure(compared: Compared, number: int, row: int, span: int) -> dict[str, A
     middle = int(columns["span_start"][row]) + span // 2
     first = min(max(0, middle - STRETCH // 2), max(0, length - STRETCH))
     shown = slice(first, first + STRETCH)
-    maps, bases = compared.maps(row), compared.bases(row)
+    one_hot, read = compared.read(slice(row, row + 1))
+    bases, maps = one_hot[0], read[:, 0]
     tracks = {
         compared.members[0].label: maps[0],
         compared.members[number + 1].label: maps[number + 1],
