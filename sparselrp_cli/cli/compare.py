@@ -1,5 +1,6 @@
 """`sparselrp compare`: what differs between runs on the same windows."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,20 +76,23 @@ def compare(
     from sparselrp_cli.comparison.compare import compare as compare_runs
 
     done = compare_runs(CompareOptions(runs, prefix, target, normalise, span, beds, overlap, seed))
-    click.echo(_summary(done))
+    # Of runs in units of their own relevance the means are equal by definition.
+    click.echo(_summary(done, but=("mass_difference",) if normalise != "none" else ()))
     logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, done.files)))
 
 
-def _summary(done: "Comparison") -> str:
-    """Write what was found, for a terminal."""
+def _summary(done: "Comparison", but: Sequence[str]) -> str:
+    """Write what was found, for a terminal, but for some means."""
     lines = [f"windows\t{done.windows} in all of {', '.join(map(printable, done.labels))}"]
     for pair in done.pairs:
-        lines += ["", f"{printable(pair.b)} compared with {printable(pair.a)}", *_lines(pair)]
+        lines += ["", f"{printable(pair.b)} compared with {printable(pair.a)}", *_lines(pair, but)]
     return "\n".join(lines)
 
 
-def _lines(pair: "Pair") -> list[str]:
-    lines = [f"{name.replace('_', ' ')}\t{_said(found)}" for name, found in pair.means.items()]
+def _lines(pair: "Pair", but: Sequence[str]) -> list[str]:
+    lines = [
+        f"{name.replace('_', ' ')}\t{_said(found)}" for name, found in pair.means.items() if name not in but
+    ]
     for window in pair.changed[:_SHOWN]:
         place = f"{printable(window.place)} ({printable(window.name)})"
         lines.append(f"differs most\t{place}: {window.differing_share:.3g} of its mass")

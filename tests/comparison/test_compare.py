@@ -339,9 +339,18 @@ def test_the_summary_says_what_differs(tmp_path, two, capsys):
     lines = [line.split("\t") for line in out.splitlines()]
     assert lines[0] == ["windows", "4 in all of a, b"]
     assert lines[2] == ["b compared with a"]
-    assert [line[0] for line in lines[3:7]] == [name.replace("_", " ") for name in MEANS]
-    assert {line[0] for line in lines[7:]} == {"differs most", "su(Hw)", "CTCF", "a:pos_2"}
+    # Relevance is in units of each run's own: its means are equal by definition, and aren't said.
+    said = [name.replace("_", " ") for name in MEANS if name != "mass_difference"]
+    assert [line[0] for line in lines[3:6]] == said
+    assert {line[0] for line in lines[6:]} == {"differs most", "su(Hw)", "CTCF", "a:pos_2"}
     assert "x.compare.tsv" in err
+
+
+def test_without_a_unit_of_its_own_the_mass_is_said(tmp_path, two, capsys):
+    runs, _ = two
+    assert command("compare", *runs, "-o", tmp_path / "x", "--normalise", "none") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in lines[3:7]] == [name.replace("_", " ") for name in MEANS]
 
 
 def test_equal_runs_give_equal_bytes(tmp_path, two):
