@@ -49,9 +49,9 @@ def call(
     return result.multiplier.float().cpu().numpy(), result.kept.cpu().numpy(), result.found.cpu().numpy()
 
 
-KERNELS = ("_multiply", "_add_up", "_choose", "_lower", "_add_up_pruned", "_settle", "_apply")
+KERNELS = ("_add_up", "_choose", "_lower", "_add_up_pruned", "_settle", "_apply")
 TYPES = {
-    "a": "*fp32", "c": "*fp32", "r": "*fp32", "scaled": "*fp32", "smallest_kept": "*i32", "histogram": "*i64",
+    "a": "*fp32", "c": "*fp32", "scaled": "*fp32", "smallest_kept": "*i32", "histogram": "*i64",
     "found": "*fp64", "thetas": "*i64", "kept": "*i64", "m": "i32", "shift": "i32", "width": "i32",
     "positive": "i64", "negative": "i64", "share": "i64", "is_product": "constexpr",
 }  # fmt: skip

@@ -108,27 +108,19 @@ def _prune(
     found = torch.zeros(n, 2, 3, dtype=torch.float64, device=a.device)
     kept = torch.zeros(n, dtype=torch.int64, device=a.device)
     scaled = c if multiplier is None else torch.empty_like(c)
-    # The product is written down once; every other pass reads that alone.
-    r = a if multiplier is None else torch.empty(n, m, dtype=torch.float32, device=a.device)
     # A number is passed to a kernel as float32, but for integers.
     proportions = [_bits(p * (1 + sums)) for p in shares]
     pieces = (triton.cdiv(m, _PIECE.value), n)
-    is_product = multiplier is not None
     # Rounded as written: a product isn't fused with an addition.
-    plain = {"enable_fp_fusion": False}
+    options = {"is_product": multiplier is not None, "enable_fp_fusion": False}
     with torch.cuda.device_of(a):
-        for i, (histogram, (shift, width)) in enumerate(zip(histograms[:-1], _DIGITS, strict=True)):
-            if is_product and i == 0:
-                _multiply[pieces](a, c, r, histogram, m, **plain)
-            else:
-                _add_up[pieces](r, smallest_kept, histogram, m, shift, width, **plain)
-            _choose[(2 * n,)](histogram, smallest_kept, found, *proportions, shift, **plain)
-        _lower[(2 * n,)](smallest_kept, _bits(1 - ties), **plain)
-        _add_up_pruned[pieces](r, smallest_kept, histograms[-1], m, **plain)
-        _settle[(2 * n,)](histograms[-1], found, **plain)
-        _apply[pieces](
-            r, c, smallest_kept, found, found.view(torch.int64), scaled, kept, m, is_product, **plain
-        )
+        for histogram, (shift, width) in zip(histograms[:-1], _DIGITS, strict=True):
+            _add_up[pieces](a, c, smallest_kept, histogram, m, shift, width, **options)
+            _choose[(2 * n,)](histogram, smallest_kept, found, *proportions, shift, enable_fp_fusion=False)
+        _lower[(2 * n,)](smallest_kept, _bits(1 - ties), enable_fp_fusion=False)
+        _add_up_pruned[pieces](a, c, smallest_kept, histograms[-1], m, **options)
+        _settle[(2 * n,)](histograms[-1], found, enable_fp_fusion=False)
+        _apply[pieces](a, c, smallest_kept, found, found.view(torch.int64), scaled, kept, m, **options)
     return Survivors(scaled, kept, found)
 
 
@@ -152,15 +144,13 @@ def _place(m):
 
 
 @triton.jit
-def _read(values, at, inside):
-    return tl.load(values + at, mask=inside, other=0.0).to(tl.float32)
-
-
-@triton.jit
-def _relevance(r, m):
+def _relevance(a, c, m, is_product: tl.constexpr):
     """Load relevance: the bits of its magnitude (0 where there is none), and whether it is negative."""
     at, inside = _place(m)
-    bits = _read(r, at, inside).to(tl.int32, bitcast=True)
+    r = tl.load(a + at, mask=inside, other=0.0).to(tl.float32)
+    if is_product:
+        r *= tl.load(c + at, mask=inside, other=0.0).to(tl.float32)
+    bits = r.to(tl.int32, bitcast=True)
     return bits & 0x7FFFFFFF, bits < 0
 
 
@@ -201,33 +191,22 @@ def _masses(units, exponent):
     return tl.where((exponent == 255) & (units > 0), float("nan"), units.to(tl.float64) * unit)
 
 
-@triton.jit
-def _multiply(a, c, r, histogram, m):
-    """Write down the relevance ``a c``, and add it up by exponent, in units of its last place."""
-    at, inside = _place(m)
-    relevance = _read(a, at, inside) * _read(c, at, inside)
-    tl.store(r + at, relevance, mask=inside)
-    bits = relevance.to(tl.int32, bitcast=True)
-    magnitude = bits & 0x7FFFFFFF
-    _count(magnitude, bits < 0, magnitude >> _EXPONENT, magnitude > 0, histogram)
-
-
 @triton.jit(do_not_specialize=["shift", "width"])
-def _add_up(r, smallest_kept, histogram, m, shift, width):
+def _add_up(a, c, smallest_kept, histogram, m, shift, width, is_product: tl.constexpr):
     """Add up the relevance of each value of a digit, in units of its last place.
 
     Only where all digits before are those of `smallest_kept`.
     """
-    magnitude, is_negative = _relevance(r, m)
+    magnitude, is_negative = _relevance(a, c, m, is_product)
     known = _of_sign(is_negative, smallest_kept)
     is_counted = (magnitude > 0) & ((magnitude >> shift >> width) == (known >> shift >> width))
     _count(magnitude, is_negative, (magnitude >> shift) & ((1 << width) - 1), is_counted, histogram)
 
 
 @triton.jit
-def _add_up_pruned(r, smallest_kept, histogram, m):
+def _add_up_pruned(a, c, smallest_kept, histogram, m, is_product: tl.constexpr):
     """Add up what is smaller than `smallest_kept`, by exponent."""
-    magnitude, is_negative = _relevance(r, m)
+    magnitude, is_negative = _relevance(a, c, m, is_product)
     is_pruned = (magnitude > 0) & (magnitude < _of_sign(is_negative, smallest_kept))
     _count(magnitude, is_negative, magnitude >> _EXPONENT, is_pruned, histogram)
 
@@ -292,12 +271,12 @@ def _factor(found):
 
 
 @triton.jit
-def _apply(r, c, smallest_kept, found, thetas, scaled, kept, m, is_product: tl.constexpr):
+def _apply(a, c, smallest_kept, found, thetas, scaled, kept, m, is_product: tl.constexpr):
     """Find the largest magnitudes pruned; where there is a product, scale and count its survivors.
 
     `thetas` is `found` as integers: magnitudes are ordered as their bits are.
     """
-    magnitude, is_negative = _relevance(r, m)
+    magnitude, is_negative = _relevance(a, c, m, is_product)
     sample = tl.program_id(1)
     plus, minus = tl.load(smallest_kept + 2 * sample), tl.load(smallest_kept + 2 * sample + 1)
     is_kept = (magnitude > 0) & (magnitude >= tl.where(is_negative, minus, plus))
@@ -307,6 +286,6 @@ def _apply(r, c, smallest_kept, found, thetas, scaled, kept, m, is_product: tl.c
     if is_product:
         at, inside = _place(m)
         factor = tl.where(is_negative, _factor(found + 6 * sample + 3), _factor(found + 6 * sample))
-        values = _read(c, at, inside) * factor
+        values = tl.load(c + at, mask=inside, other=0.0).to(tl.float32) * factor
         tl.store(scaled + at, tl.where(is_kept, values, 0.0).to(scaled.dtype.element_ty), mask=inside)
         tl.atomic_add(kept + sample, tl.sum(is_kept.to(tl.int64), axis=0), sem="relaxed")
