@@ -180,8 +180,25 @@ def _clusters(context: Context, chosen: Rows, sign: int, least: int, seed_runs: 
         # seqlets, as of a network that reads one word, neither measure varies.
         if "empty sequence" not in str(error):
             raise
-        return [Instances(chosen, np.full(n, start), np.zeros(n, bool), SEQLET)]
+        return _equal_ones(context, chosen, start, smallest)
     return [_instances_of(pattern, chosen) for pattern in patterns or []]
+
+
+def _equal_ones(context: Context, chosen: Rows, start: int, least: int) -> list[Instances]:
+    """Cluster seqlets whose contributions are equal on the one strand or the other, to the last bit."""
+    maps = context.contributions[:, start : start + SEQLET]
+    alike: dict[bytes, list[tuple[int, bool]]] = {}
+    for row, forward in enumerate(maps):
+        strands = (forward.tobytes(), False), (forward[::-1, ::-1].tobytes(), True)
+        key, reverse = min(strands)
+        alike.setdefault(key, []).append((row, reverse))
+    clusters = []
+    for members in alike.values():
+        if len(members) >= least:
+            rows = chosen[[row for row, _ in members]]
+            turned = np.array([reverse for _, reverse in members])
+            clusters.append(Instances(rows, np.full(len(rows), start), turned, SEQLET))
+    return clusters
 
 
 def _instances_of(pattern: Any, chosen: Rows) -> Instances:

@@ -76,19 +76,26 @@ def test_threads_are_limited_in_the_block_only():
     assert numba.get_num_threads() == before
 
 
-def test_equal_seqlets_are_one_motif():
+@pytest.mark.parametrize(("sign", "turned"), [(1, 0), (-1, 0), (1, 2), (1, 3)])
+def test_equal_seqlets_are_one_motif_on_either_strand(sign, turned):
     """TF-MoDISco keeps none of them, as its measures of likeness don't vary, and would fail."""
     pytest.importorskip("modiscolite.tfmodisco")
-    one_hot = np.zeros((60, CONTEXT, 4), np.float32)
-    one_hot[..., 0] = 1
     at = CONTEXT // 2 - len(SITE) // 2
     site = np.eye(4, dtype=np.float32)[SITE]
+    one_hot, hypothetical = np.zeros((2, 60, CONTEXT, 4), np.float32)
+    one_hot[..., 0] = 1
     one_hot[:, at : at + len(SITE)] = site
-    hypothetical = np.zeros_like(one_hot)
-    hypothetical[:, at : at + len(SITE)] = site
-    (motif,) = find_motifs(Context(one_hot, hypothetical), 1, least=20)
-    assert motif.consensus.strip("A") == "".join("ACGT"[base] for base in SITE).strip("A")
+    hypothetical[:, at : at + len(SITE)] = sign * site
+    for maps in (one_hot, hypothetical):
+        if turned:
+            maps[::turned] = maps[::turned, ::-1, ::-1].copy()
+    (motif,) = find_motifs(Context(one_hot, hypothetical), sign, least=20)
+    forward = "".join("ACGT"[base] for base in SITE)
+    backward = forward[::-1].translate(str.maketrans("ACGT", "TGCA"))
+    assert motif.consensus in (forward, backward)
     assert sorted(motif.instances.index) == list(range(60))
+    reverse = {bool(r) for r in motif.instances.reverse[np.argsort(motif.instances.index)][:2]}
+    assert len(reverse) == (2 if turned else 1), "the first two lie on different strands if any is turned"
 
 
 def test_other_failures_of_tfmodisco_are_passed_on(monkeypatch):
