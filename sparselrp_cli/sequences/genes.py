@@ -140,7 +140,7 @@ class _Parts:
     def __init__(self, path: str, windows: Mapping[str, Windows]) -> None:
         self.has_exons = False
         self._path, self._file = path, display_name(path)
-        self._chroms = {name.encode(): here for name, here in windows.items()}
+        self._chroms = {name.encode("utf-8", "surrogateescape"): here for name, here in windows.items()}
         self._span: tuple[bytes, int, int] = b"", 0, 0
 
     def __iter__(self) -> Iterator[tuple[tuple[str, str, str] | None, Feature]]:
