@@ -33,10 +33,11 @@ def require_drawn_as_text(figure: Figure, *names: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_tracks_hits_and_chromosomes_are_text(name):
-    values = np.random.default_rng(0).normal(size=(30, 4))
+    # As few letters as there can be, which take longest.
+    values = np.random.default_rng(0).normal(size=(4, 4))
     figure, _ = draw_stretch(Rows([Track(name, values)], [Signal(name, values[:, 0])]), name, 0, Shape())
     require_drawn_as_text(figure, name, f"position on {name}")
-    drawn = str(draw_maps([(name, values)], 1, f"on {name}", [Span(5, 9, f"{name} +")]))
+    drawn = str(draw_maps([(name, values)], 1, f"on {name}", [Span(2, 4, f"{name} +")]))
     assert [unescape(text) for text in re.findall("<text[^>]*>(.*?)</text>", drawn)][:2] == [
         f"{name} +",
         name,
