@@ -110,10 +110,13 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Open a page, and wait until it is loaded and its scripts have run once."""
+        # Where only what stands behind the # is new, a page stays, and may write its own there: it goes first.
+        for place in ("about:blank", address):
+            self._load(place)
+
+    def _load(self, address: str) -> None:
         self._events.clear()
-        if "loaderId" not in self.ask("Page.navigate", url=address):
-            # Only what stands behind its # is new.
-            self.ask("Page.reload")
+        self.ask("Page.navigate", url=address)
         if not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             for event in self._messages():
                 if event.get("method") == "Page.loadEventFired":
