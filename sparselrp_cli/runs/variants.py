@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.files.belonging import manifest_path, read_record
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.outputs.archive import ArchiveReader
@@ -16,7 +17,7 @@ from sparselrp_cli.outputs.difference import Change, Differences, difference
 from sparselrp_cli.outputs.tables import Table
 from sparselrp_cli.outputs.tracks import write_bigwig
 from sparselrp_cli.runs.attribute import Progress, attribute
-from sparselrp_cli.runs.file_set import begin_set, end_set
+from sparselrp_cli.runs.file_set import begin_set, end_set, identity_besides
 from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
@@ -84,9 +85,10 @@ def _explain_and_compare(
     request: RunRequest, vcf: str, command: Sequence[str], progress: Progress, stop: StopRequest
 ) -> VariantSummary:
     for allele in ALLELES:
+        prefix = path_of(request.prefix, f".{allele}")
         settings = replace(request.settings, allele=allele, formats=("h5",))
-        of_allele = replace(request, prefix=path_of(request.prefix, f".{allele}"), settings=settings)
-        attribute(of_allele, command, progress, stop)
+        resume = request.resume and not _is_left_of_another(prefix, path_of(request.prefix, f".{ALLELES[0]}"))
+        attribute(replace(request, prefix=prefix, settings=settings, resume=resume), command, progress, stop)
     with ExitStack() as stack:
         ref, alt = (
             stack.enter_context(ArchiveReader(path_of(request.prefix, f".{allele}.h5"))) for allele in ALLELES
@@ -101,6 +103,18 @@ def _explain_and_compare(
             write_bigwig(differences, track, request.settings.overlap, target)
         end_set(request.prefix, alt.manifest, command, files, kept)
     return VariantSummary(len(changes), skipped, first_reason, tuple(files))
+
+
+def _is_left_of_another(prefix: Path, first: Path) -> bool:
+    """Whether an allele's files are of an earlier run than those of the first, which has just been resumed.
+
+    So it is where the run was interrupted before it came to this allele. There is nothing to resume of it.
+    """
+    if prefix == first or path_of(prefix, ".partial").exists():
+        return False
+    records = [read_record(manifest_path(each)) for each in (prefix, first)]
+    there, just_made = (record and identity_besides(record, "allele") for record in records)
+    return there is not None and there != just_made
 
 
 def _files(prefix: Path, targets: Sequence[str]) -> list[Path]:
