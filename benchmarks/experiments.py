@@ -187,6 +187,14 @@ EXPERIMENTS = (
         "kills", "runs killed at random moments and resumed", "robustness.kills", "", ("files", *COMMAND)
     ),
     Experiment(
+        "faults", "a fault at each call that writes, and kills, for every command", "robustness.faults",
+        "hours; minutes with --at-most 2 --kills 4", ("files", *COMMAND),
+    ),
+    Experiment(
+        "bounds", "memory and processor time of each kind of input at its worst", "robustness.bounds",
+        "twenty minutes", ("sequences", "motifs", "relevance"),
+    ),
+    Experiment(
         "gpu_agreement", "relevance on a GPU against the CPU", "robustness.gpu_agreement",
         "two minutes on a GPU", ENGINE, ("tests/zoo", SUHW),
     ),

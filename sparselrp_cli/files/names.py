@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 LONGEST = 80
@@ -32,12 +33,13 @@ def target_file_names(names: Sequence[str], endings: Sequence[str] = ("",)) -> l
         What file names go on with: a name counts as taken if it is with any of them.
     """
     taken: set[str] = set()
+    last: Counter[str] = Counter()  # counting on from the last number keeps thousands of equal names linear
     given = []
     for name in map(target_file_name, names):
-        candidate, number = name, 1
+        candidate = name if name not in last else f"{name}_{last[name]}"
         while not taken.isdisjoint((candidate + ending).casefold() for ending in endings):
-            number += 1
-            candidate = f"{name}_{number}"
+            last[name] = max(1, last[name]) + 1
+            candidate = f"{name}_{last[name]}"
         taken.update((candidate + ending).casefold() for ending in endings)
         given.append(candidate)
     return given

@@ -148,6 +148,12 @@ def of_another(prefix: Path, document: Mapping[str, Any]) -> bool:
     return record is not None and not is_of(record, document) and _rows(record) != _rows(document)
 
 
+def identity_besides(record: Mapping[str, Any], besides: str) -> dict[str, Any]:
+    """Leave of a manifest what tells runs apart, besides one setting."""
+    identity = without_results(record)
+    return {**identity, "settings": {k: v for k, v in identity.get("settings", {}).items() if k != besides}}
+
+
 def own_files(record: Mapping[str, Any]) -> dict[str, FileEntry]:
     """Give the files of a record that its run wrote itself, by name.
 

@@ -17,7 +17,7 @@ from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.difference import Differences
 from sparselrp_cli.outputs.tracks import write_bigwig
 from sparselrp_cli.runs.attribute import Progress, attribute
-from sparselrp_cli.runs.file_set import begin_set, end_set
+from sparselrp_cli.runs.file_set import begin_set, end_set, identity_besides
 from sparselrp_cli.runs.request import RunRequest
 from sparselrp_cli.runs.run_files import path_of
 from sparselrp_cli.runs.stopping import StopRequest
@@ -185,8 +185,22 @@ def _explain(job: _Job, prefix: Path, vcf: str) -> None:
     """Explain both alleles of a VCF, each a run."""
     for allele in ALLELES:
         settings = replace(job.request.settings, allele=allele, formats=("h5",))
-        request = replace(job.request, prefix=path_of(prefix, f".{allele}"), settings=settings, regions=vcf)
+        of_allele = path_of(prefix, f".{allele}")
+        resume = job.request.resume and not _is_left_of_another(of_allele, path_of(prefix, f".{ALLELES[0]}"))
+        request = replace(job.request, prefix=of_allele, settings=settings, regions=vcf, resume=resume)
         attribute(request, job.command, job.progress, job.stop)
+
+
+def _is_left_of_another(prefix: Path, first: Path) -> bool:
+    """Whether an allele's files are of an earlier run than those of the first, which has just been resumed.
+
+    So it is where the run was interrupted before it came to this allele. There is nothing to resume of it.
+    """
+    if prefix == first or path_of(prefix, ".partial").exists():
+        return False
+    records = [read_record(manifest_path(each)) for each in (prefix, first)]
+    there, just_made = (record and identity_besides(record, "allele") for record in records)
+    return there is not None and there != just_made
 
 
 @contextmanager

@@ -76,3 +76,12 @@ def test_a_field_keeps_what_is_safe():
 def test_a_file_name_is_not_taken_with_any_of_its_endings():
     assert target_file_names(["x", "x.SD", "x.sd"], ("", ".sd")) == ["x", "x.SD_2", "x.sd_3"]
     assert target_file_names(["x.sd", "x"], ("", ".sd")) == ["x.sd", "x_2"]
+
+
+def test_thousands_of_targets_of_one_name_are_told_apart_in_one_pass():
+    """Were each number looked for from 2 on, this would take minutes."""
+    assert target_file_names(["a"] * 20_000) == ["a", *(f"a_{number}" for number in range(2, 20_001))]
+
+
+def test_numbers_go_on_past_names_that_have_them():
+    assert target_file_names(["a", "a_2", "a", "A", "a"]) == ["a", "a_2", "a_3", "A_4", "a_5"]

@@ -418,3 +418,9 @@ def test_a_database_that_is_none_is_said_before_it_is_needed(tmp_path: Path) -> 
     file.write_bytes(many(3))
     with pytest.raises(InputError, match="3 motifs are too few"), database_at_hand(str(file)):
         pass
+
+
+def test_a_file_of_one_name_is_told_apart_in_one_pass(tmp_path: Path) -> None:
+    """Were each number looked for from 2 on, this would take minutes."""
+    names = [motif.name for motif in read(tmp_path, ">a\n1 0 0 0\n" * 30_000)]
+    assert names == ["a", *(f"a_{number}" for number in range(2, 30_001))]

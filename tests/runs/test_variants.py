@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, Stopped
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.difference import Change, difference
+from sparselrp_cli.runs import variants as module
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.one_hot import encode
 from sparselrp_cli.sequences.variants import Variant, read_variants, why_not, window_sequence
@@ -275,6 +276,28 @@ def test_equal_runs_give_equal_bytes_and_a_finished_one_is_resumed_at_once(tmp_p
     assert (tmp_path / "one.ref.h5").stat().st_mtime_ns == written
     changed = vcf(tmp_path, f"chr1 31 . {letters[30]} {other(letters[30])}")
     assert variants(changed, *given_options[1:], "-o", tmp_path / "one", "--resume") == 1
+
+
+def test_a_run_stopped_before_its_second_allele_is_resumed_over_an_earlier_one(
+    tmp_path, genome, letters, monkeypatch
+):
+    path = vcf(tmp_path, *(f"chr1 {i + 1} . {letters[i]} {other(letters[i])}" for i in range(30, 270, 40)))
+    given_options = (path, genome, "-m", f"{__file__}:Net", "-o", tmp_path / "run", "-q")
+    assert variants(*given_options, "-t", "1") == 0
+    whole = {p.name: p.read_bytes() for p in tmp_path.glob("run*")}
+    assert variants(*given_options, "-t", "0") == 0
+    with monkeypatch.context() as patch:
+        real = module.attribute
+
+        def stopping(request, *more):
+            if request.settings.allele == "alt":
+                raise Stopped
+            return real(request, *more)
+
+        patch.setattr(module, "attribute", stopping)
+        assert variants(*given_options, "-t", "1") == 75
+    assert variants(*given_options, "-t", "1", "--resume") == 0
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("run*")} == whole
 
 
 def test_a_file_of_another_assembly_explains_nothing_and_says_so(tmp_path, genome, letters, capsys):

@@ -9,6 +9,7 @@ import hashlib
 import io
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -96,11 +97,13 @@ def _lines(content: bytes, name: str) -> Lines:
 def _distinct(motifs: Sequence[KnownMotif], name: str) -> Iterator[KnownMotif]:
     taken = {motif.name for motif in motifs}
     seen: set[str] = set()
+    # Counting on from the last number, not from 2, keeps a file of one name linear.
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
     again: list[str] = []
     for motif in motifs:
         if motif.name in seen:
             again.append(motif.name)
-            numbered = (f"{motif.name}_{number}" for number in count(2))
+            numbered = (f"{motif.name}_{number}" for number in numbers[motif.name])
             motif = replace(motif, name=next(n for n in numbered if n not in taken))
         taken.add(motif.name)
         seen.add(motif.name)
