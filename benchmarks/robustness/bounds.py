@@ -27,9 +27,11 @@ from benchmarks.record import Keeper
 
 MB = 1_000_000
 READERS = """
+import logging
 import sys
 from sparselrp_cli.errors import SparselrpError
 
+logging.disable()
 kind, path = sys.argv[1:]
 try:
     if kind == "regions":
