@@ -110,7 +110,7 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Open a page, and wait until it is loaded and its scripts have run once."""
-        # Where only what stands behind the # is new, a page stays, and may write its own there: it goes first.
+        # Where only what stands behind the # is new, a page stays and may write its own there: it goes first.
         for place in ("about:blank", address):
             self._load(place)
 

@@ -81,6 +81,6 @@ def init(
         str(folder / "config.yaml"), *(["--workflow-profile", str(folder / "profile")] if place else []),
     ]  # fmt: skip
     if place is None:
-        click.echo("The workflow and its profiles come with a checkout, not with the package.")
+        click.echo("The workflow isn't beside this installation; a checkout has it.")
     click.echo(f"Look through them. What would run, and then the run itself:\n\n  {shlex.join(command)} -n")
     click.echo(f"  {shlex.join(command)}{'' if place else ' -c all'}")

@@ -34,6 +34,10 @@ SHIPPED = {
       for file in ("README.md", "model.json", "traced.json", "weights.safetensors")),
     *(f"data/{file}"
       for file in ("README.md", "suhw-windows.fa", "jaspar2026-insects.meme", "suhw-MA0533.1.jaspar")),
+    "workflow/Snakefile",
+    *(path.relative_to(ROOT).as_posix()
+      for part in ("config", "envs", "profiles", "report", "rules", "schemas")
+      for path in (ROOT / "workflow" / part).rglob("*") if path.is_file()),
 }  # fmt: skip
 
 
@@ -168,6 +172,15 @@ def test_the_installed_command_runs_from_the_wheel(installed, tmp_path):
     where = run(installed.with_name("python"), "-c", code, cwd=tmp_path).stdout.strip()
     assert Path(where).is_relative_to(installed.parents[1])
     assert run(installed, "--version", cwd=tmp_path).stdout == f"{sparselrp_cli.__version__}\n"
+
+
+def test_the_wheel_brings_the_workflow_that_init_configures(installed, tmp_path):
+    shutil.copy(ROOT / "data" / "suhw-windows.fa", tmp_path / "genome.fa")
+    said = run(installed, "init", "genome.fa", "-m", "suhw-dm3", cwd=tmp_path).stdout
+    (place,) = {word for word in said.split() if word.endswith("Snakefile")}
+    assert Path(place).is_relative_to(installed.parents[1])
+    assert Path(place).read_bytes() == (ROOT / "workflow" / "Snakefile").read_bytes()
+    assert (tmp_path / "sparselrp-workflow" / "profile" / "config.yaml").is_file()
 
 
 @pytest.mark.slow
