@@ -261,7 +261,7 @@ def test_where_only_the_package_is_installed_the_workflow_is_said_to_be_elsewher
     assert init(own, monkeypatch, "genome.fa", "-m", "net.py:Net", "-w", "net.pt") == 0
     said = capsys.readouterr().out
     assert "wrote sparselrp-workflow/config.yaml, sparselrp-workflow/samples.tsv\n" in said
-    assert "come with a checkout, not with the package" in said
+    assert "The workflow isn't beside this installation; a checkout has it." in said
     assert (
         "-s PATH-TO-A-CHECKOUT/workflow/Snakefile --configfile sparselrp-workflow/config.yaml -c all" in said
     )
