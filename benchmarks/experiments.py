@@ -164,7 +164,7 @@ EXPERIMENTS = (
     Experiment(
         "commands", "whole commands against importing torch", "speed.commands", "5 min",
         (*COMMAND, "files", "report", "evaluation"),
-        ("benchmarks/speed/files.py", TIMING, SUHW, GENOME, PEAKS, MATRIX),
+        ("benchmarks/speed/files.py", "benchmarks/speed/whole_command.py", *ENGINES, GENOME, PEAKS, MATRIX),
     ),
     Experiment(
         "files", "archive, track, merge and command", "speed.files", "10 min", (*COMMAND, "files"),
@@ -188,7 +188,10 @@ EXPERIMENTS = (
     ),
     Experiment(
         "faults", "a fault at each call that writes, and kills, for every command", "robustness.faults",
-        "hours; minutes with --at-most 2 --kills 4", ("files", *COMMAND),
+        "hours; minutes with --at-most 2 --kills 4", ("files", "motifs", *COMMAND),
+        tuple(f"benchmarks/robustness/{name}" for name in (
+            "failing_disk.py", "fault_commands.py", "fault_verdicts.py", "faults.c"
+        )),
     ),
     Experiment(
         "bounds", "memory and processor time of each kind of input at its worst", "robustness.bounds",

@@ -29,7 +29,7 @@ MOTIF_ENDINGS = (
     "seqlets.bb", "hits.bb",
 )  # fmt: skip
 COMPARED = (
-    "compare.json", "compare.tsv", "compare.means.tsv", "compare.motifs.tsv", "compare.bw"
+    "compare.json", "compare.tsv", "compare.means.tsv", "compare.motifs.tsv", "compare.bw", "compare.html"
 )  # fmt: skip
 COMPANIONS = (*MOTIF_ENDINGS, "report.html", *COMPARED, *BROWSER_ENDINGS)
 """What other commands make of a run, and name by its prefix, or by its prefix and a target."""

@@ -21,7 +21,9 @@ PEERS = {"zennit", "captum", "tangermeme", "torchvision", "modiscolite", "finemo
 # What notes and keeps figures doesn't change them.
 BOOKKEEPING = {f"benchmarks.{name}" for name in ("experiments", "history", "options", "record")}
 # Scripts that measure nothing.
-OF_THE_PAGE = {f"benchmarks.evidence.{name}" for name in ("__main__", "page", "plot")}
+OF_THE_PAGE = {
+    *(f"benchmarks.evidence.{name}" for name in ("__main__", "page", "plot")), "benchmarks.speed.table"
+}  # fmt: skip
 
 
 def path_of(module: str) -> Path:
