@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.outputs.archive.reader import ArchiveReader
 from sparselrp_cli.outputs.choices import TOP_WINDOWS
-from sparselrp_cli.outputs.motif_files import narrow_peak
+from sparselrp_cli.outputs.motif_files import write_narrow_peaks
 
 
 def best_rows(reader: ArchiveReader, n: int = TOP_WINDOWS) -> npt.NDArray[np.intp]:
@@ -38,10 +37,4 @@ def write_best(reader: ArchiveReader, path: Path | str) -> None:
     OutputError
         If the file can't be written.
     """
-    sizes = reader.chrom_sizes
-    with (
-        replacing(path) as hidden,
-        hidden.open("w", encoding="utf-8", errors="replace", newline="\n") as file,
-    ):
-        for window in reader.windows(best_rows(reader)):
-            file.write(narrow_peak(window, sizes[window.chrom]))
+    write_narrow_peaks(reader, path, [best_rows(reader)])

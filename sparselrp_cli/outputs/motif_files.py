@@ -13,7 +13,7 @@ from sparselrp_cli.files.hdf5 import created
 from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.archive.layout import GZIP_LEVEL, chunk_rows
 from sparselrp_cli.outputs.archive.maps import WindowMaps
-from sparselrp_cli.outputs.archive.reader import ArchiveReader
+from sparselrp_cli.outputs.archive.reader import ArchiveReader, Rows
 from sparselrp_cli.outputs.archive.rows import Bases, Doubles, Reals
 from sparselrp_cli.sequences.windows import Window
 
@@ -149,12 +149,17 @@ def write_regions(reader: ArchiveReader, path: Path | str) -> None:
     OutputError
         If the file can't be written.
     """
+    write_narrow_peaks(reader, path, reader.chunks())
+
+
+def write_narrow_peaks(reader: ArchiveReader, path: Path | str, parts: Iterable[Rows]) -> None:
+    """Write some windows as narrowPeak, part by part; see `write_regions`."""
     sizes = reader.chrom_sizes
     with (
         replacing(path) as hidden,
         hidden.open("w", encoding="utf-8", errors="replace", newline="\n") as file,
     ):
-        for rows in reader.chunks():
+        for rows in parts:
             for window in reader.windows(rows):
                 file.write(narrow_peak(window, sizes[window.chrom]))
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import IO
 
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.blocks import Stretch, read_blocks
@@ -104,9 +105,8 @@ def _parts(path: str, chrom: str | None, name: str | None) -> list[Feature]:
     genes: dict[tuple[str, str, str], list[Feature]] = {}
     features = []
     with open_lines(path, BOMB_BYTES) as stream:
-        for number, line in content_lines(stream, file, LONGEST_LINE):
-            first = line.split(None, 1)[0]
-            if first in NOT_FEATURES or (wanted is not None and first != wanted):
+        for number, line in feature_lines(stream, file):
+            if wanted is not None and line.split(None, 1)[0] != wanted:
                 continue
             # Decoding and splitting every line of a genome's GTF takes longer than all that follows.
             if part is not None and part not in line.lower():
@@ -118,6 +118,34 @@ def _parts(path: str, chrom: str | None, name: str | None) -> list[Feature]:
             elif (read := of_gtf(fields, where)) is not None:
                 genes.setdefault(read[0], []).append(read[1])
     return [*features, *(_gene(parts) for parts in genes.values())]
+
+
+def feature_lines(stream: IO[bytes], file: str) -> Iterator[tuple[int, bytes]]:
+    """Give the lines of features with their numbers.
+
+    The first is read whatever its chromosome is: who passes over other chromosomes would else take a file of
+    anything for one without features there.
+
+    Raises
+    ------
+    InputError
+        If the first is neither of a GTF nor of a BED.
+    """
+    is_first = True
+    for number, line in content_lines(stream, file, LONGEST_LINE):
+        if line.split(None, 1)[0] in NOT_FEATURES:
+            continue
+        if is_first:
+            require_feature(line, f"{file} line {number}")
+            is_first = False
+        yield number, line
+
+
+def require_feature(line: bytes, where: str) -> None:
+    """Refuse a line that is neither of a GTF nor of a BED."""
+    fields = line.decode("utf-8", "replace").split("\t" if b"\t" in line else None)
+    if not is_gtf(fields, where):
+        of_bed(fields, where)
 
 
 def is_gtf(fields: Sequence[str], where: str) -> bool:

@@ -8,15 +8,14 @@ from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences.blocks import Stretch
 from sparselrp_cli.sequences.features import (
     BOMB_BYTES,
-    LONGEST_LINE,
-    NOT_FEATURES,
     Feature,
+    feature_lines,
     is_gtf,
     merged,
     of_bed,
     of_gtf,
 )
-from sparselrp_cli.sequences.text import content_lines, display_name, is_pipe, open_lines
+from sparselrp_cli.sequences.text import display_name, is_pipe, open_lines
 
 MOST_GENES = 500_000
 """Of a file; the largest catalogues have half of it, transcripts and all."""
@@ -118,12 +117,7 @@ def require_genes(path: str) -> None:
     if is_pipe(path):
         raise InputError(f"{file} can be read only once, and each page needs the genes; give a file")
     with open_lines(path, BOMB_BYTES) as stream:
-        for number, line in content_lines(stream, file, LONGEST_LINE):
-            fields = line.decode("utf-8", "replace").split("\t" if b"\t" in line else None)
-            if fields[0].encode() in NOT_FEATURES:
-                continue
-            if not is_gtf(fields, where := f"{file} line {number}"):
-                of_bed(fields, where)
+        for _ in feature_lines(stream, file):
             return
     raise InputError(f"{file} has no gene")
 
@@ -145,9 +139,9 @@ class _Parts:
 
     def __iter__(self) -> Iterator[tuple[tuple[str, str, str] | None, Feature]]:
         with open_lines(self._path, BOMB_BYTES) as stream:
-            for number, line in content_lines(stream, self._file, LONGEST_LINE):
+            for number, line in feature_lines(stream, self._file):
                 columns = line.split(b"\t" if b"\t" in line else None)
-                if columns[0] in NOT_FEATURES or columns[0] not in self._chroms or self._is_far(columns):
+                if columns[0] not in self._chroms or self._is_far(columns):
                     continue
                 fields, where = [c.decode("utf-8", "replace") for c in columns], f"{self._file} line {number}"
                 if not is_gtf(fields, where):

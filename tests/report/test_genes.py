@@ -177,6 +177,18 @@ def test_the_page_names_its_genes_and_says_where_none_fits(archive, tmp_path, ca
     assert 'data-column="gene"' not in out.read_text()
 
 
+@pytest.mark.parametrize(("name", "option"), [("report", "--genes"), ("plot", "--genes"), ("plot", "--hits")])
+def test_what_is_no_file_of_features_is_refused_though_no_line_is_of_the_chromosome(
+    archive, tmp_path, capsys, name, option
+):
+    (tmp_path / "g.bed").write_text("Which bases mattered?\n")
+    given = ["chr1:100-150"] if name == "plot" else []
+    out = tmp_path / ("p.svg" if name == "plot" else "p.html")
+    assert command(name, str(archive), *given, "-o", str(out), option, str(tmp_path / "g.bed")) == 1
+    assert "g.bed line 1: 'Which bases mattered?' isn't chromosome, start and end" in error_line(capsys)
+    assert not out.exists()
+
+
 def test_attribute_hands_genes_to_the_report_and_refuses_them_without_one(tmp_path, monkeypatch, capsys):
     given = ("attribute", "w.fa", "-m", "suhw-dm3", "-o", str(tmp_path / "a"))
     (tmp_path / "g.bed").write_text("chr1\t90\n")

@@ -21,7 +21,10 @@ META = torch.device("meta")
 PRUNINGS = {"none": Pruning(0.0), "lambda": Pruning(0.25), "m": Pruning(0.25, redistribute="m")}
 TENSORS = ("hypothetical", "contributions", "score", "relevance", "absorbed", "lost")
 # All of the engine's ways: one and two branches, contributions of one sign and of both, offsets, shares.
-FEW = (("epsilon-plus", "none"), ("epsilon-gamma-box", "lambda"), ("epsilon-alpha2-beta1", "m"))
+FEW = (
+    ("epsilon-plus", "none"), ("epsilon-plus", "lambda"), ("epsilon-gamma-box", "m"),
+    ("epsilon-alpha2-beta1", "m"),
+)  # fmt: skip
 ALL = [(composite, pruning) for composite in PRESETS for pruning in PRUNINGS]
 every_entry = pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name, scope="session")
 

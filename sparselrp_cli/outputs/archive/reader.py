@@ -17,6 +17,7 @@ from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.hdf5 import is_backed, within
 from sparselrp_cli.outputs.archive.at_hand import AtHand, contributions_of
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, columns
+from sparselrp_cli.outputs.archive.opening import AGAIN, one_line, opened
 from sparselrp_cli.outputs.archive.rows import (
     ACCOUNTING,
     SPREAD,
@@ -29,7 +30,6 @@ from sparselrp_cli.outputs.choices import ARCHIVE_DTYPES
 from sparselrp_cli.sequences.windows import Window
 
 Rows = slice | npt.NDArray[np.integer[Any]]
-AGAIN = "copy it again, or make it again with `sparselrp attribute`"
 _LONGEST = 1 << 40  # bp, of a chromosome
 _TYPES = tuple(map(np.dtype, ARCHIVE_DTYPES))
 # What HDF5 and h5py raise at damaged bytes; text that isn't UTF-8 is a ValueError.
@@ -85,7 +85,7 @@ class ArchiveReader:
         self._kept = at_hand
 
     def __enter__(self) -> Self:
-        self._file = _opened(self.path)
+        self._file = opened(self.path)
         try:
             with self._reported():
                 self._validate()
@@ -367,7 +367,7 @@ class ArchiveReader:
         try:
             yield
         except _DAMAGED as error:
-            raise OutputError(f"{self.path} is damaged ({_one_line(error)}); {AGAIN}") from error
+            raise OutputError(f"{self.path} is damaged ({one_line(error)}); {AGAIN}") from error
 
 
 def _same_kind(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
@@ -382,24 +382,3 @@ def _contiguous(rows: npt.NDArray[np.integer[Any]]) -> Iterator[slice]:
         return
     for piece in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
         yield slice(int(piece[0]), int(piece[-1]) + 1)
-
-
-def _opened(path: Path) -> h5py.File:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise OutputError(
-            f"{path}: a pipe, and an archive is read at random places; write it to a file first"
-        )
-    if not path.is_file():
-        raise OutputError(f"{path}: no such file; give the PREFIX.h5 of a run")
-    try:
-        return h5py.File(path, "r", locking="best-effort")
-    except PermissionError as error:
-        raise OutputError(f"{path} can't be read: permission denied") from error
-    except OSError as error:
-        raise OutputError(
-            f"{path} isn't an HDF5 file, or is cut off ({_one_line(error)}); {AGAIN}"
-        ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
