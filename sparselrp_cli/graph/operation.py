@@ -262,12 +262,22 @@ def position_by_position(operation: Operation, span: Span, n_inputs: int = 1) ->
     return Cropped(operation, (span,) * n_inputs)
 
 
+def narrowed(constant: Tensor, span: Span, output: Sequence[Dim]) -> Tensor:
+    """Take of a constant, which is broadcast to an output, what a span of that reads."""
+    axis = span.axis - len(output)
+    if -axis > constant.dim() or constant.shape[axis] == 1:
+        return constant
+    return constant.narrow(axis, span.start, span.stop - span.start)
+
+
 def map_tensors(operation: Operation, change: Callable[[Tensor], Tensor]) -> Operation:
     """Copy an operation with every tensor it holds replaced."""
 
     def changed(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(changed(v) for v in value)
+        if isinstance(value, Operation):
+            return map_tensors(value, change)
         return change(value) if isinstance(value, Tensor) else value
 
     fields = dataclasses.fields(operation)  # type: ignore[arg-type]
@@ -284,6 +294,8 @@ def tensors_of(operation: Operation) -> Iterator[Tensor]:
         elif isinstance(value, tuple):
             for part in value:
                 yield from found(part)
+        elif isinstance(value, Operation):
+            yield from tensors_of(value)
 
     for field in dataclasses.fields(operation):  # type: ignore[arg-type]
         yield from found(getattr(operation, field.name))

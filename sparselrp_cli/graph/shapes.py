@@ -130,6 +130,43 @@ class Samples:
         return self.rows(values).sum(1, dtype=torch.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of one axis of a tensor."""
+
+    axis: int
+    start: int
+    stop: int
+
+    def joined(self, other: "Span | None") -> "Span | None":
+        """Give the smallest range that holds both; None, everything, where axes differ."""
+        if other is None or other.axis != self.axis:
+            return None
+        return Span(self.axis, min(self.start, other.start), max(self.stop, other.stop))
+
+    def of(self, shape: Sequence[Dim]) -> "Span | None":
+        """Give None where the range is all of a tensor."""
+        return None if self.start <= 0 and self.stop >= size(shape, self.axis) else self
+
+
+def whole(shape: Sequence[Dim]) -> Span | None:
+    """Give a range that is all of a tensor; None where samples lie along its only axis."""
+    return next((Span(axis, 0, dim) for axis, dim in enumerate(shape) if isinstance(dim, int)), None)
+
+
+def part_of(shape: Sequence[Dim], axis: int, span: Span, output: Sequence[Dim]) -> Span | None:
+    """Give what a span of an output reads of an operand that is broadcast to it; None where that isn't known.
+
+    Parameters
+    ----------
+    axis : int
+        Counted from the last, below 0.
+    """
+    if -axis > len(shape) or shape[axis] == 1 != output[axis]:
+        return whole(shape)
+    return Span(len(shape) + axis, span.start, span.stop) if shape[axis] == output[axis] else None
+
+
 def tracked(shape: Sequence[Dim], source: Sequence[Dim]) -> tuple[Dim, ...]:
     """Say how samples lie in the result of a reshape of a tensor of shape `source`.
 
@@ -161,22 +198,3 @@ def carried(shape: Sequence[Dim], source: Sequence[Dim]) -> tuple[Dim, ...]:
     if before.multiple != sample_dim(shape).multiple:
         raise ValueError("the result holds another number of samples")
     return (*shape[:axis], before, *shape[axis + 1 :])
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A range of one axis of a tensor."""
-
-    axis: int
-    start: int
-    stop: int
-
-    def joined(self, other: "Span | None") -> "Span | None":
-        """Give the smallest range that holds both; None, everything, where axes differ."""
-        if other is None or other.axis != self.axis:
-            return None
-        return Span(self.axis, min(self.start, other.start), max(self.stop, other.stop))
-
-    def of(self, shape: Sequence[Dim]) -> "Span | None":
-        """Give None where the range is all of a tensor."""
-        return None if self.start <= 0 and self.stop >= size(shape, self.axis) else self

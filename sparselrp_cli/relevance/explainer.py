@@ -18,6 +18,7 @@ from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.passes.cropping import cropping_error
 from sparselrp_cli.graph.passes.fusing import fuse_relu
 from sparselrp_cli.graph.passes.pointwise import unroll_pointwise
+from sparselrp_cli.graph.passes.skewing import write_skews
 from sparselrp_cli.graph.shapes import numbers, resolve
 from sparselrp_cli.graph.steps import require_smooth
 from sparselrp_cli.graph.targets import Target
@@ -170,6 +171,7 @@ class Explainer:
         self.program = self._prepare(self.graph, pruning, input_non_negative)
         self._tails: dict[tuple[Program, Target], Tail] = {}
         self._cropped: dict[tuple[Target, ...], Program] = {}
+        self._programs: dict[tuple[Target, ...], Program] = {}
         self._kept: dict[tuple[Program, tuple[Target, ...], int], Keeping] = {}
 
     def aimed_at(self, targets: Sequence[Target]) -> "Explainer":
@@ -198,6 +200,7 @@ class Explainer:
         """Let go of what is kept of targets: their parts of the program, and their ends."""
         self._tails.clear()
         self._cropped.clear()
+        self._programs.clear()
         self._kept.clear()
 
     @property
@@ -209,7 +212,7 @@ class Explainer:
         """Prepare a program for the whole graph."""
         non_negative = non_negative_tensors(graph, input_non_negative)
         graph, layer_names = fuse_relu(graph)
-        graph = unroll_pointwise(graph)
+        graph = write_skews(unroll_pointwise(graph))
         graph = dataclasses.replace(graph, nodes=tuple(map(channels_last, graph.nodes)))
         layers, selecting = {}, {}
         for node in graph.nodes:
@@ -238,6 +241,13 @@ class Explainer:
         return program
 
     def _program_for(self, targets: tuple[Target, ...]) -> Program:
+        """Give what is run: the receptive field of the targets, with large attention in blocks."""
+        if targets not in self._programs:
+            program = self._cropped_for(targets)
+            self._programs[targets] = program.in_blocks(self._held(program, targets))
+        return self._programs[targets]
+
+    def _cropped_for(self, targets: tuple[Target, ...]) -> Program:
         """Crop the program to the receptive field of the targets."""
         if targets not in self._cropped:
             spans = spans_of(targets, self.graph.outputs, self.names)
@@ -255,7 +265,7 @@ class Explainer:
             As for `explain`.
         """
         targets = self._oriented(mirrored)
-        cropped = self._program_for(targets)
+        cropped = self._cropped_for(targets)
         if cropped is self.program:
             return
         spans = spans_of(targets, self.graph.outputs, self.names)
@@ -268,6 +278,7 @@ class Explainer:
                 targets[0].name, error,
             )  # fmt: skip
             self._cropped[targets] = self.program
+            self._programs.pop(targets, None)
 
     def _oriented(self, mirrored: bool) -> tuple[Target, ...]:
         """Give the targets, for windows that are reverse complements counted from the other end."""
@@ -288,11 +299,15 @@ class Explainer:
         key = program, targets, n
         if key not in self._kept:
             budget = memory_for_values(self.graph.device) if self.memory is None else self.memory
-            tails = (self._tail(program, target) for target in targets)
-            ends = {name for tail in tails for node in tail.nodes for name in (node.name, *node.inputs)}
-            held = ends | {output.node for output in program.graph.outputs}
-            self._kept[key] = plan_keeping(program, n, held & program.graph.by_name().keys(), budget)
+            self._kept[key] = plan_keeping(program, n, self._held(program, targets), budget)
         return self._kept[key]
+
+    def _held(self, program: Program, targets: Sequence[Target]) -> frozenset[str]:
+        """Name the tensors that are read before the walk: outputs, and what goes into their ends."""
+        tails = (self._tail(program, target) for target in targets)
+        ends = {name for tail in tails for node in tail.nodes for name in (node.name, *node.inputs)}
+        held = ends | {output.node for output in program.graph.outputs}
+        return frozenset(held & program.graph.by_name().keys())
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -63,10 +63,11 @@ class ForwardPass:
         denominators = Denominators(kept, frozenset(program.masked_readings))
         values, samples = {program.graph.input: x}, program.samples(x.shape[0])
         found = cls(program, samples, values, {}, denominators, once, keeping, given, pace)
-        found._compute(keeping.first)
+        found.compute(keeping.first)
         return found
 
-    def _compute(self, stretch: Stretch) -> None:
+    def compute(self, stretch: Stretch) -> None:
+        """Compute nodes one after the other, and keep what the stretch says."""
         for node in stretch.nodes:
             value, memo = self._computed(node)
             self.values[node.name] = value
@@ -85,7 +86,7 @@ class ForwardPass:
     def reach(self, node: Node) -> None:
         """Be ready for the walk at a node: compute again what it reads from here on."""
         if (stretch := self.keeping.again.get(node.name)) is not None:
-            self._compute(stretch)
+            self.compute(stretch)
 
     def leave(self, node: Node) -> None:
         """Let go of what was computed again for the nodes down to this one, if other walks follow."""

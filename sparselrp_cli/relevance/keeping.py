@@ -124,6 +124,12 @@ def _whole(nodes: Sequence[Node], reads: Mapping[str, frozenset[str]], held: Ite
     return Keeping(_stretch(nodes, kept, frozenset(reads)), kept)
 
 
+def keep_all(nodes: Sequence[Node]) -> Keeping:
+    """Compute nodes once, and keep all that they make and remember."""
+    names = frozenset(node.name for node in nodes)
+    return Keeping(_stretch(nodes, names, names), names)
+
+
 def _stretch(nodes: Sequence[Node], kept: frozenset[str], remembered: frozenset[str]) -> Stretch:
     """Compute nodes; of what is made there, and isn't kept, nothing stays."""
     made = {node.name for node in nodes}

@@ -1,6 +1,6 @@
 """A graph with everything that is the same for every batch: rules' weights, and where relevance is pruned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
@@ -8,6 +8,7 @@ from typing import cast
 from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.convolution import Convolution
+from sparselrp_cli.graph.passes.blocking import compute_in_blocks
 from sparselrp_cli.graph.passes.cropping import crop
 from sparselrp_cli.graph.shapes import Samples, Span
 from sparselrp_cli.graph.targets import Target
@@ -50,12 +51,28 @@ class Program:
             return self
         nodes = graph.by_name()
         layers = {
-            name: replace(prepared, layer=cast(Layer, nodes[name].operation))
+            name: prepared.of(cast(Layer, nodes[name].operation))
             for name, prepared in self.layers.items()
             if name in nodes
         }
         selecting = None if self.selecting is None else self.selecting.cropped(outputs)
         return replace(self, graph=graph, layers=layers, plan=plan_pruning(graph), selecting=selecting)
+
+    def in_blocks(self, held: Collection[str]) -> "Program":
+        """Compute attention block by block where it is large; see `graph.passes.blocking`.
+
+        Parameters
+        ----------
+        held : collection of str
+            Tensors that are read beside the walk.
+        """
+        by_position = (n for n, layer in self.layers.items() if layer.rule.input_only)
+        apart = {*held, *self.pruning, *self.read_again, *by_position}
+        graph = compute_in_blocks(self.graph, apart)
+        if graph is self.graph:
+            return self
+        selecting = None if self.selecting is None else self.selecting.in_blocks(held)
+        return replace(self, graph=graph, selecting=selecting)
 
     def samples(self, n: int) -> dict[str, Samples]:
         """Say where the samples of a batch of `n` lie in each tensor."""

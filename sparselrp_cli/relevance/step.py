@@ -51,6 +51,12 @@ class PreparedLayer:
         favoured = None if one_pass else rule.favoured(layer.weight, layer.bias)
         return cls(layer, rule, non_negative, branches, favoured)
 
+    def of(self, layer: Layer) -> "PreparedLayer":
+        """Prepare the same of another extent of the layer, by the same rule."""
+        if layer.weight is self.layer.weight:
+            return replace(self, layer=layer)
+        return PreparedLayer.prepare(layer, self.rule, self.non_negative)
+
     def denominator(self, branch: Branch, a: Tensor, z: Tensor) -> Tensor:
         """Compute ``z~`` with the bias, before stabilising."""
         if branch.own:

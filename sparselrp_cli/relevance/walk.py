@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.canonical import Node
+from sparselrp_cli.graph.in_blocks import InBlocks
 from sparselrp_cli.graph.operation import Pulled
 from sparselrp_cli.relevance.forward import ForwardPass, accumulate
 from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.masked import MaskedLayers
+from sparselrp_cli.relevance.nested import pull_in_blocks
 from sparselrp_cli.relevance.offsets import Offsets
 from sparselrp_cli.relevance.pruning import Pruned, scale_to_mass
 from sparselrp_cli.relevance.step import Denominators
@@ -104,13 +106,19 @@ class _Walk:
         if node.name in self.program.masked_readings:
             self.masked.defer(node, c)
             return (None,)
-        if node.name in self.program.layers:
-            step = self.forward.step(node, c)
+        if isinstance(node.operation, InBlocks):
+            return pull_in_blocks(self.forward, node, node.operation, c, self._carry)
+        return self._carry(self.forward, node, c)
+
+    def _carry(self, forward: ForwardPass, node: Node, c: Tensor) -> Pulled:
+        """Carry a multiplier through one node by its rule, or as its kind says, and book the rest."""
+        if node.name in forward.program.layers:
+            step = forward.step(node, c)
             self.ledger.book(step.to_bias, step.to_stabiliser)
             self.offsets.give(node.inputs[0], step.offset)
             return (step.multiplier,)
-        at = self.forward.at(node)
-        taken, samples = node.operation.absorbed(c, at), self.forward.samples[node.name]
+        at = forward.at(node)
+        taken, samples = node.operation.absorbed(c, at), forward.samples[node.name]
         self.ledger.absorb(taken, samples, of_tokens=node.operation.absorbs_tokens)
         return node.operation.pull(c, at)
 

@@ -3,6 +3,7 @@
 A sum splits relevance in proportion to its terms, which in multiplier form is the plain gradient.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,7 +14,14 @@ from torch import Tensor, fx
 
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, chain
 from sparselrp_cli.graph.constants import finite, never_negative
-from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled, position_by_position
+from sparselrp_cli.graph.operation import (
+    At,
+    Cropped,
+    Operation,
+    Pulled,
+    narrowed,
+    position_by_position,
+)
 from sparselrp_cli.graph.operations.product import Scale
 from sparselrp_cli.graph.shapes import Dim, Span
 
@@ -117,6 +125,10 @@ class Shift(Operation):
 
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        part = dataclasses.replace(self, constant=narrowed(self.constant, span, output))
+        return position_by_position(part, span) if _alike(inputs, output) else None
 
 
 def add(call: Call) -> Converted:

@@ -5,7 +5,7 @@ Rules of AttnLRP (Achtibat et al. 2024, ICML): the softmax is taken at first ord
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from torch import Tensor, fx
 
 from sparselrp_cli.graph.aten_call import Place
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, Steps
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled, narrowed
 from sparselrp_cli.graph.operations.addition import Add, Shift
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous
 from sparselrp_cli.graph.operations.matrix_product import MatrixProduct
@@ -22,7 +22,7 @@ from sparselrp_cli.graph.operations.permute import Permute
 from sparselrp_cli.graph.operations.product import Scale
 from sparselrp_cli.graph.operations.softmax import Softmax, softmax_pull
 from sparselrp_cli.graph.operations.where import Where
-from sparselrp_cli.graph.shapes import Dim, numbers, size
+from sparselrp_cli.graph.shapes import Dim, Span, numbers, part_of, size, whole
 
 aten = torch.ops.aten
 
@@ -68,8 +68,25 @@ class Attention(Operation):
         taken: Tensor = (on_shares * shares - on_logits * logits).sum(-1, keepdim=True)
         return (taken / c.shape[-1]).expand_as(c)
 
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        from_last = span.axis - len(output)
+        made_of = {-2: (0,), -1: (2,)}.get(from_last, (0, 1, 2))
+        spans = [
+            part_of(shape, from_last, span, output) if i in made_of else whole(shape)
+            for i, shape in enumerate(inputs)
+        ]
+        found = tuple(part for part in spans if part is not None)
+        if len(found) < len(inputs):
+            return None
+        mask = self.mask if self.mask is None or from_last == -1 else narrowed(self.mask, span, output)
+        return Cropped(replace(self, mask=mask), found)
+
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return 2 * numbers(output) * size(inputs[1], -2)
+
+    def scores(self, inputs: Sequence[Sequence[Dim]]) -> int:
+        """Count the scores of one sample."""
+        return numbers(inputs[0]) // size(inputs[0], -1) * size(inputs[1], -2)
 
 
 Parts = list[tuple[Operation, tuple[fx.Node | int, ...]]]

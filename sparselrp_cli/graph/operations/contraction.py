@@ -1,5 +1,6 @@
 """Einstein sums."""
 
+import dataclasses
 import math
 import string
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ from torch import Tensor, fx
 from sparselrp_cli.graph.aten_call import Place
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converters
 from sparselrp_cli.graph.layer import Layer
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled
 from sparselrp_cli.graph.operations.addition import Shift
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous, homogeneous
-from sparselrp_cli.graph.shapes import Dim, numbers
+from sparselrp_cli.graph.shapes import Dim, Span, numbers, whole
 
 aten = torch.ops.aten
 
@@ -43,6 +44,16 @@ class Contraction(Layer):
 
     def spread(self, bias: Tensor, z: Tensor) -> Tensor:
         return bias
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        first, second, result = self.indices
+        name, length = result[span.axis], span.stop - span.start
+        layer = self
+        if name in second:
+            part = self.weight.narrow(second.index(name), span.start, length)
+            layer = dataclasses.replace(self, weight=part)
+        read = _part_of(inputs[0], first, name, span, output)
+        return None if read is None else Cropped(layer, (read,))
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         _, second, result = self.indices
@@ -83,6 +94,16 @@ class EinsteinSum(Operation):
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
 
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        given, result = self.equation.split("->")
+        name = result[span.axis]
+        spans = [
+            _part_of(shape, axes, name, span, output)
+            for shape, axes in zip(inputs, given.split(","), strict=True)
+        ]
+        found = tuple(part for part in spans if part is not None)
+        return Cropped(self, found) if len(found) == len(inputs) else None
+
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         given, result = self.equation.split("->")
         first, second = given.split(",")
@@ -92,6 +113,13 @@ class EinsteinSum(Operation):
 
     def describe(self) -> str:
         return self.equation
+
+
+def _part_of(shape: Sequence[Dim], axes: str, name: str, span: Span, output: Sequence[Dim]) -> Span | None:
+    """Give what an operand, whose axes have such names, has to do with a span of one of the result's."""
+    if name not in axes or shape[axes.index(name)] == 1 != output[span.axis]:
+        return whole(shape)
+    return dataclasses.replace(span, axis=axes.index(name))
 
 
 def explicit(equation: str, dims: Sequence[int]) -> str:

@@ -21,14 +21,14 @@ from sparselrp_cli.graph.call import (
     axis_of,
     chain,
 )
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled
 from sparselrp_cli.graph.operations.addition import Add, Shift
 from sparselrp_cli.graph.operations.contraction import Contraction
 from sparselrp_cli.graph.operations.dense import Dense
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous, homogeneous
 from sparselrp_cli.graph.operations.product import Scale
 from sparselrp_cli.graph.operations.reduction import Sum
-from sparselrp_cli.graph.shapes import Dim, numbers, size
+from sparselrp_cli.graph.shapes import Dim, Span, numbers, part_of, size, whole
 
 aten = torch.ops.aten
 
@@ -53,6 +53,16 @@ class MatrixProduct(Operation):
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        from_last = span.axis - len(output)
+        made_of = {-2: (0,), -1: (1,)}.get(from_last, (0, 1))
+        spans = [
+            part_of(shape, from_last, span, output) if i in made_of else whole(shape)
+            for i, shape in enumerate(inputs)
+        ]
+        found = tuple(part for part in spans if part is not None)
+        return Cropped(self, found) if len(found) == len(inputs) else None
 
     def work(self, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> int:
         return numbers(output) * size(inputs[0], -1)

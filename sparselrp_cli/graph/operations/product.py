@@ -1,5 +1,6 @@
 """Products of activations, with each other and with constants."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,7 +11,15 @@ from torch import Tensor, fx
 
 from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, chain
 from sparselrp_cli.graph.constants import never_negative
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import (
+    At,
+    Cropped,
+    Operation,
+    Pulled,
+    narrowed,
+    position_by_position,
+)
+from sparselrp_cli.graph.shapes import Dim, Span
 
 aten = torch.ops.aten
 ProductRule = Literal["signal-take-all", "uniform"]
@@ -98,6 +107,12 @@ class Scale(Operation):
 
     def is_gate(self, inputs: Sequence[bool]) -> bool:
         return all(inputs)
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        if tuple(inputs[0]) != tuple(output):
+            return None
+        part = dataclasses.replace(self, factor=narrowed(self.factor, span, output))
+        return position_by_position(part, span)
 
 
 def multiply(call: Call) -> Converted:

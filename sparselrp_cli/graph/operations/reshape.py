@@ -1,5 +1,6 @@
 """View, flatten, squeeze and their like."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Alias, Call, Converted, Converters, chain
-from sparselrp_cli.graph.operation import At, Lies, Pulled, Transport
-from sparselrp_cli.graph.shapes import Dim, numbers, resolve, sample_axis, sample_dim, size, tracked
+from sparselrp_cli.graph.operation import At, Cropped, Lies, Pulled, Transport
+from sparselrp_cli.graph.shapes import Dim, Span, numbers, resolve, sample_axis, sample_dim, size, tracked
 
 aten = torch.ops.aten
 
@@ -33,6 +34,17 @@ class Reshape(Transport):
 
     def laid(self, shape: tuple[Dim, ...], sources: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
         return tracked(shape, sources[0])
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        """Crop an axis that is there before and after, with as much inside of it."""
+        (shape,), inner = inputs, numbers(output[span.axis + 1 :])
+        for axis in range(len(shape)):
+            if shape[axis] == output[span.axis] and numbers(shape[axis + 1 :]) == inner:
+                length = span.stop - span.start
+                cut = (*shape[:axis], length, *shape[axis + 1 :])
+                made = (*output[: span.axis], length, *output[span.axis + 1 :])
+                return Cropped(Reshape(cut, made), (dataclasses.replace(span, axis=axis),))
+        return None
 
     def positions(
         self, axis: int, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]

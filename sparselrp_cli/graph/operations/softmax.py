@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, axis_of, chain
-from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operation import At, Cropped, Operation, Pulled, position_by_position
 from sparselrp_cli.graph.pieces import pieces
+from sparselrp_cli.graph.shapes import Dim, Span
 
 aten = torch.ops.aten
 
@@ -69,6 +70,9 @@ class Softmax(Operation):
 
     def keeps_non_negative(self, inputs: Sequence[bool]) -> bool:
         return not self.logarithm
+
+    def cropped(self, span: Span, inputs: Sequence[Sequence[Dim]], output: Sequence[Dim]) -> Cropped | None:
+        return None if span.axis == self.axis % len(output) else position_by_position(self, span)
 
     def end(self) -> str:
         return "log-softmax" if self.logarithm else "softmax"

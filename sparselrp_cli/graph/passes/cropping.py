@@ -32,6 +32,24 @@ def crop(graph: CanonicalGraph, outputs: Mapping[int, Span | None]) -> Canonical
     return cropped if _work(cropped) <= WORTH * _work(graph) else graph
 
 
+def cut(graph: CanonicalGraph, span: Span) -> tuple[CanonicalGraph, dict[str, Span | None]]:
+    """Make only a span of the one output, which isn't made whole again, whatever that saves.
+
+    Returns
+    -------
+    graph : CanonicalGraph
+    needs : dict of str to Span or None
+        Of each tensor that is read, what is made of it; None is all.
+    """
+    (output,) = graph.outputs
+    field = _Field(graph)
+    needs = field.needs({0: span})
+    part = dataclasses.replace(_Cropping(graph, field, needs).run(), outputs=graph.outputs).restricted((0,))
+    # What is then made in vain of axes that the span doesn't lie along.
+    field = _Field(part)
+    return _Cropping(part, field, field.needs({0: None})).run(), {**needs, output.node: span}
+
+
 def cropping_error(
     whole: CanonicalGraph, cropped: CanonicalGraph, outputs: Mapping[int, Span | None], x: Tensor
 ) -> float:
