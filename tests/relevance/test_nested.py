@@ -113,7 +113,7 @@ def draw(network: type[nn.Module], n: int = 2):
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores are large, and five queries a block."""
-    monkeypatch.setattr(blocking, "LARGEST_PIECE", LARGE)
+    monkeypatch.setattr(blocking, "LARGE", LARGE)
     monkeypatch.setattr(blocking, "BLOCK", 5 * HEADS * LENGTH)
 
 

@@ -7,9 +7,10 @@ from sparselrp_cli.graph.canonical import CanonicalGraph, Node
 from sparselrp_cli.graph.in_blocks import InBlocks
 from sparselrp_cli.graph.operations.attention import Attention
 from sparselrp_cli.graph.passes.cropping import cut
-from sparselrp_cli.graph.pieces import LARGEST_PIECE
 from sparselrp_cli.graph.shapes import Dim, Span, numbers, size
 
+LARGE = 1 << 22
+"""Numbers of one window from which on a tensor isn't made as a whole, where that can be."""
 BLOCK = 1 << 21
 """Numbers of one window in the largest tensor of a block."""
 
@@ -44,7 +45,7 @@ def _attentions(graph: CanonicalGraph) -> Iterator[tuple[Node, frozenset[str]]]:
         axis = len(node.shape) - 2
         queries = size(node.shape, axis)
         length = max(1, queries * BLOCK // scores)
-        if scores >= LARGEST_PIECE and length < queries:
+        if scores >= LARGE and length < queries:
             part = InBlocks.of((node,), sources, axis, length)
             inputs = tuple(name for name, _ in sources)
             yield dataclasses.replace(node, operation=part, inputs=inputs), frozenset()
@@ -55,7 +56,7 @@ def _shapes(graph: CanonicalGraph) -> dict[str, tuple[Dim, ...]]:
 
 
 def _is_large(shape: Sequence[Dim]) -> bool:
-    return numbers(shape) >= LARGEST_PIECE
+    return numbers(shape) >= LARGE
 
 
 def _components(graph: CanonicalGraph) -> Iterator[list[Node]]:
