@@ -9,7 +9,7 @@ other code the folder isn't there.
 import builtins
 import importlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec
@@ -127,22 +127,27 @@ class Neighbours:
         # What was imported by name in a package of the folder belongs to it. It is asked before anything is
         # taken out: the place of a package without a file is read from its parent, by name.
         parents = self._own.keys()
-        inner = {n: m for n, m in sys.modules.copy().items() if "." in n and n.partition(".")[0] in parents}
+        found = self._in_the_table()
+        inner = {n: m for n, m in found.items() if "." in n and n.partition(".")[0] in parents}
         self._own |= {n: m for n, m in inner.items() if _lies_in(m, self.folder)}
-        self._others = {n: m for n, m in self._taken_out().items() if self._own.get(n) is not m}
+        self._others = {n: m for n, m in found.items() if self._own.get(n) is not m}
+        _take_out(found)
         sys.modules.update(self._own)
         sys.meta_path.insert(0, self)
         self._within = True
 
     def _go_out(self) -> None:
         sys.meta_path.remove(self)
-        self._own = self._taken_out()
+        self._own = self._in_the_table()
+        _take_out(self._own)
         sys.modules.update(self._others)
         self._within = False
         self._show()
 
-    def _taken_out(self) -> dict[str, ModuleType]:
-        return {name: sys.modules.pop(name) for name in list(sys.modules) if name in self}
+    def _in_the_table(self) -> dict[str, ModuleType]:
+        """Give the modules in Python's table that have the folder's names: some thousand are looked at."""
+        names = self._names
+        return {n: m for n, m in sys.modules.copy().items() if n.partition(".")[0] in names}
 
     @contextmanager
     def _showing(self) -> Iterator[None]:
@@ -193,6 +198,11 @@ class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         # A changed file mustn't run as it was; and nothing is left beside the user's files.
         return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _take_out(modules: Iterable[str]) -> None:
+    for name in modules:
+        sys.modules.pop(name, None)
 
 
 def _lies_in(module: ModuleType, folder: Path) -> bool:

@@ -3,18 +3,13 @@
 Workers would compile them at the same time, each for itself. They are kept beside the package, so that this
 takes time after a clone and a change of the loops only. ``python -m helpers.warming float32`` compiles what
 one type of numbers needs, ``python -m helpers.warming motifs`` what TF-MoDISco does.
-
-TF-MoDISco keeps its loops where it may fork, which it may not in a worker: they are kept there as well.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -22,7 +17,7 @@ from torch import Tensor, nn
 
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.targets import Target, Term
-from sparselrp_cli.motifs import discovery
+from sparselrp_cli.motifs import kept_loops
 from sparselrp_cli.relevance import gathered, kernels
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.kernels import selection
@@ -66,25 +61,9 @@ def are_cold() -> bool:
     return max(path.stat().st_mtime for path in kept) < max(path.stat().st_mtime for path in sources)
 
 
-@cache
-def keep_loops_of_modisco() -> None:
-    """Keep those that TF-MoDISco keeps itself: they call none of another file, which could change."""
-    for loop, _ in loops_of_modisco():
-        loop.enable_caching()
-
-
-def loops_of_modisco() -> Iterator[tuple[Any, Any]]:
-    """Its loops, and the types of arguments that each is compiled for."""
-    from modiscolite import precompile
-
-    for loops in precompile._kernels():
-        for loop, types in loops:
-            yield loop, types or precompile._signatures[loop]
-
-
 def compile_loops_of_modisco() -> None:
-    keep_loops_of_modisco()
-    for loop, types in loops_of_modisco():
+    kept_loops.keep_loops()
+    for loop, types in kept_loops.loops():
         loop.compile(types)
 
 
@@ -93,22 +72,6 @@ def has_cold_modisco() -> bool:
     found = find_spec("modiscolite")
     folders = [] if found is None else map(Path, found.submodule_search_locations or ())
     return any(not list(folder.glob("__pycache__/*.nbi")) for folder in folders)
-
-
-def keeping_loops(clusters: Callable[..., Any]) -> Callable[..., Any]:
-    """Cluster as ever, with loops that are kept."""
-
-    def clustered(*given: Any) -> Any:
-        keep_loops_of_modisco()
-        return clusters(*given)
-
-    return clustered
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(discovery, "_clusters", keeping_loops(discovery._clusters))
-    config.add_cleanup(patch.undo)
 
 
 @pytest.hookimpl(optionalhook=True)

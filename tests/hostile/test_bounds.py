@@ -1,21 +1,22 @@
 """Files made to fill the memory or to take for ever end in one line, in little memory."""
 
 import gzip
-import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hostile.packing import MB, packed, with_repeats
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.sequences import regions, variants, vcf
 
 MEMORY = 300 << 20
 """Bytes that reading may take besides what Python and its modules do."""
 CHILD = """
-import resource, sys
+import os, resource, sys
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.motifs.formats import read_motif_file
 from sparselrp_cli.sequences.fasta import read_records
@@ -27,45 +28,46 @@ def genome(path):
     with Genome(path):
         pass
 
+def read(reader, path):
+    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv[1]),) * 2)
+    try:
+        for _ in readers[reader](path) or ():
+            pass
+    except InputError as error:
+        print(error, flush=True)
+
 readers = dict(regions=read_regions, records=read_records, genome=genome, variants=read_variants,
                motifs=read_motif_file)
-size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv[3]),) * 2)
-try:
-    for _ in readers[sys.argv[1]](sys.argv[2]) or ():
-        pass
-except InputError as error:
-    print(error)
+for line in sys.stdin:
+    if not (child := os.fork()):
+        os.dup2(1, 2)  # What goes wrong is in the answer.
+        read(*line.rstrip("\\n").split("\\t"))
+        sys.stdin.close()
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-MB = 1_000_000
 
 
-def read_within(reader: str, path: Path | str) -> str:
+@pytest.fixture(scope="module")
+def reading() -> Iterator[subprocess.Popen[str]]:
+    """A process that reads each file in a child whose memory is limited."""
+    command = [sys.executable, "-c", CHILD, str(MEMORY)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+def read_within(reading: subprocess.Popen[str], reader: str, path: Path | str) -> str:
     """Read a file in a process whose memory is limited; give the one line it says."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, reader, str(path), str(MEMORY)],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.stderr == ""
-    assert done.returncode == 0
-    (line,) = done.stdout.splitlines()
-    return line
-
-
-def packed(*parts: tuple[bytes, int]) -> bytes:
-    """A gzip file of bytes that are each repeated so often."""
-    compressor, crc, size = zlib.compressobj(1, wbits=-15), 0, 0
-    found = [gzip.compress(b"", mtime=0)[:10]]
-    for part, times in parts:
-        at_once = min(times, max(1, MB // len(part)))
-        for count, repeats in ((at_once, times // at_once), (times % at_once, 1)):
-            plain = part * count
-            # What follows a full flush refers to nothing before it, so that it can be repeated.
-            found.append((compressor.compress(plain) + compressor.flush(zlib.Z_FULL_FLUSH)) * repeats)
-            for _ in range(repeats):
-                crc = zlib.crc32(plain, crc)
-            size += len(plain) * repeats
-    return b"".join([*found, compressor.flush(), struct.pack("<LL", crc, size)])
+    assert reading.stdin is not None
+    assert reading.stdout is not None
+    print(reader, path, sep="\t", file=reading.stdin, flush=True)
+    line, code = reading.stdout.readline(), reading.stdout.readline()
+    assert code == "0\n", line
+    return line.removesuffix("\n")
 
 
 IDLE = "1000000 lines without content; check what wrote the file"
@@ -150,12 +152,22 @@ HOSTILE: dict[str, tuple[str, Parts, str]] = {
 }
 
 
+@pytest.mark.parametrize("repeats", [0, 1, 2, 7, 100])
+@pytest.mark.parametrize("plain", [b"", b"A", b"chr1\t1\t2\n"])
+def test_the_checksum_of_repeats_is_that_of_all_their_bytes(plain: bytes, repeats: int) -> None:
+    assert with_repeats(zlib.crc32(b"before"), plain, repeats) == zlib.crc32(b"before" + plain * repeats)
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_file_that_unpacks_to_a_monster_ends_in_one_line(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_unpacks_to_a_monster_ends_in_one_line(
+    reading: subprocess.Popen[str], tmp_path: Path, kind: str
+) -> None:
     reader, parts, message = HOSTILE[kind]
     path = tmp_path / "in.gz"
     path.write_bytes(packed(*parts))
-    assert read_within(reader, path) == f"in.gz{' ' if message.startswith('line') else ': '}{message}"
+    assert (
+        read_within(reading, reader, path) == f"in.gz{' ' if message.startswith('line') else ': '}{message}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,17 +179,19 @@ def test_a_file_that_unpacks_to_a_monster_ends_in_one_line(tmp_path: Path, kind:
         ("motifs", "/dev/zero: larger than 64 MiB; check that it is the right file"),
     ],
 )
-def test_a_device_that_never_ends_is_refused(reader: str, message: str) -> None:
-    assert read_within(reader, "/dev/zero") == message
+def test_a_device_that_never_ends_is_refused(
+    reading: subprocess.Popen[str], reader: str, message: str
+) -> None:
+    assert read_within(reading, reader, "/dev/zero") == message
 
 
-def test_a_line_of_many_samples_is_read_in_little_memory(tmp_path: Path) -> None:
+def test_a_line_of_many_samples_is_read_in_little_memory(
+    reading: subprocess.Popen[str], tmp_path: Path
+) -> None:
     """Only the first five of its columns are kept."""
     path = tmp_path / "in.vcf.gz"
-    path.write_bytes(
-        gzip.compress(VCF + b"chr1\t5\trs1\tA\tC" + b"\t0/0" * (60 * MB) + b"\nbad\n", 1, mtime=0)
-    )
-    assert read_within("variants", path).startswith("in.vcf.gz line 4: 1 column;")
+    path.write_bytes(packed((VCF + b"chr1\t5\trs1\tA\tC", 1), (b"\t0/0", 60 * MB), (b"\nbad\n", 1)))
+    assert read_within(reading, "variants", path).startswith("in.vcf.gz line 4: 1 column;")
 
 
 def test_regions_that_unpack_to_much_more_than_regions_do_are_refused(

@@ -86,18 +86,23 @@ class ArchiveReader:
 
     def __enter__(self) -> Self:
         self._file = opened(self.path)
+        self._checked: dict[str, h5py.Dataset] = {}
         try:
             with self._reported():
                 self._validate()
             self._at_hand = None if self._kept is None else self._kept.of(self.n_windows)
         except BaseException:
-            self._file.close()
+            self._close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._checked.clear()
         self._file.close()
 
     @cached_property
@@ -331,6 +336,12 @@ class ArchiveReader:
             raise OutputError(f"{self.path}: dataset '{column.name}' holds {dataset.dtype}; {AGAIN}")
 
     def _dataset(self, name: str) -> h5py.Dataset:
+        """Find a dataset. Looking at what it is takes longer than reading a few rows, so it is done once."""
+        if name not in self._checked:
+            self._checked[name] = self._checked_dataset(name)
+        return self._checked[name]
+
+    def _checked_dataset(self, name: str) -> h5py.Dataset:
         dataset = within(self._file, name)
         if not isinstance(dataset, h5py.Dataset):
             raise OutputError(f"{self.path} has no dataset '{name}'; {AGAIN}")

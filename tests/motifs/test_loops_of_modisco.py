@@ -1,0 +1,78 @@
+"""TF-MoDISco's compiled loops are kept on disk, and nothing that is wrong there stops a run."""
+
+import resource
+
+import numba
+import pytest
+
+from sparselrp_cli.motifs import kept_loops
+
+TYPES = numba.int64, numba.int64
+
+
+def add(x, y):
+    return x + y
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def hits(monkeypatch):
+    """Keep and call a loop as a new process would; gives how often it came from the disk."""
+    loop = numba.njit(add)
+    monkeypatch.setattr(kept_loops, "loops", lambda: [(loop, TYPES)])
+    kept_loops.keep_loops.__wrapped__()
+    assert loop(2, 3) == 5
+    return sum(loop.stats.cache_hits.values())
+
+
+def test_every_loop_that_may_be_kept_is():
+    kept_loops.keep_loops()
+    loops = [loop for loop, _ in kept_loops.loops()]
+    assert loops
+    assert [loop for loop in loops if not isinstance(loop._cache, kept_loops._Kept)] == []
+
+
+def test_a_loop_is_compiled_once(folder, monkeypatch):
+    assert hits(monkeypatch) == 0
+    assert hits(monkeypatch) == 1
+
+
+@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"], ids=["index", "loop"])
+@pytest.mark.parametrize("content", [b"", b"no pickle at all" * 20], ids=["emptied", "garbled"])
+def test_what_is_damaged_is_compiled_and_written_again(folder, monkeypatch, pattern, content):
+    hits(monkeypatch)
+    (path,) = folder.rglob(pattern)
+    path.write_bytes(content)
+    assert hits(monkeypatch) == 0
+    assert hits(monkeypatch) == 1
+
+
+def test_on_a_full_disk_a_run_has_its_own(folder, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        assert hits(monkeypatch) == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert hits(monkeypatch) == 0
+    assert hits(monkeypatch) == 1
+
+
+def test_without_a_place_a_run_has_its_own(monkeypatch):
+    def no_place(*_):
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(kept_loops._Kept, "__init__", no_place)
+    assert hits(monkeypatch) == 0
+    assert hits(monkeypatch) == 0
+
+
+def test_functions_that_are_not_compiled_are_left_alone(monkeypatch):
+    from modiscolite import precompile
+
+    monkeypatch.setattr(precompile, "_kernels", lambda: [[(add, None)]])
+    assert list(kept_loops.loops()) == []
