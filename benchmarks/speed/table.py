@@ -69,6 +69,14 @@ def _command(name: str) -> Callable[[Row], float | None]:
     return figure
 
 
+def _of_two_halves(row: Row) -> float | None:
+    if row["what"] != "merge of two halves":
+        return None
+    # What was kept before `import torch` was timed beside it was measured on a quiet machine.
+    beyond = row.get("times import torch")
+    return row["processor, s"] if beyond is None else IMPORT_TORCH * beyond
+
+
 def _column(name: str, **wanted: object) -> Callable[[Row], float | None]:
     return lambda row: row.get(name) if all(row[key] == value for key, value in wanted.items()) else None
 
@@ -112,9 +120,7 @@ LINES = (
     _of_command("plot of 600 bp", 0.8),
     _of_command("plot of 10 kb", 1.2),
     _of_command("evaluate", 1.5),
-    Line(
-        "merge of two halves", 1, "s", "files", "seconds", _column("processor, s", what="merge of two halves")
-    ),
+    Line("merge of two halves", 1, "s", "files", "seconds", _of_two_halves),
     _of_command("variants, 1,000", 5),
 )  # fmt: skip
 

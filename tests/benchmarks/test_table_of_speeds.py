@@ -53,6 +53,13 @@ def test_seconds_of_commands_are_those_of_a_quiet_machine():
     assert line.figure({**row, "checkout": "before"}) is None
 
 
+def test_seconds_of_merging_are_those_of_a_quiet_machine_too():
+    row = {"what": "merge of two halves", "times import torch": 2.0, "processor, s": 9.0}
+    (line,) = (line for line in LINES if line.what == row["what"])
+    assert line.figure(row) == 2 * table.IMPORT_TORCH
+    assert line.figure({**row, "what": "attribute"}) is None
+
+
 def test_figures_of_this_run_come_before_kept_ones(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(table, "measure", lambda options: pytest.fail("nothing is to be measured"))
     table.main(["--records", "--out", str(tmp_path)])

@@ -86,6 +86,7 @@ class ArchiveReader:
 
     def __enter__(self) -> Self:
         self._file = opened(self.path)
+        self._datasets: dict[str, h5py.Dataset] = {}
         try:
             with self._reported():
                 self._validate()
@@ -257,10 +258,7 @@ class ArchiveReader:
         """
         column, dataset = self._columns[name], self._dataset(name)
         leading = column.row_axis(self.n_targets)
-        chunk = ((1,) * leading + (column.chunk, *column.tail), "gzip", column.shuffled, False)
-        if (dataset.chunks, dataset.compression, dataset.shuffle, dataset.fletcher32) != chunk:
-            return None
-        if rows.start % column.chunk:
+        if name not in self._packed_as_ours or rows.start % column.chunk:
             return None
         behind = (0,) * len(column.tail)
         with self._reported():
@@ -270,6 +268,16 @@ class ArchiveReader:
                 for at in range(rows.start, rows.stop, column.chunk)
             ]
         return None if any(skipped for skipped, _ in found) else [chunk for _, chunk in found]
+
+    @cached_property
+    def _packed_as_ours(self) -> frozenset[str]:
+        """The datasets whose chunks are of the sizes and filters that this version writes."""
+        return frozenset(name for name, column in self._columns.items() if self._is_as_ours(column))
+
+    def _is_as_ours(self, column: Column) -> bool:
+        dataset, leading = self._dataset(column.name), (1,) * column.row_axis(self.n_targets)
+        wanted = ((*leading, column.chunk, *column.tail), "gzip", column.shuffled, False)
+        return (dataset.chunks, dataset.compression, dataset.shuffle, dataset.fletcher32) == wanted
 
     def _all(self, name: str, rows: Rows) -> npt.NDArray[Any]:
         """Read rows of a dataset for every target, the target axis first."""
@@ -331,6 +339,12 @@ class ArchiveReader:
             raise OutputError(f"{self.path}: dataset '{column.name}' holds {dataset.dtype}; {AGAIN}")
 
     def _dataset(self, name: str) -> h5py.Dataset:
+        """Give a dataset; it is looked at once, since reading goes through it for every few windows."""
+        if name not in self._datasets:
+            self._datasets[name] = self._looked_at(name)
+        return self._datasets[name]
+
+    def _looked_at(self, name: str) -> h5py.Dataset:
         dataset = within(self._file, name)
         if not isinstance(dataset, h5py.Dataset):
             raise OutputError(f"{self.path} has no dataset '{name}'; {AGAIN}")

@@ -69,8 +69,10 @@ class ArchiveWriter:
             self._output = stack.enter_context(self._created())
             self._file = self._output.file
             with _reported(self.path):
-                for column in self.shape.columns.values():
-                    create(self._file, column, self.shape.n_targets)
+                self._datasets = {
+                    column: create(self._file, column, self.shape.n_targets)
+                    for column in self.shape.columns.values()
+                }
             self._stack = stack.pop_all()
         return self
 
@@ -101,8 +103,7 @@ class ArchiveWriter:
         with _reported(self.path):
             maps = sum(len(chunk) for chunks in block.chunks.values() for chunk in chunks)
             require_room(self._hidden, maps + 2 * _n_bytes(block.names))
-            for column in self.shape.columns.values():
-                dataset = self._file[column.name]
+            for column, dataset in self._datasets.items():
                 dataset.resize(stop, axis=column.row_axis(self.shape.n_targets))
                 if column.name == "names":
                     dataset[start:stop] = block.names
