@@ -7,9 +7,9 @@
 
 Unless the figures are kept, engines are timed without their memory, and at the batch that is shown alone.
 
-Seconds of whole commands are processor time over that of `import torch` in the same round, times the 0.95 s
-that this takes on a quiet machine: so a busy one says the same. Windows a
-second are by processor time, too.
+Ratios of engines are of processor time. Seconds of whole commands are processor time over that of `import
+torch` in the same round, times the 0.95 s that this takes on a quiet machine: so a busy one says the same.
+Windows a second are by processor time, too.
 """
 
 import argparse
@@ -35,6 +35,8 @@ SHOWN_ALONE: Mapping[str, Sequence[str]] = MappingProxyType(
     {"engine_speed": ("--batches", "8", "--no-memory"), "whole_command": ("--models", "suhw-dm3")}
 )
 """Of what a script measures, that which is in the table."""
+ALWAYS: Mapping[str, Sequence[str]] = MappingProxyType({"engine_speed": ("--clock", "cpu")})
+"""What makes a script's figures those of a quiet machine."""
 Row = Mapping[str, Any]
 
 
@@ -167,9 +169,19 @@ def _shown(line: Line, figure: float | None, record: Record | None) -> dict[str,
 def measure(options: Sequence[str], *, whole: bool) -> None:
     """Run every script, the whole of it or what the table shows."""
     for script in SCRIPTS:
-        more = () if whole else SHOWN_ALONE.get(script, ())
-        command = [sys.executable, "-m", f"benchmarks.speed.{script}", *options, *more]
+        command = [
+            sys.executable,
+            "-m",
+            f"benchmarks.speed.{script}",
+            *options,
+            *given_to(script, whole=whole),
+        ]
         subprocess.run(command, cwd=ROOT, check=True)
+
+
+def given_to(script: str, *, whole: bool) -> tuple[str, ...]:
+    """Give the options of a script."""
+    return (*ALWAYS.get(script, ()), *(() if whole else SHOWN_ALONE.get(script, ())))
 
 
 def options() -> argparse.ArgumentParser:

@@ -71,10 +71,11 @@ def test_rounds_are_handed_to_every_script_and_what_is_kept_is_whole(monkeypatch
     assert ("--no-memory" in done[0]) != kept
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["shown", "kept"])
 @pytest.mark.parametrize("script", table.SCRIPTS)
-def test_a_script_takes_what_it_is_called_with(script):
+def test_a_script_takes_what_it_is_called_with(script, whole):
     module = importlib.import_module(f"benchmarks.speed.{script}")
-    given = [*table.SHOWN_ALONE.get(script, ()), "--rounds", "1", "--out", "folder"]
+    given = [*table.given_to(script, whole=whole), "--rounds", "1", "--out", "folder"]
     assert module.options().parse_args(given).rounds == 1
 
 
