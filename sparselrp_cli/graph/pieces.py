@@ -9,11 +9,6 @@ LARGEST_PIECE = 1 << 24
 """Numbers."""
 
 
-def in_one_piece(tensor: Tensor) -> bool:
-    """Whether a tensor isn't large."""
-    return tensor.numel() <= LARGEST_PIECE
-
-
 def pieces(*tensors: Tensor, axis: int | None = None) -> Iterator[tuple[Tensor, ...]]:
     """Cut tensors along an axis on which they are equally long.
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, chain, each
 from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled
-from sparselrp_cli.graph.pieces import in_one_piece, pieces
+from sparselrp_cli.graph.pieces import pieces
 from sparselrp_cli.graph.shapes import Dim, size
 from sparselrp_cli.graph.winners import first_winner, least_winner, winners_share
 
@@ -26,12 +26,6 @@ def _as_2d(x: Tensor, spatial: int) -> Tensor:
 
 def _from_2d(x: Tensor, spatial: int) -> Tensor:
     return x.squeeze(-2) if spatial == 1 else x
-
-
-def _share(x: Tensor, y: Tensor, first: Tensor) -> Tensor:
-    """Give the factor of each winner's multiplier, from its place (into rows x columns)."""
-    numbers = x.flatten(-2).gather(-1, first.flatten(-2)).reshape(first.shape)
-    return winners_share(numbers, y)
 
 
 def _grid(x: Tensor) -> Tensor:
@@ -98,9 +92,7 @@ class MaxPool(_WindowedPool):
         first = torch.empty_like(winners, dtype=torch.int32 if small else torch.int64)
         for of_x, of_y, of_winners, of_first in pieces(x, y, winners, first, axis=1):
             of_first.copy_(self._first(of_x, of_y, of_winners))
-        # The same for every target that is walked; of a large tensor it would take more than it saves.
-        share = _share(x, y, first.long()) if in_one_piece(x) else None
-        return _from_2d(y, spatial), (first, share)
+        return _from_2d(y, spatial), first
 
     def _first(self, x: Tensor, y: Tensor, winners: Tensor) -> Tensor:
         """Give the first place (into rows x columns) of each window whose number equals the largest, `y`."""
@@ -136,17 +128,19 @@ class MaxPool(_WindowedPool):
 
     def pull(self, c: Tensor, at: At) -> Pulled:
         spatial = len(self.width)
-        x, y, c = (_as_2d(values, spatial) for values in (at.inputs[0], at.output, c))
-        first, share = at.memo
-        if share is not None:
-            return (_from_2d(self._pulled(x, c * share, first.long()), spatial),)
+        x, y = (_as_2d(values, spatial) for values in (at.inputs[0], at.output))
+        parts = list(pieces(x, y, _as_2d(c, spatial), at.memo, axis=1))
+        if len(parts) == 1:
+            return (_from_2d(self._pulled(*parts[0]), spatial),)
         pulled = torch.empty_like(x)
-        for of_pulled, of_x, of_y, of_c, of_first in pieces(pulled, x, y, c, first, axis=1):
-            places = of_first.long()
-            of_pulled.copy_(self._pulled(of_x, of_c * _share(of_x, of_y, places), places))
+        for (found,), part in zip(pieces(pulled, axis=1), parts, strict=True):
+            found.copy_(self._pulled(*part))
         return (_from_2d(pulled, spatial),)
 
-    def _pulled(self, x: Tensor, c: Tensor, first: Tensor) -> Tensor:
+    def _pulled(self, x: Tensor, y: Tensor, c: Tensor, first: Tensor) -> Tensor:
+        first = first.long()
+        numbers = x.flatten(-2).gather(-1, first.flatten(-2)).reshape(first.shape)
+        c = c * winners_share(numbers, y)
         pulled: Tensor = aten.max_pool2d_with_indices_backward(c, x, *self._sizes(), first)
         return pulled
 
