@@ -174,6 +174,14 @@ EXPERIMENTS = (
         "many", "contigs, records, windows in one place, variants", "speed.many", "2 min",
         (*COMMAND, "files"), (TIMING,),
     ),
+    Experiment(
+        "targets", "each further target of a model against a forward pass", "speed.targets", "5 min", ENGINE,
+        (TIMING, "benchmarks/networks.py", JUNCTIONS),
+    ),
+    Experiment(
+        "motifs", "motifs of 10,000 windows", "speed.motifs", "5 min", (*COMMAND, "files", "motifs"),
+        ("benchmarks/speed/files.py", "benchmarks/speed/whole_command.py", *ENGINES, GENOME),
+    ),
     Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),
     Experiment(
         "scheduler", "what Snakemake takes to plan many shards", "speed.scheduler", "half an hour", (),

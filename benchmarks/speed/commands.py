@@ -24,7 +24,7 @@ import pandas as pd
 from benchmarks.history import ROOT
 from benchmarks.options import timing_parser
 from benchmarks.record import Keeper
-from benchmarks.speed.files import processor_seconds
+from benchmarks.speed.files import YARDSTICK, processor_seconds
 from benchmarks.timing import ready_device
 from sparselrp_cli.outputs.archive import ACCOUNTING, ArchiveRows, ArchiveWriter
 from sparselrp_cli.sequences.windows import Window
@@ -33,7 +33,6 @@ DATA, MODEL = ROOT / "data", "suhw-dm3"
 GENOME, PEAKS, MOTIF = (
     DATA / name for name in ("chr2R-15-21Mb.fa.gz", "suhw-peaks.bed", "suhw-MA0533.1.jaspar")
 )
-YARDSTICK = "import torch"
 VARIANTS, LONG = 1000, 10_000
 Arguments = tuple[str, ...]
 
@@ -93,7 +92,7 @@ def commands(folder: Path) -> dict[str, Arguments]:
     row = (folder / "plrp.windows.tsv").read_text().splitlines()[1].split("\t")
     place = f"{row[0]}:{int(row[1]) + 1}-{row[2]}"
     return {
-        YARDSTICK: ("-c", "import torch"),
+        YARDSTICK: ("-c", YARDSTICK),
         "attribute, one window": sparselrp("attribute", "one.fa", "-m", MODEL, "-o", "one"),
         "attribute, 221 windows": sparselrp("attribute", GENOME, "-r", PEAKS, "-m", MODEL, "-o", "demo"),
         "variants, 1,000": sparselrp("variants", "variants.vcf", "genome.fa", "-m", MODEL, "-o", "changes"),

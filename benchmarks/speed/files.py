@@ -6,7 +6,8 @@
 The engine costs nothing: explained windows of the demo model are handed on, over and over. Seconds are user
 and system time of all threads. Windows a second are of wall time, which only a machine with nothing else to
 do tells; and of two cores that nobody else uses, by processor time: that of the thread that hands the rows on
-and half of that of its helpers, as if these never worked beside it.
+and half of that of its helpers, as if these never worked beside it. What whole commands take over `import
+torch` of the same round says more where others use the machine.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import truediv
 from pathlib import Path
 
 import h5py
@@ -41,6 +43,7 @@ MODEL = ROOT / "models" / "suhw-dm3"
 EXPLAINED, BATCH = 512, 32
 ALONE = "windows a second (two cores, by processor time)"
 COMMANDS = ("merge of two halves", "attribute")
+YARDSTICK = "import torch"
 
 
 def command(*arguments: str | Path) -> None:
@@ -144,6 +147,7 @@ def measured(windows: int, rounds: int, folder: Path) -> list[dict[str, object]]
         explain(folder, windows, folder / f"half{i}", "--shard", f"{i}/2")
     halves = [folder / f"half{i}.h5" for i in (1, 2)]
     runs: dict[str, Callable[[], object]] = {
+        YARDSTICK: lambda: subprocess.run([sys.executable, "-c", YARDSTICK], check=True),
         "archive and bigWig, engine free": lambda: write_all(rows, folder),
         "merge of two halves": lambda: command("merge", *halves, "-o", folder / "merged"),
         "attribute": lambda: explain(folder, windows, folder / "whole", "--restart"),
@@ -152,15 +156,19 @@ def measured(windows: int, rounds: int, folder: Path) -> list[dict[str, object]]
     for _ in range(rounds):
         for name, run in runs.items():
             taken[name].append(Spent.of(run))
-    return [_row(name, windows, seconds) for name, seconds in taken.items()]
+    yardstick = [each.processor for each in taken.pop(YARDSTICK)]
+    return [_row(name, windows, seconds, yardstick) for name, seconds in taken.items()]
 
 
-def _row(name: str, windows: int, seconds: Sequence[Spent]) -> dict[str, object]:
-    alone = {} if name in COMMANDS else {ALONE: windows / statistics.median(s.on_two_cores for s in seconds)}
+def _row(name: str, windows: int, seconds: Sequence[Spent], yardstick: Sequence[float]) -> dict[str, object]:
+    processor = [each.processor for each in seconds]
+    if name in COMMANDS:
+        last = {"times import torch": statistics.median(map(truediv, processor, yardstick))}
+    else:
+        last = {ALONE: windows / statistics.median(each.on_two_cores for each in seconds)}
     return {
-        "what": name, "windows": windows,
-        "processor, s": statistics.median(each.processor for each in seconds),
-        "windows a second (wall)": windows / min(each.wall for each in seconds), **alone,
+        "what": name, "windows": windows, "processor, s": statistics.median(processor),
+        "windows a second (wall)": windows / min(each.wall for each in seconds), **last,
     }  # fmt: skip
 
 

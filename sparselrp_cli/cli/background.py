@@ -23,6 +23,7 @@ class Explaining:
     device: str
     batch_size: int | None
     seed: int
+    no_cache: bool
     quiet: bool
 
 
@@ -85,6 +86,7 @@ def make_background(
         return explain_background(
             archive, prefix, full, command_line(), progress_bar(quiet=explaining.quiet), stop,
             device=explaining.device, batch_size=explaining.batch_size, seed=explaining.seed,
+            no_cache=explaining.no_cache,
         )  # fmt: skip
     except SparselrpError as error:
         if must:

@@ -42,7 +42,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "Run": (
             "batch_size", "device", "gpus", "dtype", "threads", "max_conservation_error", "strict", "shard",
-            "resume", "seed", "quiet", "verbose", "help", "version",
+            "resume", "no_cache", "seed", "quiet", "verbose", "help", "version",
         ),
     }
 )  # fmt: skip

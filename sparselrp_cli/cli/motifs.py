@@ -83,6 +83,7 @@ logger = logging.getLogger("sparselrp")
     help="Write seqlets and hits as bigBed, too, which browsers read over the web piece by piece.",
 )  # fmt: skip
 @setting_option("threads", help="CPU threads.  [default: as many as there are cores]")
+@setting_option("no_cache")
 @partial(seed_option, of="the shuffling and the permutations")
 @log_options
 @click.pass_context
@@ -90,7 +91,7 @@ def motifs(
     context: click.Context, archive: Path, prefix: Path, target: str | None, background: Path | None,
     null: str, models: tuple[ModelRequest, ...], batch_size: int | None, device: str, database: str | None,
     fdr: float, max_seqlets: int, min_seqlets: int, hits_over: str, bigbed: bool, threads: int | None,
-    seed: int, quiet: bool,
+    no_cache: bool, seed: int, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the motifs in an archive that `attribute` made.
 
@@ -147,7 +148,7 @@ def motifs(
 
         # What is wrong with it is said now, and not after the long part.
         options = replace(options, database=context.with_resource(database_at_hand(database)))
-    explaining = Explaining(device, batch_size, seed, quiet)
+    explaining = Explaining(device, batch_size, seed, no_cache, quiet)
     made = make_background(context, archive, prefix, known, explaining, must=bool(models))
     _search_in_new_process(replace(options, background=made), context, quiet=quiet)
 

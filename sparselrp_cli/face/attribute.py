@@ -61,6 +61,7 @@ def attribute(
     dtype: str | None = None,
     archive_dtype: ArchiveDtype | None = DEFAULTS.archive_dtype,
     threads: int | None = DEFAULTS.threads,
+    no_cache: bool = DEFAULTS.no_cache,
     max_conservation_error: float | None = DEFAULTS.max_conservation_error,
     strict: bool = DEFAULTS.strict,
 ) -> Run:
@@ -108,7 +109,7 @@ def attribute(
             redistribute=redistribute, composite=composite, select=select, centre=centre, ends=ends,
             reverse_complement=reverse_complement, tile_overlap=tile_overlap, max_unknown=max_unknown,
             formats=formats, overlap=overlap, batch_size=batch_size, device=_device(device, models),
-            dtype=_dtype(dtype, models), archive_dtype=archive_dtype, threads=threads,
+            dtype=_dtype(dtype, models), archive_dtype=archive_dtype, threads=threads, no_cache=no_cache,
             max_conservation_error=max_conservation_error, strict=strict,
         )  # fmt: skip
         _refuse_contradictions(settings, regions, prefix)

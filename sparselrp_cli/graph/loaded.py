@@ -33,11 +33,17 @@ def load_model(request: ModelRequest) -> LoadedModel:
     return loading.load_model(request) if path is None else read_graph(read_packed(path, request), request)
 
 
-def recall_model(request: ModelRequest) -> LoadedModel:
+def recall_model(request: ModelRequest, *, cached: bool = True) -> LoadedModel:
     """Load a model for a run: what was traced or checked by a run before isn't traced or checked again.
 
     Of a shipped model, and of a folder of a named architecture that was traced before, the module is the
     graph itself; who needs the architecture's own modules asks `load_model`.
+
+    Parameters
+    ----------
+    request : ModelRequest
+    cached : bool
+        Whether the user's cache is read and written; what is shipped lies elsewhere.
 
     Raises
     ------
@@ -48,12 +54,13 @@ def recall_model(request: ModelRequest) -> LoadedModel:
     path = packed_graph(request.reference)
     if path is not None:
         packed = read_packed(path, request)
-        model = read_graph(packed, request, checked=was_checked(packed.graph))
-        mark_checked(packed.graph)
+        model = read_graph(packed, request, checked=cached and was_checked(packed.graph))
+        if cached:
+            mark_checked(packed.graph)
         return model
     if (shipped := traced_model(request)) is not None:
         return shipped
-    place = place_of(request)
+    place = place_of(request) if cached else None
     known = None if place is None else recalled(place, request)
     return replace(loading.load_model(request), kept=place) if known is None else known
 

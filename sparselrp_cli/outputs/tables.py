@@ -52,10 +52,12 @@ class Table:
 
     def write(self, fields: Sequence[str]) -> None:
         """Add a line."""
-        line = "\t".join(map(field, fields)) + "\n"
-        self._hash.update(line.encode(errors="replace"))
+        self._add(_fields(fields) + "\n")
+
+    def _add(self, lines: str) -> None:
+        self._hash.update(lines.encode(errors="replace"))
         with reported(self.path):
-            self._file.write(line)
+            self._file.write(lines)
 
     @property
     def sha256(self) -> str:
@@ -93,11 +95,23 @@ class WindowsTable(Table):
     def append(self, rows: Accounts) -> None:
         """Add the lines of some windows."""
         names: list[tuple[str, ...]] = [(name,) for name in self.target_names] or [()]
-        for i, window in enumerate(rows.windows):
-            for target, name in enumerate(names):
-                numbers = [f"{rows.accounting[column][target, i]:.9g}" for column in ACCOUNTING]
-                last = (f"{rows.spread['score_sd'][target, i]:.9g}",) if rows.spread else ()
-                self.write((*_place(window), *name, *numbers, str(int(rows.n_unknown[i])), *last))
+        places = [_place(window) for window in rows.windows]
+        lines = [self._lines(rows, places, target, name) for target, name in enumerate(names)]
+        # A window's targets follow each other. All at once: a write for each line takes twice the time.
+        self._add("".join(line for of_window in zip(*lines, strict=True) for line in of_window))
+
+    def _lines(
+        self, rows: Accounts, places: Sequence[tuple[str, ...]], target: int, name: tuple[str, ...]
+    ) -> list[str]:
+        """Give a target's lines."""
+        columns = [rows.accounting[column][target].tolist() for column in ACCOUNTING]
+        columns.append(rows.n_unknown.tolist())
+        columns += [rows.spread["score_sd"][target].tolist()] if rows.spread else []
+        numbers = "\t".join(["%.9g"] * len(ACCOUNTING) + ["%d"] + ["%.9g"] * bool(rows.spread)) + "\n"
+        return [
+            _fields((*place, *name)) + "\t" + numbers % row
+            for place, row in zip(places, zip(*columns, strict=True), strict=True)
+        ]
 
 
 class SkippedTable(Table):
@@ -138,6 +152,10 @@ def read_skipped(path: Path) -> Iterator[tuple[str, ...]]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path} can't be read ({' '.join(str(error).split())}); copy it again") from error
+
+
+def _fields(fields: Sequence[str]) -> str:
+    return "\t".join(map(field, fields))
 
 
 def _place(window: Window) -> tuple[str, ...]:

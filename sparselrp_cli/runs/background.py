@@ -56,6 +56,7 @@ def completed(requests: Sequence[ModelRequest], archive: Path) -> tuple[ModelReq
 def explain_background(
     archive: Path, prefix: Path, models: tuple[ModelRequest, ...], command: Sequence[str], progress: Progress,
     stop: StopRequest, *, device: str = "auto", batch_size: int | None = None, seed: int = 0,
+    no_cache: bool = False,
 ) -> Path:  # fmt: skip
     """Explain the windows of an archive, with their dinucleotides shuffled, as the archive was explained.
 
@@ -72,6 +73,8 @@ def explain_background(
     batch_size : int, optional
     seed : int
         Of the shuffling.
+    no_cache : bool
+        Whether the models are traced and checked again.
 
     Returns
     -------
@@ -90,6 +93,7 @@ def explain_background(
         of_run.without_shard(),
         device=device,
         batch_size=batch_size,
+        no_cache=no_cache,
         # Of the run's own windows.
         tile_overlap=None,
         allele=None,

@@ -91,7 +91,7 @@ def prepare_all(
     for number, request in enumerate(requests, 1):
         logger.log(STEP, "loading the model %s ...", request.reference)
         with _naming(f"model {number}" if several else ""):
-            model = recall_model(replace(request, by_window=True))
+            model = recall_model(replace(request, by_window=True), cached=not settings.no_cache)
         loaded.append((f"model {number} ('{model.name}')", model))
     _require_one_window(loaded)
     models: list[PreparedModel] = []

@@ -150,6 +150,10 @@ class RunSettings:
         None, Whole(1, MOST_THREADS), "--threads", metavar="N", section=None, explains=False,
         help="CPU threads.  [default: as many as there are cores to use]",
     )  # fmt: skip
+    no_cache: bool = setting(
+        False, Flag(), "--no-cache", section=None, explains=False,
+        help="Trace and check the model again: read and keep nothing in the cache of traced graphs.",
+    )  # fmt: skip
     max_conservation_error: float | None = setting(
         None, Real(), "--max-conservation-error", commands=ARCHIVING, metavar="X", section="settings",
         explains=False,

@@ -1,5 +1,6 @@
 """The table of all speeds: each line finds its figure, and says whether the target is met."""
 
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -53,8 +54,33 @@ def test_seconds_of_commands_are_those_of_a_quiet_machine():
     assert line.figure({**row, "checkout": "before"}) is None
 
 
+def test_seconds_of_merging_are_those_of_a_quiet_machine_too():
+    row = {"what": "merge of two halves", "times import torch": 2.0, "processor, s": 9.0}
+    (line,) = (line for line in LINES if line.what == row["what"])
+    assert line.figure(row) == 2 * table.IMPORT_TORCH
+    assert line.figure({**row, "what": "attribute"}) is None
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["shown", "kept"])
+def test_rounds_are_handed_to_every_script_and_what_is_kept_is_whole(monkeypatch, tmp_path, kept):
+    done = []
+    monkeypatch.setattr(table.subprocess, "run", lambda command, **_: done.append(command[2:]))
+    table.main(["--rounds", "1", *(["--out", str(tmp_path)] if kept else [])])
+    assert [name for name, *_ in done] == [f"benchmarks.speed.{script}" for script in table.SCRIPTS]
+    assert all(words[words.index("--rounds") + 1] == "1" for _, *words in done)
+    assert ("--no-memory" in done[0]) != kept
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["shown", "kept"])
+@pytest.mark.parametrize("script", table.SCRIPTS)
+def test_a_script_takes_what_it_is_called_with(script, whole):
+    module = importlib.import_module(f"benchmarks.speed.{script}")
+    given = [*table.given_to(script, whole=whole), "--rounds", "1", "--out", "folder"]
+    assert module.options().parse_args(given).rounds == 1
+
+
 def test_figures_of_this_run_come_before_kept_ones(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(table, "measure", lambda options: pytest.fail("nothing is to be measured"))
+    monkeypatch.setattr(table, "measure", lambda *_, **__: pytest.fail("nothing is to be measured"))
     table.main(["--records", "--out", str(tmp_path)])
     shown = capsys.readouterr().out
     assert all(line.what in shown for line in LINES)

@@ -32,6 +32,7 @@ TYPED = {
     "dtype": (["--dtype", "bfloat16"], "bfloat16"),
     "archive_dtype": (["--archive-dtype", "float16"], "float16"),
     "threads": (["--threads", "3"], 3),
+    "no_cache": (["--no-cache"], True),
     "max_conservation_error": (["--max-conservation-error", "0.5"], 0.5),
     "strict": (["--strict"], True),
     "shard": (["--shard", "2/8"], Shard(2, 8)),

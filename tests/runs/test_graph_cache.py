@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from helpers.commands import attribute, command, left_behind
 
+import sparselrp
+from sparselrp_cli.cli import motifs
 from sparselrp_cli.graph import traced_model
 from sparselrp_cli.graph.packed import keeping, reading
 from sparselrp_cli.model import graph_cache
@@ -122,6 +124,66 @@ def test_a_cache_that_cannot_be_written_is_no_error(model, genome, tmp_path, mon
     assert command("pack", model, "-o", tmp_path / "packed") == 0
     run(genome, tmp_path / "packed", tmp_path / "out" / "run")
     assert done == ["capture", "capture", "require_computable", "require_computable"]
+
+
+def state(cache: Path) -> dict[str, int]:
+    """Names of all that is kept, with the times at which they were used."""
+    return {str(path.relative_to(cache)): path.stat().st_mtime_ns for path in sorted(cache.rglob("*"))}
+
+
+@pytest.mark.parametrize(
+    ("packed", "again"), [(False, ["capture"]), (True, ["require_computable"])], ids=["named", "packed"]
+)
+def test_without_the_cache_nothing_of_it_is_read_or_written_and_the_bytes_are_the_same(
+    cache, model, genome, tmp_path, done, packed, again
+):
+    prefix = tmp_path / "out" / "run"
+    if packed:
+        assert command("pack", model, "-o", tmp_path / "packed") == 0
+        model = tmp_path / "packed"
+    first = run(genome, model, prefix)
+    before = state(cache)
+    done.clear()
+    assert run(genome, model, prefix, "--no-cache") == first
+    assert (done, state(cache)) == (again, before)
+    shutil.rmtree(cache.parent)
+    assert run(genome, model, prefix, "--no-cache") == first
+    assert not cache.parent.exists()
+
+
+def by_python(genome: Path, model: Path, folder: Path, *without: str) -> int:
+    sparselrp.attribute(genome, folder / "peak.bed", model, no_cache=bool(without))
+    return 0
+
+
+def of_variants(genome: Path, model: Path, folder: Path, *without: str) -> int:
+    ref = genome.read_text().splitlines()[1][119]
+    rows = ("##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT", f"chr1\t120\t.\t{ref}\t{'CA'[ref == 'C']}")
+    (folder / "one.vcf").write_text("\n".join(rows) + "\n")
+    return command("variants", folder / "one.vcf", genome, "-m", model, "-o", folder / "v", *without)
+
+
+def of_probe(genome: Path, model: Path, folder: Path, *without: str) -> int:
+    given = ("-r", folder / "peak.bed", "--insert", "ACGTTGCA", "--number", 1, "--figures", "none")
+    return command("probe", genome, "-m", model, "-o", folder / "p", *given, *without)
+
+
+def of_motifs(genome: Path, model: Path, folder: Path, *without: str) -> int:
+    prefix = folder / ("without" if without else "with")  # whose background isn't there yet
+    return command("motifs", folder / "run.h5", "-o", prefix, *without)
+
+
+@pytest.mark.parametrize("way", [by_python, of_variants, of_probe, of_motifs])
+def test_whatever_explains_can_do_without_the_cache(cache, model, genome, tmp_path, monkeypatch, way):
+    monkeypatch.setattr(motifs, "_search_in_new_process", lambda options, context, *, quiet: None)
+    (tmp_path / "peak.bed").write_text("chr1\t100\t140\n")
+    of_run = ("-r", tmp_path / "peak.bed", "-m", model, "-o", tmp_path / "run", "--no-cache")
+    monkeypatch.setattr("sys.argv", ["sparselrp", "attribute", *map(str, (genome, *of_run))])
+    assert attribute(genome, *of_run) == 0
+    assert way(genome, model, tmp_path, "--no-cache") == 0
+    assert not cache.parent.exists()
+    assert way(genome, model, tmp_path) == 0
+    assert len(kept(cache, "graph")) == 1
 
 
 def test_models_too_large_to_copy_are_not_kept(cache, model, genome, tmp_path, monkeypatch):

@@ -44,13 +44,14 @@ OTHER = {
     "dtype": "float64",
     "archive_dtype": "float16",
     "threads": 3,
+    "no_cache": True,
     "max_conservation_error": 0.5,
     "strict": True,
     "shard": Shard(1, 2),
     "allele": "alt",
     "bins": (128, 64),
 }
-INVISIBLE = {"threads"}
+INVISIBLE = {"threads", "no_cache"}
 OWN_OF_SHARD = {"shard", "formats", "overlap"}
 EXPLAINS = {"select", "centre", "bins",
     "prune", "prune_negative", "redistribute", "composite", "ends", "reverse_complement", "dtype",

@@ -105,7 +105,7 @@ def test_what_isnt_in_the_manifest_cant_change_results():
     # A new setting that isn't in the manifest escapes --resume, merge and evaluate: say here why it may.
     nowhere = {each.name for each, declared in run_settings() if declared.section is None}
 
-    assert nowhere == {"threads"}
+    assert nowhere == {"threads", "no_cache"}
 
 
 @pytest.mark.parametrize("name", [each.name for each, declared in run_settings() if declared.section])

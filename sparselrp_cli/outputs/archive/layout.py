@@ -125,13 +125,13 @@ def columns(
     ]
 
 
-def create(file: h5py.File, column: Column, n_targets: int) -> None:
+def create(file: h5py.File, column: Column, n_targets: int) -> h5py.Dataset:
     """Add the empty dataset of a column."""
     unlimited: list[int | None] = list(column.shape(0, n_targets))
     unlimited[column.row_axis(n_targets)] = None
     leading = (1,) * column.row_axis(n_targets)
     gzip: dict[str, Any] = {"compression": "gzip", "compression_opts": GZIP_LEVEL} if column.gzip else {}
-    file.create_dataset(
+    return file.create_dataset(
         column.name,
         shape=column.shape(0, n_targets),
         maxshape=tuple(unlimited),

@@ -86,7 +86,7 @@ class ArchiveReader:
 
     def __enter__(self) -> Self:
         self._file = opened(self.path)
-        self._checked: dict[str, h5py.Dataset] = {}
+        self._datasets: dict[str, h5py.Dataset] = {}
         try:
             with self._reported():
                 self._validate()
@@ -262,10 +262,7 @@ class ArchiveReader:
         """
         column, dataset = self._columns[name], self._dataset(name)
         leading = column.row_axis(self.n_targets)
-        chunk = ((1,) * leading + (column.chunk, *column.tail), "gzip", column.shuffled, False)
-        if (dataset.chunks, dataset.compression, dataset.shuffle, dataset.fletcher32) != chunk:
-            return None
-        if rows.start % column.chunk:
+        if name not in self._packed_as_ours or rows.start % column.chunk:
             return None
         behind = (0,) * len(column.tail)
         with self._reported():
@@ -275,6 +272,16 @@ class ArchiveReader:
                 for at in range(rows.start, rows.stop, column.chunk)
             ]
         return None if any(skipped for skipped, _ in found) else [chunk for _, chunk in found]
+
+    @cached_property
+    def _packed_as_ours(self) -> frozenset[str]:
+        """The datasets whose chunks are of the sizes and filters that this version writes."""
+        return frozenset(name for name, column in self._columns.items() if self._is_as_ours(column))
+
+    def _is_as_ours(self, column: Column) -> bool:
+        dataset, leading = self._dataset(column.name), (1,) * column.row_axis(self.n_targets)
+        wanted = ((*leading, column.chunk, *column.tail), "gzip", column.shuffled, False)
+        return (dataset.chunks, dataset.compression, dataset.shuffle, dataset.fletcher32) == wanted
 
     def _all(self, name: str, rows: Rows) -> npt.NDArray[Any]:
         """Read rows of a dataset for every target, the target axis first."""
@@ -336,12 +343,12 @@ class ArchiveReader:
             raise OutputError(f"{self.path}: dataset '{column.name}' holds {dataset.dtype}; {AGAIN}")
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        """Find a dataset. Looking at what it is takes longer than reading a few rows, so it is done once."""
-        if name not in self._checked:
-            self._checked[name] = self._checked_dataset(name)
-        return self._checked[name]
+        """Give a dataset; it is looked at once, since reading goes through it for every few windows."""
+        if name not in self._datasets:
+            self._datasets[name] = self._looked_at(name)
+        return self._datasets[name]
 
-    def _checked_dataset(self, name: str) -> h5py.Dataset:
+    def _looked_at(self, name: str) -> h5py.Dataset:
         dataset = within(self._file, name)
         if not isinstance(dataset, h5py.Dataset):
             raise OutputError(f"{self.path} has no dataset '{name}'; {AGAIN}")

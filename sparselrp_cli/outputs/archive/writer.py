@@ -69,8 +69,13 @@ class ArchiveWriter:
             self._output = stack.enter_context(self._created())
             self._file = self._output.file
             with _reported(self.path):
-                for column in self.shape.columns.values():
-                    create(self._file, column, self.shape.n_targets)
+                made = {
+                    name: create(self._file, column, self.shape.n_targets)
+                    for name, column in self.shape.columns.items()
+                }
+                self._packed = {
+                    name: made[name] for name, column in self.shape.columns.items() if column.gzip
+                }
             self._stack = stack.pop_all()
         return self
 
@@ -102,12 +107,13 @@ class ArchiveWriter:
             maps = sum(len(chunk) for chunks in block.chunks.values() for chunk in chunks)
             require_room(self._hidden, maps + 2 * _n_bytes(block.names))
             for column in self.shape.columns.values():
-                dataset = self._file[column.name]
+                # Names aren't written chunk by chunk; they get their place in the file on closing.
+                dataset = self._packed[column.name] if column.gzip else self._file[column.name]
                 dataset.resize(stop, axis=column.row_axis(self.shape.n_targets))
-                if column.name == "names":
-                    dataset[start:stop] = block.names
-                else:
+                if column.gzip:
                     self._write_chunks(dataset, column, start, block.chunks[column.name])
+                else:
+                    dataset[start:stop] = block.names
             self._file.flush()
             self._output.require_written()
         self.n_windows = stop
