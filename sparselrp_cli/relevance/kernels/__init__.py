@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.rounding import ties
-from sparselrp_cli.relevance.kernels import compiling, gathering, selection, sharing
+from sparselrp_cli.relevance.kernels import compiling, gathering, pooling, selection, sharing
 from sparselrp_cli.relevance.kernels.channels import Channels
 
 if TYPE_CHECKING:
@@ -355,3 +355,32 @@ def scatter_columns(
     """
     _with_threads(columns.numel())
     gathering.scatter(_array(columns), _array(index), width, length, stride, padding, dilation, _array(total))
+
+
+def winners(
+    x: Tensor, count: int, width: int, stride: int, padding: int, dilation: int
+) -> tuple[Tensor, Tensor]:
+    """Find the largest number of each window of a max pool, and where the first stands that equals it.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, positions, channels)
+        Contiguous.
+    count : int
+        Windows.
+
+    Returns
+    -------
+    largest : Tensor, shape (N, count, channels)
+    first : Tensor of int32, same shape
+    """
+    _with_threads(x.numel())
+    tolerance = x.numpy().dtype.type(ties(x.dtype))
+    found = pooling.winners(_array(x), count, width, stride, padding, dilation, tolerance)
+    return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+
+
+def give_winners(c: Tensor, x: Tensor, largest: Tensor, first: Tensor) -> Tensor:
+    """Give the multipliers `c` of windows to their winners, as `winners` found them: shaped as `x`."""
+    _with_threads(x.numel())
+    return torch.from_numpy(pooling.give(*map(_array, (c, x, largest, first))))
