@@ -7,6 +7,7 @@ prints is taken for the error that it is, and the file is read before it gets it
 """
 
 import struct
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, repeat
 from pathlib import Path
@@ -19,7 +20,14 @@ from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.free_space import require_room
 from sparselrp_cli.files.interruptions import Interruptions, kept_interruptions
 from sparselrp_cli.files.native_words import kept_words
-from sparselrp_cli.outputs.bigwig_reading import FILE_MAGIC, INTERVAL, DamagedError, Digest, require_read_back
+from sparselrp_cli.outputs.bigwig_reading import (
+    FILE_MAGIC,
+    INTERVAL,
+    DamagedError,
+    Digest,
+    Intervals,
+    require_read_back,
+)
 from sparselrp_cli.outputs.chromosome_tree import chromosome_tree
 from sparselrp_cli.outputs.track_runs import Run
 
@@ -131,20 +139,36 @@ class _Values:
         self._reserve(RUN_BYTES + VALUE_BYTES * len(run.values))
         if run.chrom not in self.chroms[-1:]:
             self.chroms.append(run.chrom)
-        bounds = np.flatnonzero(np.diff(run.values)) + 1
-        intervals = np.empty(len(bounds) + 1, INTERVAL)
-        intervals["start"] = np.concatenate([[0], bounds]) + run.start
-        intervals["end"] = np.concatenate([bounds, [len(run.values)]]) + run.start
-        intervals["value"] = run.values[np.concatenate([[0], bounds])]
+        intervals = _of_equal_values(run)
         self.digest.add(len(self.chroms) - 1, intervals)
-        columns = (intervals[name].tolist() for name in ("start", "end", "value"))
-        return zip(repeat(run.chrom, len(intervals)), *columns, strict=True)
+        return _one_by_one(run, intervals)
 
     def _reserve(self, n_bytes: int) -> None:
         if n_bytes > self._room:
             self._room = max(ROOM, n_bytes)
             require_room(self.path, self._room)
         self._room -= n_bytes
+
+
+def _of_equal_values(run: Run) -> Intervals:
+    """Cut a run where the value changes."""
+    bounds = np.flatnonzero(run.values[1:] != run.values[:-1]) + 1
+    intervals = np.empty(len(bounds) + 1, INTERVAL)
+    intervals["start"][0], intervals["start"][1:] = run.start, bounds + run.start
+    intervals["end"][:-1], intervals["end"][-1] = intervals["start"][1:], run.end
+    intervals["value"] = run.values[intervals["start"] - np.uint32(run.start)]
+    return intervals
+
+
+def _one_by_one(run: Run, intervals: Intervals) -> Iterator[Value]:
+    """Give intervals as the writer takes them, the numbers made as they are asked for: lists cost as much."""
+    columns: tuple[Iterable[int], Iterable[int]]
+    if len(intervals) == len(run.values):
+        columns = range(run.start, run.end), range(run.start + 1, run.end + 1)
+    else:
+        columns = array("I", intervals["start"].tobytes()), array("I", intervals["end"].tobytes())
+    values = array("f", intervals["value"].tobytes())
+    return zip(repeat(run.chrom, len(intervals)), *columns, values, strict=True)
 
 
 def _refuse_what_does_not_fit(path: Path, chrom_sizes: Mapping[str, int]) -> None:

@@ -52,8 +52,9 @@ class Digest:
             self._chrom = chrom
             self._hash.update(b"chromosome %d" % chrom)
         self.intervals += len(intervals)
-        self.bases += int((intervals["end"].astype(np.int64) - intervals["start"]).sum())
-        self._hash.update(intervals.tobytes())
+        first, last = (int(intervals[name].sum(dtype=np.int64)) for name in ("start", "end"))
+        self.bases += last - first
+        self._hash.update(np.ascontiguousarray(intervals).view(np.uint8).data)
 
     def as_tuple(self) -> tuple[int, int, str]:
         """Give number of intervals, number of bases, and the hash."""

@@ -4,7 +4,7 @@ Windows come in order of their start and have one length L, so a base that is se
 the newest window: the bases still open are the L that this window covers. A pile holds what they have so far.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.outputs.archive.rows import Doubles
+
+AHEAD = 1 << 14
+"""Bases that the open ones move along before they are put back to the front of their arrays."""
 
 
 class Sum:
@@ -24,45 +27,64 @@ class Sum:
     """
 
     def __init__(self, length: int) -> None:
-        self.count = np.zeros(length, np.int64)
-        self.value = np.zeros(length, np.float64)
+        self.length = length
+        self.value = np.zeros(length + max(length, AHEAD), np.float64)
+        self._first = 0
 
     def add(self, values: Doubles) -> None:
         """Lay a window over all open bases; `values` are its contributions, shape (L,)."""
-        self.combine(values)
-        self.count += 1
+        self.combine(values, slice(self._first, self._first + self.length))
 
     def take(self, n: int) -> Doubles:
-        """Settle the first `n` open bases, and open as many behind the last."""
-        settled = self.merged(n)
-        for array in self.arrays():
-            array[:-n] = array[n:].copy()
-            array[-n:] = 0
+        """Settle the first `n` open bases, at most L, and open as many behind the last."""
+        settled = self.merged(slice(self._first, self._first + n))
+        self._first += n
+        if self._first + self.length > len(self.value):
+            self._put_back()
         return settled
 
-    def combine(self, values: Doubles) -> None:
-        self.value += values
+    def combine(self, values: Doubles, bases: slice) -> None:
+        self.value[bases] += values
 
-    def merged(self, n: int) -> Doubles:
-        return self.value[:n].copy()
+    def merged(self, bases: slice) -> Doubles:
+        return self.value[bases].copy()
 
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        return self.count, self.value
+    def arrays(self) -> Iterator[tuple[npt.NDArray[Any], float]]:
+        """Give what is known of bases, each with what it is where no window lies."""
+        yield self.value, 0
+
+    def _put_back(self) -> None:
+        for array, empty in self.arrays():
+            left = array[self._first :].copy()
+            array[: len(left)], array[len(left) :] = left, empty
+        self._first = 0
 
 
 class Mean(Sum):
     """The mean of the windows over a base."""
 
-    def merged(self, n: int) -> Doubles:
-        return self.value[:n] / np.maximum(self.count[:n], 1)
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.count = np.zeros(len(self.value), np.int64)
+
+    def combine(self, values: Doubles, bases: slice) -> None:
+        super().combine(values, bases)
+        self.count[bases] += 1
+
+    def merged(self, bases: slice) -> Doubles:
+        return self.value[bases] / np.maximum(self.count[bases], 1)
+
+    def arrays(self) -> Iterator[tuple[npt.NDArray[Any], float]]:
+        yield from super().arrays()
+        yield self.count, 0
 
 
 class MaxAbs(Sum):
     """The value farthest from zero; of equal ones that of the earlier window."""
 
-    def combine(self, values: Doubles) -> None:
-        better = (self.count == 0) | (np.abs(values) > np.abs(self.value))
-        self.value[better] = values[better]
+    def combine(self, values: Doubles, bases: slice) -> None:
+        known = self.value[bases]
+        np.copyto(known, values, where=np.abs(values) > np.abs(known))
 
 
 class NearestCentre(Sum):
@@ -73,17 +95,19 @@ class NearestCentre(Sum):
 
     def __init__(self, length: int) -> None:
         super().__init__(length)
-        self.distance = np.zeros(length, np.int64)
-        # In half bp, to stay whole where L is even.
+        # In half bp, to stay whole where L is even; every base of a window is nearer than L.
+        self.distance = np.full(len(self.value), length, np.int64)
         self.from_centre = np.abs(2 * np.arange(length) + 1 - length)
 
-    def combine(self, values: Doubles) -> None:
-        better = (self.count == 0) | (self.from_centre < self.distance)
-        self.value[better] = values[better]
-        self.distance[better] = self.from_centre[better]
+    def combine(self, values: Doubles, bases: slice) -> None:
+        distance = self.distance[bases]
+        nearer = self.from_centre < distance
+        np.copyto(self.value[bases], values, where=nearer)
+        np.copyto(distance, self.from_centre, where=nearer)
 
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        return self.count, self.value, self.distance
+    def arrays(self) -> Iterator[tuple[npt.NDArray[Any], float]]:
+        yield from super().arrays()
+        yield self.distance, self.length
 
 
 # Under "error" no base is covered twice, so that any pile will do.

@@ -1,6 +1,6 @@
 """One value per covered base: the windows of an archive merged in one sweep along the genome."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +57,19 @@ class Run:
         return self.start + len(self.values)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Values of consecutive bases, before they are rounded; else as `Run`."""
+
+    chrom: str
+    start: int
+    values: Doubles
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.values)
+
+
 def track_runs(reader: Maps, policy: str, target: int = 0, *, spread: bool = False) -> Iterator[Run]:
     """Merge the contributions of all windows, or their spread over the models.
 
@@ -84,10 +97,11 @@ def track_runs(reader: Maps, policy: str, target: int = 0, *, spread: bool = Fal
     """
     if policy not in POLICIES:
         raise ValueError(f"unknown overlap policy '{policy}'; there are {', '.join(POLICIES)}")
-    return _joined(_checked(reader, _settled(reader, policy, target, spread)))
+    pieces = _inside(reader.chrom_sizes, _settled(reader, policy, target, spread))
+    return _rounded(reader, _joined(pieces))
 
 
-def _settled(reader: Maps, policy: str, target: int, spread: bool) -> Iterator[tuple[str, int, Doubles]]:
+def _settled(reader: Maps, policy: str, target: int, spread: bool) -> Iterator[Piece]:
     """Sweep over the windows; yield pieces of at most L bp that no later window covers."""
     length, at = reader.window_length, reader.coordinates
     chroms = list(reader.chrom_sizes)
@@ -95,14 +109,19 @@ def _settled(reader: Maps, policy: str, target: int, spread: bool) -> Iterator[t
     if policy == "error":
         _refuse_overlap(reader, order)
     pile = POLICIES[policy](length)
+    is_open = False
     for i, (row, values) in enumerate(_values(reader, order, target, spread)):
-        pile.add(values)
-        chrom, start = at.chrom[row], int(at.start[row])
+        chrom, start = int(at.chrom[row]), int(at.start[row])
         n = length
         if i + 1 < len(order) and at.chrom[order[i + 1]] == chrom:
             n = min(length, int(at.start[order[i + 1]]) - start)
+        if n == length and not is_open:
+            yield Piece(chroms[chrom], start, values)  # of no other window
+            continue
+        pile.add(values)
         if n:
-            yield chroms[chrom], start, pile.take(n)
+            yield Piece(chroms[chrom], start, pile.take(n))
+        is_open = n < length
 
 
 def _values(
@@ -120,40 +139,48 @@ def _values(
         yield from zip(rows.tolist(), batch, strict=True)
 
 
-def _checked(reader: Maps, pieces: Iterable[tuple[str, int, Doubles]]) -> Iterator[Run]:
-    """Cut pieces at the chromosome's ends, and round them to float32."""
-    for chrom, start, values in pieces:
-        first, last = max(0, -start), min(len(values), reader.chrom_sizes[chrom] - start)
-        if first >= last:
-            continue
-        with np.errstate(over="ignore", under="ignore"):
-            # Adding 0 turns a -0, which a tiny negative value is rounded to, into 0.
-            rounded = values[first:last].astype(np.float32) + np.float32(0)
-        if not np.isfinite(rounded).all():
-            where = f"{chrom}:{start + first + int(np.argmin(np.isfinite(rounded)))}"
-            raise OutputError(
-                f"{reader.path}: the merged contribution at {where} is too large for float32; "
-                "choose another --overlap"
-            )
-        yield Run(chrom, start + first, rounded)
+def _inside(chrom_sizes: Mapping[str, int], pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Cut pieces at the chromosome's ends."""
+    for piece in pieces:
+        first, last = max(0, -piece.start), min(len(piece.values), chrom_sizes[piece.chrom] - piece.start)
+        if (first, last) == (0, len(piece.values)):
+            yield piece
+        elif first < last:
+            yield Piece(piece.chrom, piece.start + first, piece.values[first:last])
 
 
-def _joined(runs: Iterable[Run]) -> Iterator[Run]:
-    """Join runs that follow each other without a gap."""
-    held: list[Run] = []
+def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Join pieces that follow each other without a gap."""
+    held: list[Piece] = []
     n = 0
-    for run in runs:
-        if held and (n >= LONGEST or run.chrom != held[-1].chrom or run.start != held[-1].end):
+    for piece in pieces:
+        if held and (n >= LONGEST or piece.chrom != held[-1].chrom or piece.start != held[-1].end):
             yield _one(held)
             held, n = [], 0
-        held.append(run)
-        n += len(run.values)
+        held.append(piece)
+        n += len(piece.values)
     if held:
         yield _one(held)
 
 
-def _one(runs: list[Run]) -> Run:
-    return Run(runs[0].chrom, runs[0].start, np.concatenate([run.values for run in runs]))
+def _one(pieces: list[Piece]) -> Piece:
+    return Piece(pieces[0].chrom, pieces[0].start, np.concatenate([piece.values for piece in pieces]))
+
+
+def _rounded(reader: Maps, pieces: Iterable[Piece]) -> Iterator[Run]:
+    """Round values to float32."""
+    for piece in pieces:
+        with np.errstate(over="ignore", under="ignore"):
+            # Adding 0 turns a -0, which a tiny negative value is rounded to, into 0.
+            rounded = piece.values.astype(np.float32) + np.float32(0)
+        finite = np.isfinite(rounded)
+        if not finite.all():
+            where = f"{piece.chrom}:{piece.start + int(np.argmin(finite))}"
+            raise OutputError(
+                f"{reader.path}: the merged contribution at {where} is too large for float32; "
+                "choose another --overlap"
+            )
+        yield Run(piece.chrom, piece.start, rounded)
 
 
 def _refuse_value(reader: Maps, row: int) -> None:

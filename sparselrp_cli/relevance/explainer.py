@@ -37,7 +37,7 @@ from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.offsets import onto_bases
 from sparselrp_cli.relevance.pace import Pace, Say
 from sparselrp_cli.relevance.plan import plan_pruning
-from sparselrp_cli.relevance.program import Program, channels_last, spans_of
+from sparselrp_cli.relevance.program import Program, for_processor, spans_of
 from sparselrp_cli.relevance.pruning import STANDARD, Pruning
 from sparselrp_cli.relevance.rows import sums
 from sparselrp_cli.relevance.rules import Rule
@@ -212,8 +212,7 @@ class Explainer:
         """Prepare a program for the whole graph."""
         non_negative = non_negative_tensors(graph, input_non_negative)
         graph, layer_names = fuse_relu(graph)
-        graph = write_skews(unroll_pointwise(graph))
-        graph = dataclasses.replace(graph, nodes=tuple(map(channels_last, graph.nodes)))
+        graph = for_processor(write_skews(unroll_pointwise(graph)))
         layers, selecting = {}, {}
         for node in graph.nodes:
             if isinstance(node.operation, Layer):

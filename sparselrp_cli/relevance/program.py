@@ -14,6 +14,7 @@ from sparselrp_cli.graph.shapes import Samples, Span
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, plan_pruning
+from sparselrp_cli.relevance.pooled import pooled_in_one_pass
 from sparselrp_cli.relevance.pruning import Pruning
 from sparselrp_cli.relevance.step import PreparedLayer
 
@@ -113,7 +114,13 @@ def spans_of(
     return spans
 
 
-def channels_last(node: Node) -> Node:
+def for_processor(graph: CanonicalGraph) -> CanonicalGraph:
+    """Give a graph that computes the same in the way that suits the processor."""
+    nodes = (pooled_in_one_pass(_channels_last(node)) for node in graph.nodes)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _channels_last(node: Node) -> Node:
     """Lay a convolution's weights out as the processor's convolutions read them."""
     layer = node.operation
     if not isinstance(layer, Convolution) or layer.weight.device.type != "cpu" or layer.weight.dim() != 3:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparselrp_cli.errors import OutputError
+from sparselrp_cli.outputs import overlap
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.track_runs import track_runs
 from sparselrp_cli.outputs.tracks import write_bedgraph, write_bigwig
@@ -76,6 +77,20 @@ def test_a_track_is_what_a_dictionary_of_bases_gives(tmp_path_factory, policy, p
         assert track_of(track_runs(reader, policy, target=1)) == naive_track(rows, policy)
 
 
+@pytest.mark.parametrize("policy", MERGING)
+def test_a_track_is_the_same_where_open_bases_are_put_back_to_the_front_at_every_step(
+    tmp_path, monkeypatch, policy
+):
+    rng = np.random.default_rng(0)
+    places = [(chrom, int(start)) for chrom in ("chr1", "chr10") for start in rng.integers(-8, 55, 40)]
+    rows = random_rows(places, 7, seed=0)
+    path = write_archive(tmp_path / "run.h5", rows)
+    monkeypatch.setattr(overlap, "AHEAD", 0)
+
+    with ArchiveReader(path) as reader:
+        assert track_of(track_runs(reader, policy)) == naive_track(rows, policy)
+
+
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
@@ -92,6 +107,26 @@ def test_two_windows_done_by_hand(tmp_path, policy, expected):
         (run,) = track_runs(reader, policy)
 
     assert (run.chrom, run.start, run.end, run.values.tolist()) == ("chr1", 10, 16, expected)
+
+
+@pytest.mark.parametrize(
+    ("contributions", "intervals"),
+    [
+        ([1, 2, 3, 4], [(10, 11, 1), (11, 12, 2), (12, 13, 3), (13, 14, 4)]),
+        ([1, 1, 3, 3], [(10, 12, 1), (12, 14, 3)]),
+        ([1, 2, 2, 4], [(10, 11, 1), (11, 13, 2), (13, 14, 4)]),
+        ([0, 0, 0, 0], [(10, 14, 0)]),
+    ],
+    ids=["all different", "pairs", "two in the middle", "all equal"],
+)
+def test_bases_of_equal_value_share_an_interval_of_the_bigwig(tmp_path, contributions, intervals):
+    rows = rows_of_contributions([("chr1", 10)], [contributions])
+
+    with ArchiveReader(write_archive(tmp_path / "run.h5", rows)) as reader:
+        write_bigwig(reader, tmp_path / "run.bw", "mean")
+
+    with pyBigWig.open(str(tmp_path / "run.bw")) as track:
+        assert track.intervals("chr1") == tuple(intervals)
 
 
 @pytest.mark.parametrize("policy", ["nearest-centre", "max-abs"])

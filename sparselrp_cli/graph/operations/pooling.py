@@ -1,8 +1,7 @@
 """Pooling over windows: the maximum gives relevance to its winner, averages share it by term."""
 
-import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -15,11 +14,9 @@ from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoR
 from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled
 from sparselrp_cli.graph.pieces import pieces
 from sparselrp_cli.graph.shapes import Dim, size
-from sparselrp_cli.graph.winners import bits_of, first_winner, joined, least_winner, winners_share
+from sparselrp_cli.graph.winners import first_winner, least_winner, winners_share
 
 aten = torch.ops.aten
-_PIECE = 1 << 18
-"""Windows that are pooled at once, so that what is made on the way stays near the processor."""
 
 
 def _as_2d(x: Tensor, spatial: int) -> Tensor:
@@ -87,8 +84,6 @@ class MaxPool(_WindowedPool):
         return self.dilation[nth]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        if self._is_apart(inputs[0]):
-            return self._forward_apart(inputs[0])
         spatial = len(self.width)
         x = _as_2d(inputs[0], spatial)
         y, winners = aten.max_pool2d_with_indices(x, *self._sizes())
@@ -131,58 +126,7 @@ class MaxPool(_WindowedPool):
             self._pad(self.dilation, 1), self.ceil_mode,
         )  # fmt: skip
 
-    def _is_apart(self, x: Tensor) -> bool:
-        """Whether windows lie side by side along one axis, so that each number is in one at most."""
-        plain = not any(self.padding) and set(self.dilation) == {1}
-        whole = not self.ceil_mode or x.shape[-1] % self.width[-1] == 0
-        return len(self.width) == 1 and self.stride == self.width and plain and whole and self.width[0] < 256
-
-    def _forward_apart(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the same, and which place in each window wins."""
-        *rest, length = x.shape
-        y = x.new_empty(*rest[:-1], length // self.width[0], rest[-1]).transpose(-1, -2)  # channels last
-        if x.stride(-1) == 1:
-            y = y.contiguous()
-        first = torch.empty_like(y, dtype=torch.uint8)
-        for of_x, of_y, of_first in self._windows(x, y, first):
-            largest = functools.reduce(torch.maximum, of_x)
-            of_y.copy_(largest)
-            bound = least_winner(largest)
-            # How many places lose before the first that wins.
-            loses = (of_x[0] < bound).view(torch.uint8)
-            of_first.copy_(loses)
-            for numbers in of_x[1:-1]:
-                loses = loses & (numbers < bound).view(torch.uint8)
-                of_first.add_(loses)
-        return y, first
-
-    def _pull_apart(self, c: Tensor, x: Tensor, y: Tensor, first: Tensor) -> Tensor:
-        pulled = torch.empty_like(x)
-        pulled[..., y.shape[-1] * self.width[0] :] = 0
-        for of_x, of_y, of_c, of_first, of_pulled in self._windows(x, y, c, first, pulled):
-            wins = [bits_of(of_first == nth, of_c.dtype) for nth in range(len(of_x))]
-            numbers = joined(wins, of_x)
-            scaled = of_c * winners_share(numbers, of_y)
-            for win, part in zip(wins, of_pulled, strict=True):
-                part.copy_(joined([win], [scaled]))
-        return pulled
-
-    def _windows(self, x: Tensor, y: Tensor, *others: Tensor) -> Iterator[tuple[Any, ...]]:
-        """Cut tensors along the last axis; those as long as `x` come place by place of a window."""
-        width, count = self.width[0], y.shape[-1]
-        step = max(1, _PIECE * count // max(1, y.numel()))
-        for start in range(0, count, step):
-            stop = min(start + step, count)
-            yield tuple(
-                [v[..., start * width + nth : (stop - 1) * width + nth + 1 : width] for nth in range(width)]
-                if v.shape[-1] == x.shape[-1]
-                else v[..., start:stop]
-                for v in (x, y, *others)
-            )
-
     def pull(self, c: Tensor, at: At) -> Pulled:
-        if self._is_apart(at.inputs[0]):
-            return (self._pull_apart(c, at.inputs[0], at.output, at.memo),)
         spatial = len(self.width)
         x, y = (_as_2d(values, spatial) for values in (at.inputs[0], at.output))
         parts = list(pieces(x, y, _as_2d(c, spatial), at.memo, axis=1))

@@ -102,7 +102,7 @@ class ArchiveReader:
         self._close()
 
     def _close(self) -> None:
-        self._checked.clear()
+        self._datasets.clear()
         self._file.close()
 
     @cached_property

@@ -161,10 +161,10 @@ class ArchiveWriter:
         """Write compressed chunks of the rows from `start` on, target by target."""
         leading = column.row_axis(self.shape.n_targets)
         each = len(chunks) // (self.shape.n_targets if leading else 1)
+        write, behind = dataset.id.write_direct_chunk, (0,) * len(column.tail)
         for number, chunk in enumerate(chunks):
             target, at = divmod(number, each)
-            place = (target,) * leading + (start + at * column.chunk,) + (0,) * len(column.tail)
-            dataset.id.write_direct_chunk(place, chunk)
+            write((*(target,) * leading, start + at * column.chunk, *behind), chunk)
 
     def _number_chroms(self, names: Sequence[str]) -> None:
         """Turn the numbers of first appearance into indices in genome order."""

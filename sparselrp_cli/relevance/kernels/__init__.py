@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.rounding import ties
-from sparselrp_cli.relevance.kernels import compiling, gathering, selection, sharing
+from sparselrp_cli.relevance.kernels import compiling, gathering, pooling, selection, sharing
 from sparselrp_cli.relevance.kernels.channels import Channels
 
 if TYPE_CHECKING:
@@ -355,3 +355,37 @@ def scatter_columns(
     """
     _with_threads(columns.numel())
     gathering.scatter(_array(columns), _array(index), width, length, stride, padding, dilation, _array(total))
+
+
+def winners(
+    x: Tensor, count: int, width: int, stride: int, padding: int, dilation: int
+) -> tuple[Tensor, Tensor]:
+    """Find the largest number of each window of a max pool, and where the first stands that equals it.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, positions, channels)
+        Contiguous.
+    count : int
+        Windows.
+
+    Returns
+    -------
+    largest : Tensor, shape (N, count, channels)
+    first : Tensor of int32, same shape
+    """
+    _with_threads(x.numel())
+    tolerance = x.numpy().dtype.type(ties(x.dtype))
+    largest = x.new_empty(len(x), count, x.shape[2])
+    first = torch.empty_like(largest, dtype=torch.int32)
+    sizes = (width, stride, padding, dilation)
+    pooling.winners(_array(x), *sizes, tolerance, largest.numpy(), first.numpy())
+    return largest, first
+
+
+def give_winners(c: Tensor, x: Tensor, largest: Tensor, first: Tensor) -> Tensor:
+    """Give the multipliers `c` of windows to their winners, as `winners` found them: shaped as `x`."""
+    _with_threads(x.numel())
+    total = torch.empty(x.shape, dtype=x.dtype)
+    pooling.give(*map(_array, (c, x, largest, first)), total.numpy())
+    return total

@@ -1,0 +1,61 @@
+"""Max pooling along a sequence as one compiled pass each way; torch makes one for each place of a window."""
+
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sparselrp_cli.graph.canonical import Node
+from sparselrp_cli.graph.operation import At, Pulled
+from sparselrp_cli.graph.operations.pooling import MaxPool
+from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.rows import channels_last
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledMaxPool(MaxPool):
+    """A max pool that gives what `MaxPool` gives, to the bit.
+
+    Of tensors that the loops don't take, or whose channels aren't last in memory, by `MaxPool` itself.
+    """
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        x = inputs[0]
+        if not _fits(x):
+            return super().forward(x)
+        sizes = (self.width[0], self.stride[0], self.padding[0], self.dilation[0])
+        count = _count(x.shape[2], *sizes, self.ceil_mode)
+        y, first = kernels.winners(x.movedim(1, -1), count, *sizes)
+        return y.movedim(-1, 1), first
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        x = at.inputs[0]
+        if not _fits(x):
+            return super().pull(c, at)
+        c, x, y = (values.movedim(1, -1) for values in (c, x, at.output))
+        return (kernels.give_winners(c, x, y, at.memo).movedim(-1, 1),)
+
+
+def pooled_in_one_pass(node: Node) -> Node:
+    """Let a max pool along a sequence be compiled."""
+    pool = node.operation
+    if not isinstance(pool, MaxPool) or len(pool.width) != 1:
+        return node
+    given = {field.name: getattr(pool, field.name) for field in fields(pool)}
+    return replace(node, operation=CompiledMaxPool(**given))
+
+
+@lru_cache(maxsize=256)
+def _count(length: int, width: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """Count the windows as torch does, which refuses sizes that give none."""
+    nothing = torch.empty(1, 1, length, device="meta")
+    return int(functional.max_pool1d(nothing, width, stride, padding, dilation, ceil_mode).shape[2])
+
+
+def _fits(x: Tensor) -> bool:
+    """Whether the loops take a tensor, (N, channels, positions)."""
+    small = x.numel() > 0 and x.shape[-1] < torch.iinfo(torch.int32).max
+    return x.dim() == 3 and small and kernels.is_compiled(x) and channels_last(x)
