@@ -16,6 +16,7 @@ from sparselrp_cli.cli.colour import painted
 from sparselrp_cli.cli.grouped import HelpContext
 from sparselrp_cli.cli.streams import drop_output, drop_what_is_left, open_closed_streams, reported_output
 from sparselrp_cli.errors import SparselrpError, Stopped
+from sparselrp_cli.files.interruptions import let_go
 from sparselrp_cli.runs.stopping import STOPPED, end_with_parent, stop_request
 
 # Threads that wait give way: where others want the processor, turning in circles slows everyone down.
@@ -138,6 +139,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
+        let_go(error)
         # Click puts its own error in the place of an interruption.
         return _interrupted(error.__cause__ if isinstance(error, click.Abort) else error)
     except BrokenPipeError:
