@@ -202,7 +202,6 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
         f"{given / 'known.meme'}",
         "-q",
     )
-    inspect = ("inspect", f"{given / 'model'}")
     shards = tuple((*explain, f"{out / f'part{i}'}", "--shard", f"{i}/2") for i in (1, 2))
     found = (
         Trial("attribute", (*explain, run, "--formats", ALL_FORMATS), (earlier,), ("--resume",)),
@@ -283,7 +282,7 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
             ),
             (("pack", f"{given / 'model'}", "-o", f"{out / 'packed'}", "-q"),),
         ),
-        Trial("inspect", inspect),
+        Trial("attribute, no cache", (*explain, run, "--formats", "h5"), (), ("--resume",)),
         Trial(
             "attribute --report",
             (
@@ -297,7 +296,7 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
                 "--database",
                 f"{given / 'known.meme'}",
             ),
-            (inspect,),  # which keeps the graph
+            ((*explain, f"{out / 'first'}", "--formats", "h5"),),  # which keeps the graph
             ("--resume",),
         ),
     )

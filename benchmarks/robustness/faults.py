@@ -52,6 +52,9 @@ def options() -> argparse.ArgumentParser:
     found.add_argument("--call", choices=CALLS, action="append", default=[], help="only calls of this kind")
     found.add_argument("--kills", type=int, default=50, help="of each command, with each signal")
     found.add_argument("--seed", type=int, default=0)
+    found.add_argument(
+        "--minutes", type=float, metavar="N", help="begin nothing after these; keep what there is"
+    )
     found.add_argument("--anew", action="store_true", help="do again what was done for this code")
     found.add_argument("--list", action="store_true", help="count the calls of each command, and do no more")
     return found
@@ -90,18 +93,21 @@ def try_command(bench: Bench, given: argparse.Namespace, inputs: Inputs, kept: K
     wanted = units(given.call, given.at_most, given.kills, given.seed) if not given.list else []
     done = {} if given.anew else kept.rows()
     todo = [unit for unit in wanted if unit.key not in done]
-    if todo or COUNTED not in done:
+    if (todo and time.monotonic() < given.end) or COUNTED not in done:
         bench.begin(inputs)
         done[COUNTED] = {"key": COUNTED, "counts": bench.counts}
         kept.add(done[COUNTED])
     print(f"{bench.trial.name}: {bench.seconds:.2f} s, {done[COUNTED]['counts']}", flush=True)
     for unit in todo:
+        if time.monotonic() > given.end:
+            break
         done[unit.key] = try_unit(bench, unit)
         print(f"  {unit.name}: {done[unit.key]['outcomes']}, {done[unit.key]['seconds']} s", flush=True)
         kept.add(done[unit.key])
     yield done[COUNTED]
     for unit in wanted:
-        yield done[unit.key]
+        if unit.key in done:
+            yield done[unit.key]
 
 
 def rows(command: str, found: Sequence[Row]) -> Iterator[dict[str, object]]:
@@ -110,11 +116,13 @@ def rows(command: str, found: Sequence[Row]) -> Iterator[dict[str, object]]:
             yield {"command": command, "fault": row["fault"], "outcome": outcome, "times": number}
 
 
-def summary(command: str, found: Sequence[Row]) -> dict[str, object]:
-    """Sum up a command: how many faults at calls, kills at random moments, and what was wrong."""
+def summary(command: str, found: Sequence[Row], of: int) -> dict[str, object]:
+    """Sum up a command: units of how many, faults at calls, kills at random moments, and what was wrong."""
     tried = [(row["fault"], sum(row["outcomes"].values())) for row in found]
     return {
         "command": command,
+        "units": len(found),
+        "of": of,
         "faults": sum(number for name, number in tried if " at " in name),
         "kills": sum(number for name, number in tried if " at " not in name),
         "wrong": sum(row["outcomes"].get(WRONG, 0) for row in found),
@@ -125,6 +133,7 @@ def summary(command: str, found: Sequence[Row]) -> dict[str, object]:
 def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     given = options().parse_args(typed)
+    given.end = time.monotonic() + (float("inf") if given.minutes is None else 60 * given.minutes)
     if reason := why_not():
         print(f"nothing was injected: {reason}")
         return 0
@@ -148,17 +157,19 @@ def try_commands(given: argparse.Namespace, keeper: Keeper, folder: Path) -> int
     os.environ |= {"SPARSELRP_CACHE_DIR": str(folder / "work/cache"), "TMPDIR": str(folder / "work/tmp")}
     prepare(inputs.folder)
     disk, place = FailingDisk(), folder_of_this_code()
+    number = len(units(given.call, given.at_most, given.kills, given.seed))
     tables: dict[str, list[dict[str, object]]] = {"calls": [], "runs": [], "faults": []}
     for name in given.command or known:
         bench = Bench(disk, known[name], folder)
         counted, *found = try_command(bench, given, inputs, Kept.of(name, place))
         tables["calls"].append({"command": name, **counted["counts"]})
-        tables["runs"].append(summary(name, found))
+        tables["runs"].append(summary(name, found, number))
         tables["faults"] += rows(name, found)
         keeper.keep_so_far(tables)
     for run in tables["runs"]:
         print(
-            "{command:20s} {faults:6d} faults {kills:4d} kills {wrong:4d} wrong {seconds:6d} s".format(**run)
+            "{command:20s} {faults:6d} faults {kills:4d} kills {wrong:4d} wrong {seconds:6d} s,"
+            " {units} of {of} kinds".format(**run)
         )
     wrong = sum(int(str(run["wrong"])) for run in tables["runs"])
     if not given.list:

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import hashlib
+import json
 import os
 import pickle
 import select
@@ -11,12 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 SECONDS = 240
 HUNG = 124
+ASKING = "SPARSELRP_FAULTS_ASKING"
+"""Environment variable of a child with the pipes on which it asks for another."""
+PARENT = "SPARSELRP_PARENT"
 
 
 def prepare(folder: Path) -> None:
@@ -118,83 +122,123 @@ def run_typed(typed: Sequence[str]) -> NoReturn:
     leave(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Child:
-    """A command that runs in a child.
+    """A command that runs in a child, and what it starts itself.
+
+    A process that has computed must not fork: OpenMP's threads don't come along. So a command that starts
+    another asks this process to fork it, and gets its number and, once it has ended, its exit code.
 
     Attributes
     ----------
     pid : int
-    alive : int
-        A pipe that ends when the child and all that it forked have ended.
+    log : Path
+        Where what it says goes.
+    asked : file
+        Command lines that it wants to be started, each a line of JSON.
+    answers : int
+        Where the answers go.
+    life : int
+        A pipe that ends with the child; what it starts watches it.
+    followers : set of int
+        Those that it started and that run.
     """
 
     pid: int
-    alive: int
+    log: Path
+    asked: IO[bytes]
+    answers: int
+    life: int
+    followers: set[int] = field(default_factory=set)
 
     @classmethod
     def started(cls, typed: Sequence[str], log: Path) -> "Child":
         """Run a command line, what it says in a file."""
-        alive, theirs = os.pipe()
-        pid = os.fork()
-        if pid:
-            os.close(theirs)
-            return cls(pid, alive)
-        os.close(alive)
-        try:
-            for path, number in ((Path(os.devnull), 1), (log, 2)):
-                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), number)
-            run_typed(typed)
-        finally:
-            os._exit(99)
+        (asked, ask), (answer, answers), (life, living) = os.pipe(), os.pipe(), os.pipe()
+        if pid := os.fork():
+            for theirs in (ask, answer, living):
+                os.close(theirs)
+            return cls(pid, log, os.fdopen(asked, "rb", buffering=0), answers, life)
+        for ours in (asked, answers, life):
+            os.close(ours)
+        os.environ[ASKING] = f"{ask} {answer} {living}"
+        return _run_logged(typed, log)
 
     def ended(self) -> int:
-        """Wait for it and for what it forked; minus the signal that ended it, or its exit code; `HUNG`."""
+        """Wait for it and for what it started; minus the signal that ended it, or its exit code; `HUNG`."""
+        end, pause, code = time.monotonic() + SECONDS, 0.001, None
         try:
-            code = self._ended_in_time()
-            is_over = bool(select.select([self.alive], [], [], SECONDS)[0])
-            return code if is_over else HUNG
+            while (code is None or self.followers) and time.monotonic() < end:
+                if select.select([self.asked], [], [], pause)[0] and (line := self.asked.readline()):
+                    self._start(json.loads(line))
+                elif code is not None:
+                    time.sleep(pause)
+                code = _code(self.pid) if code is None else code
+                self._answer()
+                pause = min(2 * pause, 0.02)
+            return HUNG if code is None or self.followers else code
         finally:
-            os.close(self.alive)
+            self._end(running=code is None)
 
-    def _ended_in_time(self) -> int:
-        end, pause = time.monotonic() + SECONDS, 0.001
-        while time.monotonic() < end:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(pause)
-            pause = min(2 * pause, 0.02)
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        return HUNG
+    def _start(self, typed: Sequence[str]) -> None:
+        if pid := os.fork():
+            self.followers.add(pid)
+            self._say(pid)
+            return
+        os.close(self.answers)
+        os.environ[PARENT] = str(self.life)
+        _run_logged(typed, self.log)
+
+    def _answer(self) -> None:
+        for pid in tuple(self.followers):
+            if (code := _code(pid)) is not None:
+                self.followers.discard(pid)
+                self._say(code)
+
+    def _say(self, number: int) -> None:
+        with suppress(BrokenPipeError):  # who asked has ended
+            os.write(self.answers, f"{number}\n".encode())
+
+    def _end(self, *, running: bool) -> None:
+        for pid in (*self.followers, *([self.pid] if running else [])):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self.asked.close()
+        os.close(self.answers)
+        os.close(self.life)
+
+
+def _code(pid: int) -> int | None:
+    """Give how a child has ended; None where it hasn't."""
+    done, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if done else None
+
+
+def _run_logged(typed: Sequence[str], log: Path) -> NoReturn:
+    try:
+        for path, number in ((Path(os.devnull), 1), (log, 2)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), number)
+        run_typed(typed)
+    finally:
+        os._exit(99)
 
 
 def code_of(given: Sequence[str]) -> int:
-    """Do what `cli.following.code_of` does, but fork instead of starting anew."""
-    from sparselrp_cli.runs.stopping import PARENT
-
-    theirs, ours = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(ours)
-        os.environ[PARENT] = str(theirs)
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, signal.SIG_DFL)
-        try:
-            run_typed(given)
-        finally:
-            os._exit(99)
+    """Do what `cli.following.code_of` does, but ask the process that forked this one to start the command."""
+    ask, answer, _ = map(int, os.environ[ASKING].split())
+    os.write(ask, json.dumps(list(given)).encode() + b"\n")
+    pid = _number(answer)
     try:
-        return _code(pid)
+        return _number(answer)
     except BaseException:
-        os.kill(pid, signal.SIGKILL)
-        _code(pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        _number(answer)
         raise
-    finally:
-        os.close(theirs)
-        os.close(ours)
 
 
-def _code(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def _number(pipe: int) -> int:
+    text = b""
+    while not text.endswith(b"\n"):
+        text += os.read(pipe, 1)
+    return int(text)

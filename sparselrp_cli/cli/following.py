@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparselrp_cli.errors import SparselrpError
-from sparselrp_cli.runs.stopping import PARENT
+from sparselrp_cli.runs.stopping import GRACE, PARENT
 
 if TYPE_CHECKING:
     from sparselrp_cli.runs.attribute import Progress
@@ -88,13 +88,28 @@ def code_of(given: Sequence[str]) -> int:
     theirs, ours = os.pipe()
     try:
         # The system closes our end of the pipe however we end.
-        return subprocess.run(
-            [sys.executable, "-m", "sparselrp_cli", *given], check=False, pass_fds=[theirs],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sparselrp_cli", *given], pass_fds=[theirs],
             env={**os.environ, PARENT: str(theirs)},
-        ).returncode  # fmt: skip
+        )  # fmt: skip
+        try:
+            return process.wait()
+        except BaseException:
+            _end(process)
+            raise
     finally:
         os.close(theirs)
         os.close(ours)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Let a command end in good order, so that it leaves nothing; kill it where that takes too long."""
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _name(number: int) -> str:

@@ -14,6 +14,7 @@ import click
 from sparselrp_cli import __version__
 from sparselrp_cli.cli.colour import painted
 from sparselrp_cli.cli.grouped import HelpContext
+from sparselrp_cli.cli.memory import require_addresses, shortage
 from sparselrp_cli.cli.streams import drop_output, drop_what_is_left, open_closed_streams, reported_output
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.files.interruptions import let_go
@@ -131,6 +132,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         with stop_request() as request:
             end_with_parent()
+            require_addresses(given)
             with reported_output():
                 code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
     except click.UsageError as error:
@@ -154,6 +156,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - a fault of ours: still one line, and how to see more
         if verbose:
             traceback.print_exc()
+        if (short := shortage(error)) is not None:
+            return _failed(short, FAILED)
         what = " ".join(str(error).split())
         hint = "" if verbose else "; run again with -v and report it"
         return _failed(f"internal error ({type(error).__name__}: {what}){hint}", FAILED)
