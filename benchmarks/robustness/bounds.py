@@ -2,6 +2,7 @@
 
     python -m benchmarks.robustness.bounds --save
     python -m benchmarks.robustness.bounds --share 0.01     # a hundredth of each size; the limits stay
+    python -m benchmarks.robustness.bounds --input gzip --save   # some; the others stay as they were kept
 
 Each input is read in a process of its own, to its end or to the line that refuses it. Limits are for the
 machine of the record: of memory the peak of the whole process, Python and its modules included.
@@ -23,7 +24,7 @@ import torch
 
 from benchmarks.history import ROOT
 from benchmarks.options import parser
-from benchmarks.record import Keeper
+from benchmarks.record import Keeper, load
 
 MB = 1_000_000
 READERS = """
@@ -183,6 +184,19 @@ def is_within(row: dict[str, object]) -> bool:
     return all(float(str(row[used])) <= float(str(row[limit])) for used, limit in pairs)
 
 
+def beside(rows: list[dict[str, object]], keeper: Keeper) -> list[dict[str, object]]:
+    """Put the rows of a run of some inputs in the place of those that were kept of them before.
+
+    Those that stay carry the commit that they are of.
+    """
+    path = keeper.folder / f"{keeper.experiment}_{keeper.origin.device}.json" if keeper.folder else None
+    if path is None or not path.is_file():
+        return rows
+    kept, new = load(path), {row["input"]: row for row in rows}
+    old = ({"commit": kept.origin.commit, **row} for row in kept.tables["inputs"])
+    return [new.get(row["input"], row) for row in old]
+
+
 def options() -> argparse.ArgumentParser:
     found = parser(__doc__)
     found.add_argument("--share", type=float, default=1.0, help="of each size")
@@ -203,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row = measure(worst, Path(name), given.share)
             print("ok   " if is_within(row) else "WRONG", json.dumps(row), flush=True)
             rows.append(row)
-    keeper.keep({"inputs": rows})
+    keeper.keep({"inputs": beside(rows, keeper) if given.input else rows})
     return int(not all(map(is_within, rows)))
 
 

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ SOURCE = Path(__file__).with_name("faults.c")
 CALLS = ("write", "fsync", "rename", "open", "truncate", "close")
 """Kinds of calls, in the order of faults.c: open is for writing, truncate also reserves room."""
 SHORT_WRITE = -1
+FIRST_SIGNAL = -100
 LIBRARY = "SPARSELRP_FAULTS"
 """Environment variable with the path of the library that was loaded."""
 
@@ -32,7 +34,7 @@ class Fault:
     call : str
         Of `CALLS`.
     name : str
-        Such as ENOSPC, or "short write".
+        Such as ENOSPC, or "short write", or SIGTERM.
     lasting : bool
         Whether all that needs room fails from then on, as on a full disk.
     """
@@ -42,8 +44,15 @@ class Fault:
     lasting: bool = False
 
     @property
+    def sent(self) -> signal.Signals | None:
+        """What comes in place of an error, just before the call."""
+        return getattr(signal, self.name, None)
+
+    @property
     def code(self) -> int:
-        """What faults.c takes: the error's number."""
+        """What faults.c takes: the error's number, or what stands for a signal."""
+        if self.sent is not None:
+            return FIRST_SIGNAL - self.sent
         return SHORT_WRITE if self.name == "short write" else int(getattr(errno, self.name))
 
 
@@ -62,6 +71,13 @@ FAULTS = (
     Fault("truncate", "ENOSPC", lasting=True),
     Fault("truncate", "EIO"),
     Fault("close", "EIO"),
+    Fault("open", "SIGTERM"),
+    Fault("truncate", "SIGTERM"),
+    Fault("fsync", "SIGTERM"),
+    Fault("rename", "SIGTERM"),
+    Fault("close", "SIGTERM"),
+    Fault("truncate", "SIGKILL"),
+    Fault("rename", "SIGKILL"),
 )
 
 

@@ -98,7 +98,10 @@ def _of_code(ending: Ending, is_whole: bool, left: Files, whole: Files) -> Itera
         wrong = [name for name in {**here, **there} if here.get(name) != there.get(name)]
         yield f"exit code 0, but not as undisturbed: {', '.join(sorted(wrong))}"
     if ending.killed is not None:
-        if ending.code not in KILLED[ending.killed]:
+        told = (
+            ending.code == 1 and f"was killed by {ending.killed.name}" in ending.said
+        )  # what it had started
+        if ending.code not in KILLED[ending.killed] and not told:
             yield f"exit code {ending.code} after {ending.killed.name}: {ending.said[-300:].strip()}"
     elif ending.code not in (0, 1):
         yield f"exit code {ending.code}: {ending.said[-300:].strip()}"

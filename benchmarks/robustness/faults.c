@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,11 +22,12 @@
 
 enum { WRITE, SYNC, RENAME, OPEN, SIZE, CLOSE, KINDS };
 #define SHORT_WRITE (-1)
+#define FIRST_SIGNAL (-100) /* -100 - n: signal n comes just before the call, which is then done */
 
 struct state {
     atomic_long counts[KINDS]; /* calls so far */
     long kind, at;             /* which call fails, the first being 0; at < 0: none */
-    int code;                  /* errno, or SHORT_WRITE */
+    int code;                  /* errno, SHORT_WRITE, or FIRST_SIGNAL - n */
     int lasting;               /* whether the calls after it fail, too */
     atomic_long hits;          /* calls that failed */
     char folder[PATH_MAX];     /* only files below it; empty: none */
@@ -93,6 +95,7 @@ static int fault(long kind) {
     int lasts = state->lasting && atomic_load(&state->hits) > 0 && (kind == WRITE || kind == OPEN || kind == SIZE);
     if (!lasts && !(kind == state->kind && number == state->at)) return 0;
     atomic_fetch_add(&state->hits, 1);
+    if (state->code < FIRST_SIGNAL) return kill(getpid(), FIRST_SIGNAL - state->code), 0;
     return state->code;
 }
 

@@ -4,14 +4,17 @@ Each runs in a fresh process: TF-MoDISco forks, which a process that has used to
 """
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sparselrp_cli.runs.stopping import PARENT
+from sparselrp_cli.errors import SparselrpError
+from sparselrp_cli.runs.stopping import GRACE, PARENT
 
 if TYPE_CHECKING:
     from sparselrp_cli.runs.attribute import Progress
@@ -66,17 +69,51 @@ def run_command(arguments: list[str | Path], *, quiet: bool) -> None:
     ------
     click.exceptions.Exit
         With its exit code, where that isn't 0; it has said why.
+    SparselrpError
+        If it was killed, and so can't have said anything.
     """
-    given = [*map(str, arguments), *(["-q"] if quiet else [])]
+    code = code_of([*map(str, arguments), *(["-q"] if quiet else [])])
+    if code < 0:
+        raise SparselrpError(
+            f"'sparselrp {arguments[0]}', which this command runs, was killed by {_name(-code)}"
+            f"{', as a system does that is out of memory' if -code == signal.SIGKILL else ''};"
+            " run the same command again, with --resume"
+        )
+    if code != 0:
+        raise click.exceptions.Exit(code)
+
+
+def code_of(given: Sequence[str]) -> int:
+    """Run a command of ours in a process of its own: its exit code, or minus the signal that ended it."""
     theirs, ours = os.pipe()
     try:
         # The system closes our end of the pipe however we end.
-        done = subprocess.run(
-            [sys.executable, "-m", "sparselrp_cli", *given], check=False, pass_fds=[theirs],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sparselrp_cli", *given], pass_fds=[theirs],
             env={**os.environ, PARENT: str(theirs)},
         )  # fmt: skip
+        try:
+            return process.wait()
+        except BaseException:
+            _end(process)
+            raise
     finally:
         os.close(theirs)
         os.close(ours)
-    if done.returncode != 0:
-        raise click.exceptions.Exit(done.returncode)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Let a command end in good order, so that it leaves nothing; kill it where that takes too long."""
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

@@ -14,8 +14,10 @@ import click
 from sparselrp_cli import __version__
 from sparselrp_cli.cli.colour import painted
 from sparselrp_cli.cli.grouped import HelpContext
+from sparselrp_cli.cli.memory import require_addresses, shortage
 from sparselrp_cli.cli.streams import drop_output, drop_what_is_left, open_closed_streams, reported_output
 from sparselrp_cli.errors import SparselrpError, Stopped
+from sparselrp_cli.files.interruptions import let_go
 from sparselrp_cli.runs.stopping import STOPPED, end_with_parent, stop_request
 
 # Threads that wait give way: where others want the processor, turning in circles slows everyone down.
@@ -130,6 +132,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         with stop_request() as request:
             end_with_parent()
+            require_addresses(given)
             with reported_output():
                 code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
     except click.UsageError as error:
@@ -138,6 +141,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
+        let_go(error)
         # Click puts its own error in the place of an interruption.
         return _interrupted(error.__cause__ if isinstance(error, click.Abort) else error)
     except BrokenPipeError:
@@ -152,6 +156,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - a fault of ours: still one line, and how to see more
         if verbose:
             traceback.print_exc()
+        if (short := shortage(error)) is not None:
+            return _failed(short, FAILED)
         what = " ".join(str(error).split())
         hint = "" if verbose else "; run again with -v and report it"
         return _failed(f"internal error ({type(error).__name__}: {what}){hint}", FAILED)

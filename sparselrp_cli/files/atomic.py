@@ -5,10 +5,11 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from sparselrp_cli.errors import OutputError
+from sparselrp_cli.files.interruptions import kept_interruptions
 
 REMEDIES = {
     errno.ENOSPC: "no space is left on the disk; free some, or write elsewhere",
@@ -83,12 +84,13 @@ def temporary(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
         final = Path(os.path.realpath(path))
         _refuse_what_is_no_file(final, path)
         hidden = hidden_name(final, ending)
-        descriptor = open_locked(hidden)
+    with ExitStack() as stack:
+        with reported(path):
+            descriptor = stack.enter_context(own(hidden))
         if descriptor is None:
             raise TakenError(
                 f"{path} is being written by another process; wait for it, or choose another name"
             )
-    try:
         with reported(path):
             os.ftruncate(descriptor, 0)
         yield hidden
@@ -96,14 +98,48 @@ def temporary(path: Path | str, ending: str = "tmp") -> Iterator[Path]:
             # Some file systems say only now that the disk is full.
             os.fsync(descriptor)
             hidden.replace(final)
+
+
+@contextmanager
+def own(path: Path) -> Iterator[int | None]:
+    """Make a file of ours alone for a block, locked, and remove it at the end unless it has been renamed.
+
+    A signal's handler raises between any two steps. So signals wait until it is known that the file is there,
+    and where one comes while it is being removed, it is removed then.
+
+    Yields
+    ------
+    int or None
+        A descriptor; None if another process has the file.
+
+    Raises
+    ------
+    OSError
+        If it can't be made.
+    """
+    descriptor = None
+    try:
+        try:
+            with kept_interruptions():
+                descriptor = open_locked(path)
+            yield descriptor
+        finally:
+            _remove(path, descriptor)
     except BaseException:
-        with suppress(OSError):
-            hidden.unlink()
+        _remove(path, descriptor)
         raise
     finally:
         # All is on the disk since the sync, whatever closing says; and it lets the lock go.
-        with suppress(OSError):
-            os.close(descriptor)
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def _remove(path: Path, descriptor: int | None) -> None:
+    """Remove a file that we hold; what another process has made under its name since is left alone."""
+    with suppress(OSError):
+        if descriptor is not None and _is_at(descriptor, path):
+            path.unlink()
 
 
 def is_same_file(a: Path, b: Path) -> bool:

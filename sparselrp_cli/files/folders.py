@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sparselrp_cli.files.interruptions import kept_interruptions
+
 
 @contextmanager
 def made_folders(folder: Path) -> Iterator[None]:
@@ -17,12 +19,13 @@ def made_folders(folder: Path) -> Iterator[None]:
     OSError
         If one can't be made.
     """
-    made = []
-    for path in (*reversed(folder.parents), folder):
-        if not path.exists():
-            path.mkdir(exist_ok=True)  # another run may have made it since
-            made.append(path)
+    made: list[Path] = []
     try:
+        with kept_interruptions():  # what is made is known before a signal's handler raises
+            for path in (*reversed(folder.parents), folder):
+                if not path.exists():
+                    path.mkdir(exist_ok=True)  # another run may have made it since
+                    made.append(path)
         yield
     except BaseException:
         with suppress(OSError):

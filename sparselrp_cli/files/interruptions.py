@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,3 +70,37 @@ def kept_interruptions() -> Iterator[Interruptions]:
     finally:
         kept.leave()
         kept.deliver()
+
+
+@contextmanager
+def cleaned_up(clean: Callable[[], object]) -> Iterator[None]:
+    """Clean up at the end of a block, and once more where a signal came in the midst of it.
+
+    Parameters
+    ----------
+    clean : function
+        May be called twice; fails with nothing but what signals raise.
+    """
+    try:
+        try:
+            yield
+        finally:
+            clean()
+    except BaseException:
+        clean()
+        raise
+
+
+def let_go(error: BaseException) -> None:
+    """End the blocks that a signal left before they could begin or end.
+
+    What a handler raises in the few steps between a block and its `with` leaves the block as it is, until
+    nobody knows of it any more: then Python ends it. The error knows of it, and who keeps the error.
+    """
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        if (one := left.pop()) is not None and id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            left += [one.__cause__, one.__context__]

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.files.atomic import hidden_name, open_locked, reported
+from sparselrp_cli.files.atomic import hidden_name, own, reported
 from sparselrp_cli.files.folders import made_folders
 
 
@@ -33,23 +33,18 @@ def locked(prefix: Path) -> Iterator[None]:
 @contextmanager
 def _held(prefix: Path) -> Iterator[None]:
     path = hidden_name(prefix, "lock")
-    with reported(prefix):
-        descriptor = open_locked(path)
-    if descriptor is None:
-        raise OutputError(
-            f"another run is writing {prefix}.*{_holder(path)}; wait for it, or choose another --output"
-        )
-    try:
+    with ExitStack() as stack:
+        with reported(prefix):
+            descriptor = stack.enter_context(own(path))
+        if descriptor is None:
+            raise OutputError(
+                f"another run is writing {prefix}.*{_holder(path)}; wait for it, or choose another --output"
+            )
         # Who holds it is a help for others; the lock holds without.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
-    finally:
-        with suppress(OSError):
-            path.unlink()
-        with suppress(OSError):
-            os.close(descriptor)
 
 
 def _holder(path: Path) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.files.atomic import hidden_name
+from sparselrp_cli.files.interruptions import cleaned_up, kept_interruptions
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.files.native_words import os_error_in
 
@@ -48,12 +49,10 @@ def whole_folder(folder: Path, *, force: bool, maker: str) -> Iterator[Path]:
         hidden, old = hidden_name(place, "part"), hidden_name(place, "old")
         _clear(hidden, old, folder)
         refuse_existing(folder, force=force, maker=maker)
-        try:
+        with cleaned_up(lambda: shutil.rmtree(hidden, ignore_errors=True)):
             yield hidden
             _sync(hidden)
             _exchange(hidden, old, folder)
-        finally:
-            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def refuse_existing(folder: Path, *, force: bool, maker: str) -> None:
@@ -119,13 +118,17 @@ def _sync(hidden: Path) -> None:
 
 
 def _exchange(hidden: Path, old: Path, folder: Path) -> None:
-    """Give the complete folder its name; the one it replaces, if any, goes last."""
-    if folder.exists():
-        folder.rename(old)
-    try:
-        hidden.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    """Give the complete folder its name; the one it replaces, if any, goes last.
+
+    Signals wait: between the two renames there is no folder of the name.
+    """
+    with kept_interruptions():
+        if folder.exists():
+            folder.rename(old)
+        try:
+            hidden.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)

@@ -85,7 +85,7 @@ def read_motifs(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} isn't JSON; give the PREFIX.motifs.json that `motifs` wrote") from error
     if not isinstance(found, dict) or found.get("schema_version") != MOTIFS_VERSION or "motifs" not in found:
         raise InputError(f"{path} isn't of `sparselrp motifs`, or of another version; make it again")

@@ -117,9 +117,13 @@ class Journal:
                 content = self._file.read(size)
             if zlib.crc32(content) != crc:
                 raise OutputError(f"{self.path} is damaged; begin anew with --restart")
-            (length,) = LENGTH.unpack_from(content)
-            start = LENGTH.size + length
-            yield json.loads(content[LENGTH.size : start]), content[start:]
+            try:
+                (length,) = LENGTH.unpack_from(content)
+                start = LENGTH.size + length
+                header = json.loads(content[LENGTH.size : start])
+            except (ValueError, RecursionError) as error:
+                raise OutputError(f"{self.path} is damaged; begin anew with --restart") from error
+            yield header, content[start:]
             at += FRAME.size + size
 
     def clear(self) -> None:

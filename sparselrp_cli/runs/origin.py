@@ -27,7 +27,7 @@ def command_of(archive: Path) -> list[str]:
         if difference(of_archive, without_results(manifest)):
             return []
         command = manifest["command"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
     is_command = isinstance(command, list) and all(isinstance(word, str) for word in command)
     return command if is_command else []

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import hidden_name, is_same_file, replacing
 from sparselrp_cli.files.belonging import manifest_path, read_record
+from sparselrp_cli.files.interruptions import cleaned_up
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
 from sparselrp_cli.outputs.archive.at_hand import AtHand
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block
@@ -87,17 +88,13 @@ def write_files(header: RunHeader, blocks: Blocks, at_hand: AtHand | None = None
     keep = "h5" in header.manifest.settings.formats or header.archive_only
     archive = path_of(header.prefix, ".h5") if keep else hidden_name(header.prefix, "h5")
     kept = begin_set(header.prefix, header.manifest.to_json(), [path.name for path in _planned(header)])
-    try:
+    with nullcontext() if keep else cleaned_up(lambda: archive.unlink(missing_ok=True)):
         tables = _assemble(header, blocks, archive)
         with ArchiveReader(archive, at_hand) as reader:
             multiqc = header.multiqc and not header.archive_only
             made = _from_archive(reader, header.prefix, multiqc=multiqc, only=only)
             files = [*([archive] if keep else []), made[0], *tables, *made[1:]]
             path = end_set(header.prefix, reader.manifest, header.command, files, kept)
-    finally:
-        if not keep:
-            with suppress(FileNotFoundError):
-                archive.unlink()
     return RunSummary(header.totals, (*files, path))
 
 

@@ -5,11 +5,12 @@ import logging
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.files.interruptions import cleaned_up
 from sparselrp_cli.sequences.bgzip import (
     BgzipFile,
     Block,
@@ -192,19 +193,22 @@ def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
     _clear(wanted)
     temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
     try:
-        for path, content in zip(temporary, contents, strict=True):
-            path.write_bytes(content)
-        for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
-            path.replace(final)
+        with cleaned_up(lambda: _remove(temporary)):
+            for path, content in zip(temporary, contents, strict=True):
+                path.write_bytes(content)
+            for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
+                path.replace(final)
     except OSError as error:
         raise InputError(
             f"{name}: its index can't be made ({(error.strerror or str(error)).lower()}); free some space, or"
             " index it elsewhere"
         ) from error
-    finally:
-        for path in temporary:
-            with suppress(OSError):
-                path.unlink()
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _clear(wanted: list[Path]) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
+from sparselrp_cli.cli import following
 from sparselrp_cli.cli.following import run_command
+from sparselrp_cli.errors import SparselrpError
 
 SLOW = """
 import os, pathlib, time
@@ -70,6 +72,25 @@ def test_the_exit_code_of_a_command_is_handed_on(tmp_path, capfd):
         run_command(["export", tmp_path / "no.h5"], quiet=True)
     assert caught.value.exit_code == 1
     assert "no.h5: no such file" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (
+            signal.SIGKILL,
+            "was killed by SIGKILL, as a system does that is out of memory; run the same command",
+        ),
+        (signal.SIGSEGV, "was killed by SIGSEGV; run the same command again, with --resume"),
+        (signal.SIGRTMIN + 3, f"was killed by signal {signal.SIGRTMIN + 3}; run the same command again"),
+    ],
+)
+def test_a_command_that_was_killed_is_named_with_the_signal(monkeypatch, number, said):
+    monkeypatch.setattr(following, "code_of", lambda given: -int(number))
+    with pytest.raises(SparselrpError) as caught:
+        run_command(["motifs", Path("run.h5")], quiet=True)
+    assert str(caught.value).startswith("'sparselrp motifs', which this command runs, was killed by ")
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("given", ["", "x", "-1", "99999", "0"])

@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.commands import attribute
+from helpers.tiny_net import MODEL
 
 from hostile.packing import MB, packed, with_repeats
-from sparselrp_cli.errors import InputError
+from sparselrp_cli.errors import InputError, OutputError
+from sparselrp_cli.report.content import read_motifs
+from sparselrp_cli.runs.journal import FRAME, LENGTH, MAGIC, Journal
+from sparselrp_cli.runs.origin import command_of
 from sparselrp_cli.sequences import regions, variants, vcf
 
 MEMORY = 300 << 20
@@ -216,3 +221,35 @@ def test_a_vcf_of_header_lines_is_refused_only_where_no_assembly_has_so_many(
     for read in (variants.read_variants, vcf.read_header):
         with pytest.raises(InputError, match=r"^in\.vcf line 11: 10 lines without content"):
             list(read(str(path)))
+
+
+NESTED = b"[" * 100_000
+
+
+def test_motifs_that_are_nested_deeply_are_no_record(tmp_path: Path) -> None:
+    (tmp_path / "run.motifs.json").write_bytes(NESTED)
+    with pytest.raises(InputError, match=r"run\.motifs\.json isn't JSON; give the PREFIX\.motifs\.json that"):
+        read_motifs(tmp_path / "run.motifs.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [LENGTH.pack(len(NESTED)) + NESTED, LENGTH.pack(2) + b"{]"],
+    ids=["nested", "no JSON"],
+)
+def test_a_journal_whose_sums_fit_but_not_its_records_is_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.partial"
+    path.write_bytes(MAGIC + FRAME.pack(len(content), zlib.crc32(content)) + content)
+    with (
+        Journal(path) as journal,
+        pytest.raises(OutputError, match=r"partial is damaged; begin anew with --restart"),
+    ):
+        list(journal.records())
+
+
+def test_a_manifest_that_is_nested_deeply_names_no_command(tmp_path: Path, genome: Path, peaks: Path) -> None:
+    given = (genome, "-r", peaks, "-m", MODEL, "-t", "0", "-q", "--formats", "h5", "-o", tmp_path / "run")
+    assert attribute(*given) == 0
+    assert command_of(tmp_path / "run.h5")
+    (tmp_path / "run.manifest.json").write_bytes(NESTED)
+    assert command_of(tmp_path / "run.h5") == []
