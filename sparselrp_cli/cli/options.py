@@ -27,11 +27,11 @@ def prefix_option(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
-def resume_option(command: Command) -> Command:
+def resume_option(command: Command, *, what: str = "run", kept: str = "PREFIX.partial") -> Command:
     """Add what becomes of an interrupted run: True goes on with it, False throws it away, None stops."""
     return click.option(
         "--resume/--restart", default=None,
-        help="Go on with what an interrupted run left in PREFIX.partial, or throw that away.",
+        help=f"Go on with what an interrupted {what} left in {kept}, or throw that away.",
     )(command)  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from sparselrp_cli.cli.options import (
     command_line,
     log_options,
     prefix_option,
+    resume_option,
     seed_option,
     start_log,
 )
@@ -113,6 +114,7 @@ def _is_range(part: str) -> bool:
 )  # fmt: skip
 @settings_options("probe")
 @partial(seed_option, of="shuffles, orders and intervals")
+@partial(resume_option, kept="PREFIX.probe.partial", what="probe")
 @log_options
 @click.pass_context
 def probe(
@@ -120,7 +122,7 @@ def probe(
     regions: str | None, known_motifs: str | None, inserts: tuple[str, ...],
     pairs: tuple[tuple[str, str], ...], spacings: tuple[int, ...], at: int, kind_of_background: str,
     n_backgrounds: int, deleted: str | None, n_orders: int, figures: str, settings: RunSettings, seed: int,
-    quiet: bool,
+    resume: bool | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Ask the model what a motif does, by putting it into sequences without it (marginalisation), what two do
     together beyond the sum of each (epistasis), and what is lost when hits are taken out.
@@ -155,10 +157,13 @@ def probe(
         sequences=sequences, prefix=prefix, models=models, settings=settings, regions=regions,
         motifs=known_motifs, inserts=inserts, pairs=pairs, spacings=spacings, at=at,
         background=kind_of_background, backgrounds=n_backgrounds, hits=deleted, draws=n_orders,
-        figures=figures, seed=seed,
+        figures=figures, seed=seed, resume=resume,
     )  # fmt: skip
     stop = context.find_object(StopRequest) or StopRequest()
     done = run_probe(options, command_line(), partial(counter, quiet=quiet), stop)
+    if done is None:
+        logging.getLogger("sparselrp").info("%s.probe.* is complete; nothing to do", prefix)
+        return
     click.echo(_summary(done, seed))
     logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, done.files)))
 
