@@ -123,5 +123,6 @@ def _arrangements(pair: Pair, spacing: int, start: int, backgrounds: OneHot) -> 
     for insert, place in ((pair.left, start), (pair.right, behind)):
         for strand in "+-":
             yield put(backgrounds, insert.one_hot(strand), place)
-    for first, second in ORIENTATIONS:
-        yield put(put(backgrounds, pair.left.one_hot(first), start), pair.right.one_hot(second), behind)
+    for orientation in ORIENTATIONS:
+        left = put(backgrounds, pair.left.one_hot(orientation[0]), start)
+        yield put(left, pair.right.one_hot(orientation[1]), behind)
