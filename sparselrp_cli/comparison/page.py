@@ -146,7 +146,7 @@ def _most_different(compared: Compared) -> Indices:
 
 
 def _doubts(compared: Compared) -> Indices:
-    """Give the reasons to doubt a window in any run, as bits by `KINDS`; ends are those of its own windows."""
+    """Give the reasons to doubt a window in any run, as bits by `KINDS`; ends are of its own windows."""
     bits = np.zeros(len(compared.shared), np.int64)
     for number, member in enumerate(compared.members):
         rows = compared.shared.rows[number]
