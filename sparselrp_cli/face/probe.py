@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sparselrp_cli.errors import SettingError
+from sparselrp_cli.errors import SettingError, number_of
 from sparselrp_cli.face.calling import undisturbed
 from sparselrp_cli.face.models import AnyModel
 from sparselrp_cli.face.requests import Targets, device_of, dtype_of, models_of, request_of, targets_of
@@ -63,11 +63,9 @@ class Probe:
     _folder: object = field(default=None)
 
     def __repr__(self) -> str:
-        found = {
-            "inserts": self.effects["insert"], "arrangements": self.pairs["spacing"],
-            "hits": self.hits["name"],
-        }  # fmt: skip
-        return f"Probe({', '.join(f'{len(rows)} {name}' for name, rows in found.items() if len(rows))})"
+        tables = {"insert": self.effects, "arrangement": self.pairs, "hit": self.hits}
+        counts = {name: len(rows) // max(1, rows["target"].nunique()) for name, rows in tables.items()}
+        return f"Probe({', '.join(number_of(count, name) for name, count in counts.items() if count)})"
 
     @property
     def effects(self) -> pd.DataFrame:
@@ -96,7 +94,7 @@ class Probe:
 
     def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """Read a table; one without rows where nothing of the kind was asked."""
-        (path, *_) = [*(p for p in self.files if p.name.endswith(f".probe.{name}.tsv")), None]
+        path = next((p for p in self.files if p.name.endswith(f".probe.{name}.tsv")), None)
         if path is None:
             return pd.DataFrame({column: pd.Series(dtype=_type(column)) for column in columns})
         # A motif may be called NA.

@@ -67,8 +67,8 @@ def test_the_tables_are_those_of_the_command(folder, by_command):
 
 
 def test_a_repr_is_one_line(folder):
-    assert repr(probed(folder)) == "Probe(4 inserts, 16 arrangements, 4 hits)"
-    assert repr(probed(folder, delete=None, pair=())) == "Probe(4 inserts)"
+    assert repr(probed(folder)) == "Probe(2 inserts, 8 arrangements, 2 hits)"
+    assert repr(probed(folder, insert="TATA", delete=None, pair=())) == "Probe(1 insert)"
 
 
 def test_with_a_prefix_the_files_are_those_of_the_command_byte_for_byte(folder, by_command, tmp_path):
