@@ -4,6 +4,7 @@
 # make docs    build the pages of docs/ to docs/_build, without the network; a warning is an error
 # make package build wheel and sdist, and run the demo where nothing but the wheel is
 # make workflow  run the Snakemake workflow on the demo's data
+# make slurm   run it on a SLURM of one node that is started for it; CONFIG=... and PROFILE=... are yours, or the demo
 # make test-slurm  send it to a SLURM of one node (root; Debian: slurm-wlm munge, and slurmdbd mariadb-server)
 # make test-cloud  run it where jobs share no folder, through a storage plugin, and look at Kubernetes' pods
 # make bench   measure speed and print it beside its targets; BENCH_OPTIONS=--records shows what is kept;
@@ -25,7 +26,7 @@ LOCK ?= requirements-tests.txt
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test test-all test-slurm test-cloud check docs package workflow bench bench-gpu evidence lock licences sbom clean
+.PHONY: demo test test-all slurm test-slurm test-cloud check docs package workflow bench bench-gpu evidence lock licences sbom clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -62,6 +63,16 @@ test-all: $(VENV)/.installed-test
 SLURM_PLUGINS := 'snakemake-executor-plugin-slurm>=2.8,<3'
 CLOUD_PLUGINS := 'snakemake-executor-plugin-kubernetes>=0.5' 'snakemake-storage-plugin-s3>=0.3' \
   'snakemake-storage-plugin-fs>=1.1'
+
+# The profile as it is, but for waiting: a small node answers at once.
+CONFIG ?= workflow/config/demo.yaml
+PROFILE ?= workflow/profiles/slurm
+QUICK := --slurm-init-seconds-before-status-checks 5 --seconds-between-status-checks 5 --latency-wait 20
+
+slurm: $(VENV)/.installed-test
+	$(INSTALL) -c $(LOCK) $(SLURM_PLUGINS)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/helpers/slurm_node.py $(BIN)/snakemake -s workflow/Snakefile \
+	  --configfile $(CONFIG) --workflow-profile $(PROFILE) $(QUICK)
 
 test-slurm: $(VENV)/.installed-test
 	$(INSTALL) -c $(LOCK) $(SLURM_PLUGINS)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PINS = ROOT / "requirements-tests.txt"
 LOCKS = {
     ROOT / "requirements-hashed.txt": ("test", "workflow", "check", "supply"),
-    ROOT / "packaging" / "requirements-container.txt": ("motifs", "jaspar", "tokens", "import"),
+    ROOT / "packaging" / "requirements-container.txt": ("motifs", "jaspar", "tokens", "import", "vcf"),
 }
 """Each lock and the extras that it is for."""
 OLDEST = "3.11.5"

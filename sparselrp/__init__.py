@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sparselrp_cli.face.inspection import Inspection, inspect
     from sparselrp_cli.face.models import load_model, pack
     from sparselrp_cli.face.plrp import PLRP
+    from sparselrp_cli.face.probe import Probe, probe
     from sparselrp_cli.face.run import Locus, Run
     from sparselrp_cli.face.run import open_run as open
     from sparselrp_cli.model.loading import LoadedModel
@@ -45,6 +46,7 @@ __all__ = [
     "Locus",
     "ModelError",
     "OutputError",
+    "Probe",
     "Run",
     "SettingError",
     "SparselrpError",
@@ -56,6 +58,7 @@ __all__ = [
     "load_model",
     "open",
     "pack",
+    "probe",
 ]
 
 _PLACES = {
@@ -64,12 +67,14 @@ _PLACES = {
     "Inspection": "face.inspection",
     "LoadedModel": "model.loading",
     "Locus": "face.run",
+    "Probe": "face.probe",
     "Run": "face.run",
     "attribute": "face.attribute",
     "inspect": "face.inspection",
     "load_model": "face.models",
     "open": "face.run",
     "pack": "face.models",
+    "probe": "face.probe",
 }
 """Where each name is that is imported when it is used."""
 

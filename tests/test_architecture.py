@@ -62,6 +62,7 @@ ALLOWED = {
         "motifs",
         "report",
         "runs",
+        "probing",
     },
     "cli": {
         "files",

@@ -9,10 +9,10 @@ import click
 from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import model_option
-from sparselrp_cli.cli.options import log_options, seed_option, start_log
+from sparselrp_cli.cli.options import log_options, prefix_option, seed_option, start_log
 from sparselrp_cli.cli.progress import counter
 from sparselrp_cli.cli.settings import setting_option
-from sparselrp_cli.cli.values import FileName, Finite, Prefix
+from sparselrp_cli.cli.values import FileName, Finite
 from sparselrp_cli.errors import printable
 from sparselrp_cli.model.request import ModelRequest
 
@@ -85,14 +85,7 @@ BASELINES = ("gradient-x-input", "mutagenesis", "deeplift-shap")
 )
 @partial(seed_option, of="all that is drawn")
 @setting_option("device", help="auto, cpu or cuda[:N], for the model.")
-@click.option(
-    "-o",
-    "--output",
-    "prefix",
-    type=Prefix(),
-    metavar="PREFIX",
-    help="Also write PREFIX.evaluation.tsv, .json, .svg and more.",
-)
+@partial(prefix_option, help="Also write PREFIX.evaluation.tsv, .json, .svg and more.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @log_options
 @click.pass_context

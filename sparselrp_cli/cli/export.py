@@ -1,13 +1,13 @@
 """`sparselrp export`: tracks and motif-ready files again, from archives."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
-from sparselrp_cli.cli.options import command_line, log_options, start_log
+from sparselrp_cli.cli.options import command_line, log_options, prefix_option, start_log
 from sparselrp_cli.cli.settings import setting_option
-from sparselrp_cli.cli.values import Prefix
 from sparselrp_cli.outputs.formats import EXPORTED, help_on_formats
 
 
@@ -15,14 +15,7 @@ from sparselrp_cli.outputs.formats import EXPORTED, help_on_formats
     cls=Grouped, short_help="Tracks and motif-ready files again, from the archive (CPU, no torch)."
 )
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PREFIX.h5...")
-@click.option(
-    "-o",
-    "--output",
-    "prefix",
-    type=Prefix(),
-    metavar="PREFIX",
-    help="Where to write, for a single archive.  [default: the archive's own prefix]",
-)
+@partial(prefix_option, help="Where to write, for a single archive.  [default: the archive's own prefix]")
 @setting_option("formats", help=help_on_formats(",".join(EXPORTED)))
 @setting_option("overlap")
 @log_options

@@ -1,12 +1,13 @@
 """`sparselrp import`: a model folder from a published checkpoint."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.loading import loading
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.options import log_options, model_folder_option, start_log
 from sparselrp_cli.model.formats import FORMATS, PARTS, described
 from sparselrp_cli.model.request import LONGEST_WINDOW
 
@@ -25,15 +26,7 @@ def _list(context: click.Context, _: click.Parameter, value: bool) -> None:
     "import", cls=Grouped, short_help="A model folder from a published checkpoint, without running its code."
 )
 @click.argument("checkpoint", type=click.Path(path_type=Path), metavar="FILE")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="The model folder to write; several networks go to FOLDER/1, FOLDER/2 and so on.",
-)
+@partial(model_folder_option, help="; several networks go to FOLDER/1, FOLDER/2 and so on.")
 @click.option(
     "--format",
     "kind",

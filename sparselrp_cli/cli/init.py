@@ -44,6 +44,9 @@ from sparselrp_cli.settings.workflow import PROFILES, SHARD_WINDOWS
     help="Names for the motifs, see `motifs`.",
 )  # fmt: skip
 @click.option(
+    "--genes", type=FileName(), metavar="GTF|BED", help="Genes for the reports, see `report`.",
+)  # fmt: skip
+@click.option(
     "--profile", type=click.Choice(PROFILES), default=PROFILES[0], show_default=True,
     help="Where jobs run: this machine, or a SLURM cluster, whose partitions you then put in.",
 )  # fmt: skip
@@ -52,7 +55,7 @@ from sparselrp_cli.settings.workflow import PROFILES, SHARD_WINDOWS
 def init(
     context: click.Context, /, genome: str, models: tuple[ModelRequest, ...], folder: Path,
     samples: tuple[str, ...], targets: tuple[str, ...], targets_file: str | None, shards: int | None,
-    gpus: int, database: str | None, profile: str, quiet: bool,
+    gpus: int, database: str | None, genes: str | None, profile: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Write config.yaml, samples.tsv and a profile with which the Snakemake workflow explains GENOME.
 
@@ -65,13 +68,14 @@ def init(
       sparselrp init genome.fa -r peaks.bed -m packed --gpus 1 --profile slurm -o on-cluster
     """
     start_log(context, quiet=quiet)
-    if "-" in (genome, *samples):
+    if "-" in (genome, *samples, targets_file, database, genes):
         raise click.UsageError("jobs can't read standard input again; name files")
     from sparselrp_cli.runs.workflow_files import Plan, snakefile, write_workflow_files
 
     plan = Plan(
         folder=folder, genome=genome, regions=samples, models=models, targets=targets,
-        targets_file=targets_file, shards=shards, gpus=gpus, database=database, profile=profile,
+        targets_file=targets_file, shards=shards, gpus=gpus, database=database, genes=genes,
+        profile=profile,
     )  # fmt: skip
     written = write_workflow_files(plan)
     click.echo(f"wrote {', '.join(map(str, written))}")

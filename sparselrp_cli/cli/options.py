@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -19,19 +20,27 @@ def command_line() -> list[str]:
     return ["sparselrp", *(a for a in sys.argv[1:] if a not in ("--resume", "--restart"))]
 
 
-def prefix_option(command: Command) -> Command:
-    """Add the prefix of all files that are written."""
+def prefix_option(command: Command, *, help: str | None = None) -> Command:
+    """Add the prefix of all files that are written; with a text of its own where one needn't be given."""
     return click.option(
-        "-o", "--output", "prefix", required=True, type=Prefix(), metavar="PREFIX",
-        help="Every file of the run is named PREFIX.something; a folder that isn't there is made.",
+        "-o", "--output", "prefix", required=help is None, type=Prefix(), metavar="PREFIX",
+        help=help or "Every file of the run is named PREFIX.something; a folder that isn't there is made.",
     )(command)  # fmt: skip
 
 
-def resume_option(command: Command) -> Command:
+def model_folder_option(command: Command, *, help: str) -> Command:
+    """Add the model folder that is written."""
+    return click.option(
+        "-o", "--output", "folder", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
+        help=f"The model folder to write{help}",
+    )(command)  # fmt: skip
+
+
+def resume_option(command: Command, *, what: str = "run", kept: str = "PREFIX.partial") -> Command:
     """Add what becomes of an interrupted run: True goes on with it, False throws it away, None stops."""
     return click.option(
         "--resume/--restart", default=None,
-        help="Go on with what an interrupted run left in PREFIX.partial, or throw that away.",
+        help=f"Go on with what an interrupted {what} left in {kept}, or throw that away.",
     )(command)  # fmt: skip
 
 

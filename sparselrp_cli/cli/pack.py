@@ -1,5 +1,6 @@
 """`sparselrp pack`: any model to a folder with its canonical graph."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import click
 from sparselrp_cli.cli.grouped import Grouped
 from sparselrp_cli.cli.loading import loading
 from sparselrp_cli.cli.models import MODEL, model_details
-from sparselrp_cli.cli.options import log_options, start_log
+from sparselrp_cli.cli.options import log_options, model_folder_option, start_log
 from sparselrp_cli.errors import number_of
 from sparselrp_cli.model.request import ModelRequest
 
@@ -17,15 +18,7 @@ from sparselrp_cli.model.request import ModelRequest
     short_help="Any model to a folder with its canonical graph, without its code.",
 )
 @click.argument("model", type=MODEL)
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="The model folder to write: graph.json and weights.safetensors.",
-)
+@partial(model_folder_option, help=": graph.json and weights.safetensors.")
 @click.option("--name", metavar="NAME", help="What to call the model.  [default: as MODEL is called]")
 @click.option("--force", is_flag=True, help="Replace a model folder that is there.")
 @model_details

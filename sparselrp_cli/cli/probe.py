@@ -13,6 +13,7 @@ from sparselrp_cli.cli.options import (
     command_line,
     log_options,
     prefix_option,
+    resume_option,
     seed_option,
     start_log,
 )
@@ -20,6 +21,15 @@ from sparselrp_cli.cli.settings import settings_options
 from sparselrp_cli.cli.values import FileName
 from sparselrp_cli.errors import number_of, printable
 from sparselrp_cli.model.request import ModelRequest
+from sparselrp_cli.probing.choices import (
+    BACKGROUNDS,
+    FARTHEST,
+    FIGURES,
+    MOST_BACKGROUNDS,
+    MOST_ORDERS,
+    MOST_SPACINGS,
+    SPACINGS,
+)
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.settings.run import RunSettings
 
@@ -27,8 +37,6 @@ if TYPE_CHECKING:
     from sparselrp_cli.evaluation.intervals import Interval
     from sparselrp_cli.probing.probe import Probed
 
-_MOST = 1000
-_FARTHEST = 1_000_000
 _SHOWN = 10
 
 
@@ -43,15 +51,15 @@ class Spacings(click.ParamType[tuple[int, ...]]):
         found: list[int] = []
         for part in str(value).split(","):
             numbers = [int(n) for n in part.split(":")] if _is_range(part) else []
-            if not numbers or (len(numbers) == 3 and not numbers[2]) or max(numbers) > _FARTHEST:
+            if not numbers or (len(numbers) == 3 and not numbers[2]) or max(numbers) > FARTHEST:
                 self.fail(
                     f"'{value}' isn't a distance in bp, a list as 5,10, or a range as 0:50:5", param, ctx
                 )
             first, last, step = (*numbers, numbers[0], 1)[:3] if len(numbers) == 1 else (*numbers, 1)[:3]
-            found += range(first, min(last, first + step * _MOST) + 1, step)
+            found += range(first, min(last, first + step * MOST_SPACINGS) + 1, step)
         spacings = tuple(dict.fromkeys(found))
-        if not 0 < len(spacings) <= _MOST:
-            self.fail(f"'{value}' is {len(spacings)} distances; give from 1 to {_MOST}", param, ctx)
+        if not 0 < len(spacings) <= MOST_SPACINGS:
+            self.fail(f"'{value}' is {len(spacings)} distances; give from 1 to {MOST_SPACINGS}", param, ctx)
         return spacings
 
 
@@ -83,19 +91,20 @@ def _is_range(part: str) -> bool:
     help="Put these two in together, in all four orientations at each of --spacing. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--spacing", "spacings", type=Spacings(), default="0:50:5", show_default=True,
+    "--spacing", "spacings", type=Spacings(), default=":".join(map(str, SPACINGS)), show_default=True,
     help="bp between the two of a --pair: 10, 5,10,20 or FIRST:LAST:STEP.",
 )  # fmt: skip
 @click.option(
-    "--at", type=click.IntRange(max=_FARTHEST), default=0, show_default=True, metavar="BP",
+    "--at", type=click.IntRange(max=FARTHEST), default=0, show_default=True, metavar="BP",
     help="Where the middle of what is put in lies, from that of the window.",
 )  # fmt: skip
 @click.option(
-    "--backgrounds", "kind_of_background", type=click.Choice(["shuffled", "given"]), default="shuffled",
+    "--backgrounds", "kind_of_background", type=click.Choice(BACKGROUNDS), default=BACKGROUNDS[0],
     show_default=True, help="The windows with their dinucleotides shuffled, or as they are.",
 )  # fmt: skip
 @click.option(
-    "--number", "n_backgrounds", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N",
+    "--number", "n_backgrounds", type=click.IntRange(1, MOST_BACKGROUNDS), default=100, show_default=True,
+    metavar="N",
     help="How many backgrounds, evenly from all windows; of fewer windows several shuffles each.",
 )  # fmt: skip
 @click.option(
@@ -104,15 +113,16 @@ def _is_range(part: str) -> bool:
     " in other orders.",
 )  # fmt: skip
 @click.option(
-    "--orders", "n_orders", type=click.IntRange(1, 10_000), default=10, show_default=True, metavar="N",
+    "--orders", "n_orders", type=click.IntRange(1, MOST_ORDERS), default=10, show_default=True, metavar="N",
     help="In how many orders the bases of each hit of --delete are put.",
 )  # fmt: skip
 @click.option(
-    "--figures", type=click.Choice(["svg", "png", "pdf", "none"]), default="svg", show_default=True,
+    "--figures", type=click.Choice(FIGURES), default=FIGURES[0], show_default=True,
     help="Draw the effects, and the interaction of pairs against their spacing.",
 )  # fmt: skip
 @settings_options("probe")
 @partial(seed_option, of="shuffles, orders and intervals")
+@partial(resume_option, kept="PREFIX.probe.partial", what="probe")
 @log_options
 @click.pass_context
 def probe(
@@ -120,7 +130,7 @@ def probe(
     regions: str | None, known_motifs: str | None, inserts: tuple[str, ...],
     pairs: tuple[tuple[str, str], ...], spacings: tuple[int, ...], at: int, kind_of_background: str,
     n_backgrounds: int, deleted: str | None, n_orders: int, figures: str, settings: RunSettings, seed: int,
-    quiet: bool,
+    resume: bool | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Ask the model what a motif does, by putting it into sequences without it (marginalisation), what two do
     together beyond the sum of each (epistasis), and what is lost when hits are taken out.
@@ -155,10 +165,13 @@ def probe(
         sequences=sequences, prefix=prefix, models=models, settings=settings, regions=regions,
         motifs=known_motifs, inserts=inserts, pairs=pairs, spacings=spacings, at=at,
         background=kind_of_background, backgrounds=n_backgrounds, hits=deleted, draws=n_orders,
-        figures=figures, seed=seed,
+        figures=figures, seed=seed, resume=resume,
     )  # fmt: skip
     stop = context.find_object(StopRequest) or StopRequest()
     done = run_probe(options, command_line(), partial(counter, quiet=quiet), stop)
+    if done is None:
+        logging.getLogger("sparselrp").info("%s.probe.* is complete; nothing to do", prefix)
+        return
     click.echo(_summary(done, seed))
     logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, done.files)))
 

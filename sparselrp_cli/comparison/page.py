@@ -20,7 +20,15 @@ from sparselrp_cli.outputs.archive.rows import Bases
 from sparselrp_cli.report.drawing import Span, draw_maps
 from sparselrp_cli.report.embedding import codes, packed, packed_bytes, quantised, rounded
 from sparselrp_cli.report.frame import render
-from sparselrp_cli.report.windows import KINDS, LETTER_BYTES, SHORT, doubtful, places, read_accounts
+from sparselrp_cli.report.windows import (
+    KINDS,
+    LETTER_BYTES,
+    SHORT,
+    doubtful,
+    places,
+    read_accounts,
+    read_ends,
+)
 from sparselrp_cli.settings.manifest import other_explanation, read_manifest
 
 MOST_DRAWN, MOST_MOTIFS = 4, 50
@@ -138,11 +146,13 @@ def _most_different(compared: Compared) -> Indices:
 
 
 def _doubts(compared: Compared) -> Indices:
-    """Give the reasons to doubt a window in any run, as bits by `KINDS`; ends of windows aren't looked at."""
+    """Give the reasons to doubt a window in any run, as bits by `KINDS`; ends are of its own windows."""
     bits = np.zeros(len(compared.shared), np.int64)
     for number, member in enumerate(compared.members):
-        found = 2 ** np.arange(len(KINDS)) @ doubtful(read_accounts(member.reader, member.target))
-        bits |= found[compared.shared.rows[number]]
+        rows = compared.shared.rows[number]
+        accounts = read_accounts(member.reader, member.target)
+        edge = read_ends(member.reader, member.target, rows)
+        bits |= (2 ** np.arange(len(KINDS)) @ doubtful(accounts, edge))[rows]
     return bits
 
 

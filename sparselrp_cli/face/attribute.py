@@ -1,22 +1,19 @@
 """`sparselrp.attribute`: the job of the command of this name, from Python."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import torch
-from torch import nn
 
 from sparselrp_cli.errors import SettingError
 from sparselrp_cli.face.calling import undisturbed
-from sparselrp_cli.face.models import AnyModel, as_model, write_folder
+from sparselrp_cli.face.models import AnyModel
+from sparselrp_cli.face.requests import Targets, device_of, dtype_of, models_of, request_of, targets_of
 from sparselrp_cli.face.run import COMMAND, Folder, Run
 from sparselrp_cli.face.settings import DEFAULTS, Centre, settings_of
 from sparselrp_cli.face.wording import in_python_words
-from sparselrp_cli.model.loading import LoadedModel, module_device, module_dtype
-from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.outputs.choices import ArchiveDtype
 from sparselrp_cli.relevance.batching import choose_device
 from sparselrp_cli.relevance.choices import Ends, Redistribution
@@ -27,9 +24,6 @@ from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.source import Batch
 from sparselrp_cli.settings.run import RunSettings
 
-Targets = str | Sequence[str] | Mapping[str, str] | None
-"""A target, several, or expressions by name; None where the model gives a single number."""
-
 
 def attribute(
     sequences: str | Path,
@@ -38,6 +32,7 @@ def attribute(
     *,
     target: Targets = None,
     prefix: str | Path | None = None,
+    resume: bool | None = None,
     weights: str | Path | None = None,
     trust: bool = False,
     window: int | None = None,
@@ -82,6 +77,9 @@ def attribute(
     prefix : str or Path, optional
         Where the files of the run are written, as the command's ``-o``. By default they lie in a temporary
         folder, which goes with the run; `Run.save` writes them.
+    resume : bool, optional
+        Go on with what an interrupted run left under `prefix`, or, if False, throw that away. A run that is
+        complete is opened.
     weights : str or Path, optional
         Of a factory.
     trust : bool
@@ -103,43 +101,30 @@ def attribute(
         With what is wrong, where, and what to do.
     """
     with in_python_words(), ExitStack() as stack:
-        models = _models(model, weights)
+        models = models_of(model, weights)
         settings = settings_of(
-            targets=_targets(target), bins=bins, prune=prune, prune_negative=prune_negative,
+            targets=targets_of(target), bins=bins, prune=prune, prune_negative=prune_negative,
             redistribute=redistribute, composite=composite, select=select, centre=centre, ends=ends,
             reverse_complement=reverse_complement, tile_overlap=tile_overlap, max_unknown=max_unknown,
-            formats=formats, overlap=overlap, batch_size=batch_size, device=_device(device, models),
-            dtype=_dtype(dtype, models), archive_dtype=archive_dtype, threads=threads, no_cache=no_cache,
+            formats=formats, overlap=overlap, batch_size=batch_size, device=device_of(device, models),
+            dtype=dtype_of(dtype, models), archive_dtype=archive_dtype, threads=threads, no_cache=no_cache,
             max_conservation_error=max_conservation_error, strict=strict,
         )  # fmt: skip
         _refuse_contradictions(settings, regions, prefix)
         requests = [
-            _request(each, stack, weights, trust=trust, window=window, layout=layout, alphabet=alphabet)
+            request_of(each, stack, weights, trust=trust, window=window, layout=layout, alphabet=alphabet)
             for each in models
         ]
         folder = Folder() if prefix is None else None
         place = Path(prefix or "") if folder is None else folder.path / "run"
         request = RunRequest(
             str(sequences), place, tuple(requests), settings,
-            None if regions is None else str(regions), resume=None, archive_only=folder is not None,
+            None if regions is None else str(regions), resume=resume, archive_only=folder is not None,
         )  # fmt: skip
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         with undisturbed(choose_device(settings.device)):
             run(request, COMMAND, _without_progress, StopRequest())
         return Run.of_archive(path_of(place, ".h5"), folder)
-
-
-def _models(model: AnyModel | Sequence[AnyModel], weights: object) -> tuple[AnyModel, ...]:
-    """Give the models of a run as a list."""
-    if isinstance(model, (str, Path, nn.Module, LoadedModel)):
-        return (model,)
-    if not isinstance(model, Sequence) or not model:
-        raise SettingError(
-            f"model={model!r}: give a module, what load_model gives, a path, or a list of these"
-        )
-    if weights is not None:
-        raise SettingError("weights= goes with one model; load several with sparselrp.load_model")
-    return tuple(model)
 
 
 def _refuse_contradictions(
@@ -153,53 +138,3 @@ def _refuse_contradictions(
 
 def _without_progress(batches: Iterator[Batch], _: int | None) -> Iterator[Batch]:
     return batches
-
-
-def _targets(target: Targets) -> object:
-    """Give targets as a manifest has them."""
-    if target is None:
-        return []
-    if isinstance(target, str):
-        return [target]
-    if isinstance(target, Mapping):
-        return [{"name": name, "expression": expression} for name, expression in target.items()]
-    return list(target)
-
-
-def _module(model: AnyModel) -> nn.Module | None:
-    """Give the module of a model that is in memory."""
-    if isinstance(model, LoadedModel):
-        return model.module
-    return model if isinstance(model, nn.Module) else None
-
-
-def _device(device: str | torch.device, models: Sequence[AnyModel]) -> str:
-    """Take the device of the first module, where none is asked for."""
-    module = _module(models[0])
-    if device == DEFAULTS.device and module is not None:
-        return str(module_device(module))
-    return str(device)
-
-
-def _dtype(dtype: str | None, models: Sequence[AnyModel]) -> str:
-    """Take float64 where the first module has it, and none is asked for."""
-    module = _module(models[0])
-    if dtype is None and module is not None and module_dtype(module) == torch.float64:
-        return "float64"
-    return DEFAULTS.dtype if dtype is None else dtype
-
-
-def _request(
-    model: AnyModel, stack: ExitStack, weights: str | Path | None, *, trust: bool, window: int | None,
-    layout: str | None, alphabet: str | None,
-) -> ModelRequest:  # fmt: skip
-    """Name a model as the command line does; one that is in memory is packed into a folder first."""
-    if isinstance(model, (str, Path)):
-        path = None if weights is None else Path(weights)
-        return ModelRequest(str(model), path, window, alphabet, layout, trust)
-    if weights is not None or trust:
-        raise SettingError("weights= and trust= go with a factory or a file, not with a module")
-    loaded = as_model(model, window=window, layout=layout, alphabet=alphabet)
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="sparselrp-"))) / "model"
-    write_folder(loaded, folder)
-    return ModelRequest(str(folder))

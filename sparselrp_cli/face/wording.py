@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from sparselrp_cli.errors import SparselrpError
 
 _WITH_VALUE = re.compile(r"--(device|dtype|layout|redistribute|null) (\w+)")
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
+_FLAGS = MappingProxyType({"--resume": "resume=True", "--restart": "resume=False"})
 _WEIGHTS = re.compile(r"(?<=\s)-w(?: FILE)?(?=[\s,;]|$)")
 
 
@@ -23,6 +25,8 @@ def in_python_words() -> Iterator[None]:
 
 def as_keywords(text: str) -> str:
     """Write the options in a message as keywords."""
+    for flag, keyword in _FLAGS.items():
+        text = re.sub(rf"{flag}\b", keyword, text)
     valued = _WITH_VALUE.sub(lambda found: f"{_keyword(found[1])}'{found[2]}'", text)
     return _WEIGHTS.sub("weights=", _OPTION.sub(lambda found: _keyword(found[1]), valued))
 

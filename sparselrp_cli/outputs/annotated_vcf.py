@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from Bio.bgzf import BgzfWriter
 
 from sparselrp_cli import __version__
 from sparselrp_cli.files.atomic import reported, temporary
+from sparselrp_cli.files.opened import Opened
 
 BEGINNING = "SLRP_"
 """Of the keys that are ours; what a file has of them from an earlier run is replaced."""
@@ -50,7 +51,7 @@ class InfoKey:
         ).encode()
 
 
-class AnnotatedVcf:
+class AnnotatedVcf(Opened):
     """A context manager that writes a bgzipped VCF; it gets its name at the end of the block.
 
     Parameters
@@ -64,20 +65,12 @@ class AnnotatedVcf:
     def __init__(self, path: Path, header: Sequence[bytes], keys: Sequence[InfoKey]) -> None:
         self.path, self.header, self.keys = path, header, keys
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            hidden = stack.enter_context(temporary(self.path))
-            with reported(self.path):
-                self._file = BgzfWriter(str(hidden), "wb")  # type: ignore[no-untyped-call]
-            stack.push(self._close)
-            self._lines = [*annotated_header(self.header, self.keys)]
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
+    def _open(self, stack: ExitStack) -> None:
+        hidden = stack.enter_context(temporary(self.path))
+        with reported(self.path):
+            self._file = BgzfWriter(str(hidden), "wb")  # type: ignore[no-untyped-call]
+        stack.push(self._close)
+        self._lines = [*annotated_header(self.header, self.keys)]
 
     def write(self, record: bytes, values: Mapping[str, Sequence[Value]]) -> None:
         """Add a line of the VCF.

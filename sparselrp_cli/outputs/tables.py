@@ -5,18 +5,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import reported, temporary
 from sparselrp_cli.files.names import field
+from sparselrp_cli.files.opened import Opened
 from sparselrp_cli.outputs.archive.rows import ACCOUNTING, Accounts
 from sparselrp_cli.sequences.windows import Window
 
 PLACE = ("chrom", "start", "end", "name", "strand")
 
 
-class Table:
+class Table(Opened):
     """A context manager that writes a tab-separated file; it gets its name at the end of the block.
 
     Parameters
@@ -35,20 +35,12 @@ class Table:
         self.header = tuple(header)
         self._hash = hashlib.sha256()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            hidden = stack.enter_context(temporary(self.path))
-            with reported(self.path):
-                self._file = hidden.open("w", encoding="utf-8", errors="replace", newline="\n")
-            stack.push(self._close)
-            self.write(self.header)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
+    def _open(self, stack: ExitStack) -> None:
+        hidden = stack.enter_context(temporary(self.path))
+        with reported(self.path):
+            self._file = hidden.open("w", encoding="utf-8", errors="replace", newline="\n")
+        stack.push(self._close)
+        self.write(self.header)
 
     def write(self, fields: Sequence[str]) -> None:
         """Add a line."""

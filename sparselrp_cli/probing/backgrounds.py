@@ -12,8 +12,6 @@ from sparselrp_cli.sequences.source import Batch, WindowSource
 
 logger = logging.getLogger("sparselrp")
 
-KINDS = ("shuffled", "given")
-
 
 def read_backgrounds(source: WindowSource, kind: str, n: int, seed: int) -> OneHot:
     """Read windows, evenly from all of a source, as the model reads them.

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from sparselrp_cli.probing.asking import Asked
 from sparselrp_cli.probing.backgrounds import seen
 from sparselrp_cli.probing.inserts import reordered
+from sparselrp_cli.probing.kept import Kept
 from sparselrp_cli.sequences.one_hot import OneHot, reverse_complement
 from sparselrp_cli.sequences.regions import Region, read_regions
 from sparselrp_cli.sequences.source import Batch, WindowSource
@@ -67,7 +69,9 @@ class Hits:
         return [hit for hit in near if hit.end <= window.end]
 
 
-def delete(hits: Hits, source: WindowSource, asked: Asked, draws: int, seed: int) -> Iterator[Deletion]:
+def delete(
+    hits: Hits, source: WindowSource, asked: Asked, kept: Kept, draws: int, seed: int
+) -> Iterator[Deletion]:
     """Take every hit out of each window that holds the whole of it, others left in.
 
     Parameters
@@ -75,6 +79,8 @@ def delete(hits: Hits, source: WindowSource, asked: Asked, draws: int, seed: int
     hits : Hits
     source : WindowSource
     asked : Asked
+    kept : Kept
+        One step for each window with a hit.
     draws : int
         Orders of the hit's bases.
     seed : int
@@ -83,25 +89,30 @@ def delete(hits: Hits, source: WindowSource, asked: Asked, draws: int, seed: int
     for batch in source.batches(1):
         for row, window in enumerate(batch.windows):
             if here := hits.inside(window):
-                yield from _of_window(batch, row, here, asked, draws, seed)
+                numbers = kept.numbers(partial(_numbers, batch, row, here, asked, draws, seed))
+                for n, hit in enumerate(here):
+                    score, relevance, effects = numbers[n, :, 0], numbers[n, :, 1], numbers[n, :, 2:]
+                    yield Deletion(hit, window, score, relevance, effects)
 
 
-def _of_window(
-    batch: Batch, row: int, hits: Sequence[Region], asked: Asked, draws: int, seed: int
-) -> Iterator[Deletion]:
+def _numbers(batch: Batch, row: int, hits: Sequence[Region], asked: Asked, draws: int, seed: int) -> Doubles:
+    """Give the score, the relevance and the effects of each hit of a window: shape (H, T, 2 + D)."""
     window, forward = batch.windows[row], batch.one_hot[row]
     as_read = seen(batch, row)[np.newaxis]
     score = asked.scores(as_read)[:, 0]
     contributions = asked.contributions(as_read)[:, 0]
     if window.strand == "-":
         contributions = contributions[:, ::-1]
+    found = []
     for hit in hits:
         place = slice(hit.start - window.start, hit.end - window.start)
         changed = _without(forward, place, draws, [seed, hit.line])
         if window.strand == "-":
             changed = reverse_complement(changed)
         effects = asked.scores(changed) - score[:, np.newaxis]
-        yield Deletion(hit, window, score, contributions[:, place].sum(axis=1), effects)
+        relevance = contributions[:, place].sum(axis=1)
+        found.append(np.column_stack([score, relevance, effects]))
+    return np.stack(found)
 
 
 def _without(one_hot: OneHot, place: slice, draws: int, key: Sequence[int]) -> OneHot:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ from sparselrp_cli.errors import InputError
 from sparselrp_cli.evaluation.intervals import Interval, interval
 from sparselrp_cli.probing.asking import Asked
 from sparselrp_cli.probing.inserts import Insert, put, shuffled
+from sparselrp_cli.probing.kept import Kept
 from sparselrp_cli.sequences.one_hot import OneHot
 
 Doubles = npt.NDArray[np.float64]
@@ -80,7 +82,7 @@ def place_of(width: int, length: int, at: int) -> int:
 
 
 def measure(
-    inserts: Sequence[Insert], backgrounds: OneHot, asked: Asked, at: int = 0, seed: int = 0
+    inserts: Sequence[Insert], backgrounds: OneHot, asked: Asked, kept: Kept, at: int = 0, seed: int = 0
 ) -> Iterator[Effect]:
     """Put each insert into every background.
 
@@ -89,6 +91,8 @@ def measure(
     inserts : sequence of Insert
     backgrounds : ndarray of uint8, shape (N, 4, L)
     asked : Asked
+    kept : Kept
+        One step for each insert.
     at : int
         Where the middle of an insert lies, from that of the window.
     seed : int
@@ -97,11 +101,19 @@ def measure(
     before = asked.scores(backgrounds)
     for insert in inserts:
         start = place_of(len(insert), backgrounds.shape[2], at)
-        with_it = put(backgrounds, insert.one_hot(), start)
-        control = put(backgrounds, shuffled(insert, len(backgrounds), seed), start)
-        relevance = _relevance(backgrounds, with_it, slice(start, start + len(insert)), asked)
-        scores = np.stack([before, asked.scores(with_it), asked.scores(control)])
-        yield Effect(insert, start, np.concatenate([scores, relevance]))
+        numbers = kept.numbers(partial(_numbers, insert, start, backgrounds, before, asked, seed))
+        yield Effect(insert, start, numbers)
+
+
+def _numbers(
+    insert: Insert, start: int, backgrounds: OneHot, before: Doubles, asked: Asked, seed: int
+) -> Doubles:
+    """Give the columns `EACH` of an insert: shape (6, T, N)."""
+    with_it = put(backgrounds, insert.one_hot(), start)
+    control = put(backgrounds, shuffled(insert, len(backgrounds), seed), start)
+    relevance = _relevance(backgrounds, with_it, slice(start, start + len(insert)), asked)
+    scores = np.stack([before, asked.scores(with_it), asked.scores(control)])
+    return np.concatenate([scores, relevance])
 
 
 def _relevance(before: OneHot, after: OneHot, inside: slice, asked: Asked) -> Doubles:

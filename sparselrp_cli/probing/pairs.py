@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -11,6 +12,7 @@ from sparselrp_cli.evaluation.intervals import Interval, interval
 from sparselrp_cli.probing.asking import Asked
 from sparselrp_cli.probing.effects import place_of
 from sparselrp_cli.probing.inserts import Insert, put
+from sparselrp_cli.probing.kept import Kept
 from sparselrp_cli.sequences.one_hot import OneHot
 
 Doubles = npt.NDArray[np.float64]
@@ -75,7 +77,12 @@ def require_places(pairs: Sequence[Pair], spacings: Sequence[int], length: int, 
 
 
 def measure_pairs(
-    pairs: Sequence[Pair], spacings: Sequence[int], backgrounds: OneHot, asked: Asked, at: int = 0
+    pairs: Sequence[Pair],
+    spacings: Sequence[int],
+    backgrounds: OneHot,
+    asked: Asked,
+    kept: Kept,
+    at: int = 0,
 ) -> Iterator[Interaction]:
     """Put pairs into every background: each spacing, each orientation, the middle of both at one place.
 
@@ -86,21 +93,36 @@ def measure_pairs(
         bp between the two inserts.
     backgrounds : ndarray of uint8, shape (N, 4, L)
     asked : Asked
+    kept : Kept
+        One step for each pair and spacing.
     at : int
         Where the middle of both lies, from that of the window.
     """
     before = asked.scores(backgrounds)
     for pair, spacing in product(pairs, spacings):
         start = place_of(len(pair) + spacing, backgrounds.shape[2], at)
-        behind = start + len(pair.left) + spacing
+        numbers = kept.numbers(partial(_numbers, pair, spacing, start, backgrounds, before, asked))
+        alone, together = numbers[:4], numbers[4:]
+        for n, orientation in enumerate(ORIENTATIONS):
+            first, second = map("+-".index, orientation)
+            yield Interaction(pair, orientation, spacing, together[n], alone[first], alone[2 + second])
 
-        def alone(insert: Insert, strand: str, place: int) -> OneHot:
-            return put(backgrounds, insert.one_hot(strand), place)
 
-        left = {strand: asked.scores(alone(pair.left, strand, start)) - before for strand in "+-"}
-        right = {strand: asked.scores(alone(pair.right, strand, behind)) - before for strand in "+-"}
-        for orientation in ORIENTATIONS:
-            first, second = orientation[0], orientation[1]
-            both = put(alone(pair.left, first, start), pair.right.one_hot(second), behind)
-            together = asked.scores(both) - before
-            yield Interaction(pair, orientation, spacing, together, left[first], right[second])
+def _numbers(
+    pair: Pair, spacing: int, start: int, backgrounds: OneHot, before: Doubles, asked: Asked
+) -> Doubles:
+    """Give what each of `_arrangements` adds to the score: shape (8, T, N)."""
+    return np.stack(
+        [asked.scores(windows) - before for windows in _arrangements(pair, spacing, start, backgrounds)]
+    )
+
+
+def _arrangements(pair: Pair, spacing: int, start: int, backgrounds: OneHot) -> Iterator[OneHot]:
+    """Put the left one in alone on each strand, then the right one, then both in each orientation."""
+    behind = start + len(pair.left) + spacing
+    for insert, place in ((pair.left, start), (pair.right, behind)):
+        for strand in "+-":
+            yield put(backgrounds, insert.one_hot(strand), place)
+    for orientation in ORIENTATIONS:
+        left = put(backgrounds, pair.left.one_hot(orientation[0]), start)
+        yield put(left, pair.right.one_hot(orientation[1]), behind)

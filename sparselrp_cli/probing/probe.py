@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from sparselrp_cli.errors import InputError, number_of
 from sparselrp_cli.evaluation.intervals import Interval
 from sparselrp_cli.files.atomic import replacing
-from sparselrp_cli.files.belonging import clear_set
+from sparselrp_cli.files.belonging import clear_set, listed, read_record, why_not
 from sparselrp_cli.files.digest import FileEntry
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.files.names import target_file_names
@@ -25,6 +25,7 @@ from sparselrp_cli.probing.backgrounds import read_backgrounds
 from sparselrp_cli.probing.deletions import Deletion, Hits, delete
 from sparselrp_cli.probing.effects import Effect, measure, place_of
 from sparselrp_cli.probing.inserts import Insert, find_insert, find_inserts
+from sparselrp_cli.probing.kept import Kept, identity_before, is_piped, keeping
 from sparselrp_cli.probing.pairs import Interaction, Pair, measure_pairs, require_places
 from sparselrp_cli.probing.tables import (
     lines_of,
@@ -38,10 +39,12 @@ from sparselrp_cli.probing.tables import (
 from sparselrp_cli.relevance.batching import allow_tf32, choose_device, prepare_device
 from sparselrp_cli.report.figures import save
 from sparselrp_cli.report.probe_figures import Bar, Panel, draw_effects, draw_interactions
+from sparselrp_cli.runs.journal import Journal
 from sparselrp_cli.runs.models import PreparedModel, batch_size, manifest_of, only_graphs, prepare_all
 from sparselrp_cli.runs.rows import asked_of
 from sparselrp_cli.runs.stopping import StopRequest
 from sparselrp_cli.sequences.source import WindowSource, open_source
+from sparselrp_cli.settings.manifest import without_results
 from sparselrp_cli.settings.run import RunSettings
 
 logger = logging.getLogger("sparselrp")
@@ -55,7 +58,10 @@ Counter = Callable[[int | None, str], AbstractContextManager[Callable[[int], obj
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOptions:
-    """What `sparselrp probe` was asked to do; see its help for each."""
+    """What `sparselrp probe` was asked to do; see its help for each.
+
+    `resume` goes on with what an interrupted probe left, throws it away, or, if None, stops if there is any.
+    """
 
     sequences: str
     prefix: Path
@@ -73,6 +79,7 @@ class ProbeOptions:
     draws: int = 10
     figures: str = "svg"
     seed: int = 0
+    resume: bool | None = None
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -81,6 +88,10 @@ class ProbeOptions:
             "sequences": self.sequences, "regions": self.regions, "motifs": self.motifs, "hits": self.hits,
         }  # fmt: skip
         return {role: path for role, path in roles.items() if path is not None}
+
+    def path(self, ending: str) -> Path:
+        """Give the path of one of the files."""
+        return self.prefix.with_name(f"{self.prefix.name}.probe.{ending}")
 
     def as_record(self) -> dict[str, Any]:
         """Say what was asked for, as JSON."""
@@ -119,7 +130,7 @@ class _Plan:
     hits: Hits | None
 
 
-def probe(options: ProbeOptions, command: Sequence[str], count: Counter, stop: StopRequest) -> Probed:
+def probe(options: ProbeOptions, command: Sequence[str], count: Counter, stop: StopRequest) -> Probed | None:
     """Ask models of sequences that are made for it, and write what they say.
 
     Parameters
@@ -131,10 +142,17 @@ def probe(options: ProbeOptions, command: Sequence[str], count: Counter, stop: S
     stop : StopRequest
         Looked at between inserts, pairs and hits.
 
+    Returns
+    -------
+    Probed or None
+        None if the probe was to be resumed and is complete.
+
     Raises
     ------
     SparselrpError
         Nothing is left under a final name that isn't complete.
+    Stopped, KeyboardInterrupt
+        The same, with how to go on.
     """
     plan = _plan(options)
     if asked_of(options.models):
@@ -152,11 +170,50 @@ def probe(options: ProbeOptions, command: Sequence[str], count: Counter, stop: S
         for insert in plan.inserts:
             place_of(len(insert), length, options.at)
         require_places(plan.pairs, options.spacings, length, options.at)
-        size = options.settings.batch_size or min(map(batch_size, models))
-        asked = Asked(models, size, both_strands=options.settings.reverse_complement)
-        identity = manifest_of(models, options.inputs, options.settings, size).to_json()
         with _source(options, models) as source:
-            return _Run(options, plan, asked, source, count, stop).written(identity, command)
+            if options.resume and _is_complete(options, models):
+                return None
+            with Journal(options.path("partial")) as journal:
+                return _carry_out(options, plan, models, source, journal, command, count, stop)
+
+
+def _carry_out(
+    options: ProbeOptions, plan: _Plan, models: Sequence[PreparedModel], source: WindowSource,
+    journal: Journal, command: Sequence[str], count: Counter, stop: StopRequest,
+) -> Probed:  # fmt: skip
+    size = _batch_size(options, models, identity_before(journal) if options.resume else None)
+    identity = _identity(options, models, size)
+    with keeping(journal, identity, options.resume) as kept:
+        asked = Asked(models, size, both_strands=options.settings.reverse_complement)
+        return _Run(options, plan, asked, source, count, stop, kept).written(identity, command)
+
+
+def _batch_size(options: ProbeOptions, models: Sequence[PreparedModel], before: dict[str, Any] | None) -> int:
+    """Give the size that was asked for, that of before, or what memory has room for."""
+    kept = (before or {}).get("settings", {}).get("batch_size")
+    return options.settings.batch_size or (kept if isinstance(kept, int) else min(map(batch_size, models)))
+
+
+def _identity(options: ProbeOptions, models: Sequence[PreparedModel], size: int) -> dict[str, Any]:
+    """Say what makes the numbers, as JSON."""
+    manifest = manifest_of(models, options.inputs, options.settings, size).to_json()
+    return {"probe_version": VERSION, **manifest, "probe": options.as_record()}
+
+
+def _is_complete(options: ProbeOptions, models: Sequence[PreparedModel]) -> bool:
+    """Whether this probe was done, and its files are as it left them."""
+    record = read_record(options.path("json"))
+    if record is None or options.path("partial").exists():
+        return False
+    identity = json.loads(json.dumps(_identity(options, models, _batch_size(options, models, record))))
+    files = listed(record)
+    figures = {Path(name).suffix for name in files} - {".tsv"}
+    return (
+        without_results(record) == identity
+        and not is_piped(identity)
+        and figures == {f".{options.figures}"} - {".none"}
+        and not any(why_not(options.prefix.with_name(name), files) for name in files)
+    )
 
 
 def _plan(options: ProbeOptions) -> _Plan:
@@ -190,10 +247,7 @@ class _Run:
     source: WindowSource
     count: Counter
     stop: StopRequest
-
-    def path(self, ending: str) -> Path:
-        prefix = self.options.prefix
-        return prefix.with_name(f"{prefix.name}.probe.{ending}")
+    kept: Kept
 
     def written(self, identity: dict[str, Any], command: Sequence[str]) -> Probed:
         """Compute everything, and write it as one set of files."""
@@ -205,15 +259,17 @@ class _Run:
             backgrounds = read_backgrounds(self.source, options.background, options.backgrounds, options.seed)
             logger.info("%s", number_of(len(backgrounds), f"{options.background} background"))
             effects = self._all(
-                measure(plan.inserts, backgrounds, self.asked, options.at, options.seed),
+                measure(plan.inserts, backgrounds, self.asked, self.kept, options.at, options.seed),
                 len(plan.inserts), "insert",
             )  # fmt: skip
             pairs = self._all(
-                measure_pairs(plan.pairs, options.spacings, backgrounds, self.asked, options.at),
+                measure_pairs(
+                    plan.pairs, options.spacings, backgrounds, self.asked, self.kept, options.at
+                ),
                 4 * len(plan.pairs) * len(options.spacings), "arrangement",
             )  # fmt: skip
         if plan.hits is not None:
-            found = delete(plan.hits, self.source, self.asked, options.draws, options.seed)
+            found = delete(plan.hits, self.source, self.asked, self.kept, options.draws, options.seed)
             deletions = self._all(found, None, "hit")
             if not deletions:
                 raise InputError(
@@ -242,29 +298,26 @@ class _Run:
             *(("pairs.tsv",) if pairs else ()),
             *(("hits.tsv", "deletions.tsv") if deletions else ()),
         ]
-        files = [*map(self.path, endings), *(path for path, _ in figures)]
-        record = self.path("json")
-        gone = clear_set(record, self.path("").name, [path.name for path in files])
+        files = [*map(self.options.path, endings), *(path for path, _ in figures)]
+        record = self.options.path("json")
+        gone = clear_set(record, self.options.path("").name, [path.name for path in files])
         if gone:
             logger.warning(
                 "removed, as they are of the probe that was here before: %s", ", ".join(map(str, gone))
             )
         means: dict[str, dict[str, Interval]] = {}
         if effects:
-            write_effects(self.path("effects.tsv"), effects, targets, seed)
-            write_backgrounds(self.path("backgrounds.tsv"), effects, targets)
+            write_effects(self.options.path("effects.tsv"), effects, targets, seed)
+            write_backgrounds(self.options.path("backgrounds.tsv"), effects, targets)
         if pairs:
-            write_pairs(self.path("pairs.tsv"), pairs, targets, seed)
+            write_pairs(self.options.path("pairs.tsv"), pairs, targets, seed)
         if deletions:
-            write_hits(self.path("hits.tsv"), deletions, targets)
-            means = write_deletions(self.path("deletions.tsv"), deletions, targets, seed)
+            write_hits(self.options.path("hits.tsv"), deletions, targets)
+            means = write_deletions(self.options.path("deletions.tsv"), deletions, targets, seed)
         for path, figure in figures:
             save(figure, path)
         outputs = [FileEntry.of(file).to_json() for file in files]
-        document = {
-            "probe_version": VERSION, **identity, "probe": self.options.as_record(),
-            "command": list(command), "outputs": outputs,
-        }  # fmt: skip
+        document = {**identity, "command": list(command), "outputs": outputs}
         with replacing(record) as hidden:
             hidden.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return Probed(tuple(targets), tuple(effects), tuple(pairs), means, (*files, record))
@@ -277,14 +330,17 @@ class _Run:
         names = [f".{name}" for name in target_file_names(targets)] if len(targets) > 1 else [""]
         for t, (target, middle) in enumerate(zip(targets, names, strict=True)):
             if effects:
-                yield self.path(f"effects{middle}.{ending}"), draw_effects(self._bars(effects, t), target)
+                yield (
+                    self.options.path(f"effects{middle}.{ending}"),
+                    draw_effects(self._bars(effects, t), target),
+                )
             if pairs:
                 panels = self._panels(pairs, t)
-                yield self.path(f"pairs{middle}.{ending}"), draw_interactions(panels, target)
+                yield self.options.path(f"pairs{middle}.{ending}"), draw_interactions(panels, target)
             if deletions:
                 means = means_by_name(deletions, t, self.options.seed)
                 bars = [Bar(f"without {name}", m.mean, m.low, m.high, None) for name, m in means.items()]
-                yield self.path(f"deletions{middle}.{ending}"), draw_effects(bars, target)
+                yield self.options.path(f"deletions{middle}.{ending}"), draw_effects(bars, target)
 
     def _bars(self, effects: Sequence[Effect], target: int) -> list[Bar]:
         bars = []

@@ -26,6 +26,12 @@ OF_PAIRS = (
 OF_HITS = (
     "chrom", "start", "end", "name", "strand", "window", "target", "score", "relevance", "effect", "sd",
 )  # fmt: skip
+WORDS = frozenset(
+    {
+        "insert", "letters", "target", "left", "right", "orientation", "chrom", "name", "strand", "window",
+    }
+)  # fmt: skip
+"""Columns that aren't numbers."""
 OF_DELETIONS = ("name", "target", "hits", "effect", "sd", "low", "high", "relevance")
 
 

@@ -38,6 +38,9 @@ FAR, LEAST_SCORES = 4.0, 20
 """Robust standard deviations from the median beyond which a score is far from all others, and how many scores
 that takes: the median absolute deviation is made to be one of a normal distribution."""
 
+CHUNK = 256
+"""Windows that are read together."""
+
 EDGE, EDGE_SHARE = 0.05, 0.5
 """The ends of a window, as a share of its length each, and how much of its relevance is too much for them."""
 
@@ -216,6 +219,15 @@ def share_at_ends(values: Doubles) -> Doubles:
     return share
 
 
+def read_ends(reader: ArchiveReader, target: int, chosen: Integers) -> Doubles:
+    """Read the maps of some windows for their `share_at_ends`; 0 for the others, shape (N,)."""
+    edge = np.zeros(reader.n_windows)
+    for first in range(0, len(chosen), CHUNK):
+        rows = chosen[first : first + CHUNK]
+        edge[rows] = share_at_ends(reader.contributions(rows, target).astype(np.float64))
+    return edge
+
+
 def _read(reader: ArchiveReader, rows: slice, target: int) -> tuple[Bases, Doubles]:
     """Read bases, one-hot (n, 4, L), and contributions (n, L)."""
     one_hot, hypothetical = reader.read(rows, target)
@@ -239,8 +251,8 @@ def unpruned_letters(
     ]
     number = unpruned.target_number(reader.target_names[target])
     letters: list[list[Any]] = []
-    for first in range(0, len(rows), 256):
-        some = rows[first : first + 256]
+    for first in range(0, len(rows), CHUNK):
+        some = rows[first : first + CHUNK]
         values = unpruned.contributions(np.array([other for _, other in some]), number)
         letters += [[row, *quantised(v)] for (row, _), v in zip(some, values, strict=True)]
     return letters

@@ -43,6 +43,8 @@ class Plan:
         Of each job that explains.
     database : str or None
         Names for the motifs.
+    genes : str or None
+        Genes for the reports.
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class Plan:
     shards: int | None = None
     gpus: int = 0
     database: str | None = None
+    genes: str | None = None
     profile: str = field(default=PROFILES[0])
 
 
@@ -144,6 +147,7 @@ def config_text(plan: Plan) -> str:
         "motifs:",
         "  enabled: true",
         f"  database: {_value(plan.database)}",
+        f"  genes: {_value(plan.genes)}",
         "multiqc: {enabled: false}",
     ]
     return "\n".join(lines) + "\n"
@@ -191,7 +195,7 @@ def _is_folder(reference: str) -> bool:
 
 def _require_files(plan: Plan) -> None:
     """Stop where files aren't there; all are named at once."""
-    named = [plan.genome, *plan.regions, *([plan.targets_file] if plan.targets_file else [])]
+    named = [plan.genome, *plan.regions, *(f for f in (plan.targets_file, plan.genes) if f)]
     for model in plan.models:
         named += _files_of(model)
     if missing := [name for name in dict.fromkeys(named) if not Path(name).exists()]:

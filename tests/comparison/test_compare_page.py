@@ -14,6 +14,7 @@ from helpers.commands import command, table
 from helpers.manifests import manifest
 
 from sparselrp_cli.files.digest import FileEntry, sha256
+from sparselrp_cli.report.windows import KINDS
 
 LENGTH, N = 80, 30
 MARK = "document.documentElement.dataset.ran=1"
@@ -22,9 +23,9 @@ NAMES = [f"<script>{MARK}</script>", f'"><svg onload="{MARK}">', "</script><!--"
 MOTIF = f"</script><script>{MARK}</script>"
 
 
-def archive(path, values, **settings):
+def archive(path, values, *, shift=0, **settings):
     """An archive of contributions, all at base A, with hostile names."""
-    rows = rows_of_contributions([(CHROM, 100 * i) for i in range(len(values))], values)
+    rows = rows_of_contributions([(CHROM, 100 * i + shift) for i in range(len(values))], values)
     windows = [replace(w, name=NAMES[i % len(NAMES)]) for i, w in enumerate(rows.windows)]
     score = np.asarray(values).sum(axis=1)[np.newaxis]
     rows = replace(rows, windows=windows, accounting={**rows.accounting, "score": score})
@@ -152,6 +153,40 @@ def test_windows_are_sorted_by_what_differs_and_the_other_run_is_chosen(compared
         most = max(lines, key=lambda line: float(line["differing_share"]))
         place = f"{CHROM}:{int(most['start']) + 1:,}-{int(most['end']):,}"
         assert chromium.value(first) == place
+
+
+def to_doubt(page):
+    """Give the rows whose relevance lies at an end in any of the runs."""
+    return [
+        row for row, bits in enumerate(data_of(page)["windows"]["doubt"]) if bits >> KINDS.index("edge") & 1
+    ]
+
+
+@pytest.mark.parametrize(
+    ("length", "at", "doubted"),
+    [
+        (LENGTH, slice(0, 4), [3]),
+        (LENGTH, slice(-4, None), [3]),
+        (LENGTH, slice(4, 8), []),
+        # The runs share the middle 60 bp: the end of the longer window isn't among them, but it is an end.
+        (60, slice(0, 4), [3]),
+        # These are the first of the stretch that is compared, and no end of the run's own window.
+        (60, slice(10, 13), []),
+    ],
+    ids=["first", "last", "further in", "of a longer window", "of the stretch alone"],
+)
+def test_relevance_at_the_end_of_a_window_of_any_run_is_to_doubt(tmp_path, length, at, doubted):
+    values = np.random.default_rng(2).normal(size=(8, LENGTH))
+    ended = values.copy()
+    ended[3] = 0
+    ended[3, at] = 1
+    inner = (LENGTH - length) // 2
+    first = archive(tmp_path / "a.h5", values[:, inner : inner + length], shift=inner)
+    second = archive(tmp_path / "b.h5", ended)
+    assert command("compare", str(first), str(second), "-o", str(tmp_path / "x"), "-q") == 0
+    page = tmp_path / "x.compare.html"
+    assert to_doubt(page) == doubted
+    assert ("more than half of the relevance lies at a window's ends" in said(page)) == bool(doubted)
 
 
 def test_links_lead_to_the_files_beside_it(compared):

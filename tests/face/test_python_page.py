@@ -51,7 +51,7 @@ def test_every_block_runs(folder):
         if all(find_spec(name) for name in PEERS & imported(code)):
             exec(compile(code, str(PAGE), "exec"), namespace)  # noqa: S102 - it is our own page
             ours += not PEERS & imported(code)
-    assert ours == 6
+    assert ours == 7
     assert sorted(p.name for p in (folder / "out").glob("peaks.*"))
     assert len(namespace["seqlets"].columns) == 8
 

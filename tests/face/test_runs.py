@@ -12,6 +12,8 @@ from helpers.commands import attribute, command, left_behind
 from helpers.tiny_net import MODEL, WINDOW, TinyNet
 
 import sparselrp
+from sparselrp_cli.outputs.archive import layout
+from sparselrp_cli.relevance.windows import WindowExplainer
 
 
 @pytest.fixture
@@ -154,6 +156,32 @@ def test_the_temporary_folder_goes_with_the_run(genome, regions):
     assert folder.is_dir()
     del other
     assert not folder.exists()
+
+
+def test_an_interrupted_run_goes_on_where_it_is_told_to(genome, regions, by_command, tmp_path, monkeypatch):
+    given = {"target": ["1", "1-0"], "prune": 0.2, "batch_size": 1, "prefix": tmp_path / "run"}
+
+    def interrupted(*arguments):
+        if len(launched) == 2:
+            raise KeyboardInterrupt
+        launched.append(1)
+        return launch(*arguments)
+
+    launch, launched = WindowExplainer.launch, []
+    # A block for each window, so that some work is kept.
+    monkeypatch.setattr(layout, "BLOCK_ROWS", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(WindowExplainer, "launch", interrupted)
+        with pytest.raises(KeyboardInterrupt, match="kept in"):
+            sparselrp.attribute(genome, regions, MODEL, **given)
+    with pytest.raises(
+        sparselrp.OutputError, match="go on with resume=True, or throw them away with resume=False"
+    ):
+        sparselrp.attribute(genome, regions, MODEL, **given)
+    run = sparselrp.attribute(genome, regions, MODEL, **given, resume=True)
+    assert len(run) == 4
+    again = sparselrp.attribute(genome, regions, MODEL, **given, resume=True)
+    np.testing.assert_array_equal(again.hypothetical, run.hypothetical)
 
 
 REFUSED = {

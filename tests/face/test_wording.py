@@ -15,6 +15,10 @@ from sparselrp_cli.face.wording import as_keywords, in_python_words
         ("--max-unknown is a share", "max_unknown= is a share"),
         ("use FILE.py:FACTORY with -w w.pt", "use FILE.py:FACTORY with weights= w.pt"),
         ("give the weights with -w FILE", "give the weights with weights="),
+        (
+            "go on with --resume, or throw them away with --restart",
+            "go on with resume=True, or throw them away with resume=False",
+        ),
         ("a-window -wide", "a-window -wide"),
     ],
 )

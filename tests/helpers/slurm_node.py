@@ -1,12 +1,16 @@
 """A SLURM of one node in a folder of its own: nothing of it lies in /etc or /run, or stays when it ends.
 
 It needs root and the Debian packages ``slurm-wlm munge``; with accounting ``slurmdbd mariadb-server``, too.
+``python tests/helpers/slurm_node.py COMMAND...`` runs a command that finds it, and ends it when that ends;
+`make slurm` does so with the workflow.
 """
 
 import os
 import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -261,3 +265,17 @@ def _free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def main(command: Sequence[str]) -> int:
+    """Run a command beside a SLURM of its own, and give its exit code."""
+    if not command:
+        raise SystemExit("give the command to run, such as srun hostname")
+    if lack := missing():
+        raise SystemExit(lack)
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder, slurm_node(Path(folder)) as node:
+        return subprocess.run(list(command), env=node.environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

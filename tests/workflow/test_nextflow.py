@@ -1,5 +1,6 @@
 """The Nextflow module: description, stub and script, read without Nextflow, and run where there is one."""
 
+import os
 import re
 import shlex
 import shutil
@@ -54,11 +55,64 @@ def test_the_description_has_the_inputs_in_their_order():
 
 def test_the_description_has_the_outputs_in_their_order():
     described = {}
-    for channel in META["output"]:
-        ((name, entries),) = channel.items()
+    for name, entries in META["output"].items():
         files = entries[0] if isinstance(entries[0], list) else entries
         (described[name],) = [file for entry in files for file in entry if file != "meta"]
     assert list(described.items()) == list(outputs().items())
+
+
+ELEMENTS = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "properties": {
+            "type": {"enum": ["map", "file", "directory", "string", "integer", "float", "boolean", "list"]},
+            "description": {"type": "string", "minLength": 1},
+            "pattern": {"type": "string"},
+        },
+        "required": ["type", "description"],
+        "additionalProperties": False,
+    },
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+TOOL = {
+    "type": "object",
+    "properties": {
+        "description": {"type": "string"},
+        "homepage": {"type": "string", "pattern": "^https?://"},
+        "licence": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    },
+    "required": ["description", "licence"],
+    "anyOf": [{"required": [name]} for name in ("homepage", "documentation", "tool_dev_url", "doi")],
+}
+DESCRIPTION = {
+    "type": "object",
+    "properties": {
+        "name": {"const": "sparselrp_attribute"},
+        "description": {"type": "string"},
+        "keywords": {"type": "array", "items": {"type": "string"}, "minItems": 3, "uniqueItems": True},
+        "tools": {"type": "array", "items": {"type": "object", "additionalProperties": TOOL}},
+        "input": {"type": "array", "items": {"type": "array", "items": ELEMENTS}},
+        "output": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "array",
+                "items": {"anyOf": [ELEMENTS, {"type": "array", "items": ELEMENTS}]},
+            },
+        },
+        "authors": {"type": "array", "items": {"type": "string"}},
+        "maintainers": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["name", "description", "keywords", "tools", "output", "authors"],
+    "additionalProperties": False,
+}
+"""What nf-core wants a module to say of itself: lists of elements, each with its type and what it is."""
+
+
+def test_the_description_is_as_nf_core_wants_it():
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema isn't installed")
+    jsonschema.validate(META, DESCRIPTION)
 
 
 def test_braces_and_quotes_come_in_pairs():
@@ -117,6 +171,35 @@ def test_the_script_runs_and_leaves_the_files_it_promises(tmp_path, monkeypatch,
     assert command(*words[1:]) == 0
     promised = [outputs()[name].replace("${prefix}", "peaks") for name in (*OF_EVERY_RUN, "bigwig")]
     assert [pattern for pattern in promised if not list(tmp_path.glob(pattern))] == []
+
+
+PARSES = """\
+import org.codehaus.groovy.control.*
+args.each {
+    def unit = new CompilationUnit(new CompilerConfiguration())
+    unit.addSource(new File(it))
+    unit.compile(Phases.CONVERSION)
+}
+"""
+
+
+def parse(folder: Path, *files: Path) -> subprocess.CompletedProcess[str]:
+    """Let Groovy, whose syntax Nextflow's is, parse files."""
+    groovy, java = shutil.which("groovy"), shutil.which("java")
+    if groovy is None or java is None:
+        pytest.skip("groovy isn't installed (Debian: apt-get install groovy default-jre-headless)")
+    (folder / "parse.groovy").write_text(PARSES)
+    home = {"JAVA_HOME": str(Path(java).resolve().parents[1]), **os.environ}
+    command = [groovy, str(folder / "parse.groovy"), *map(str, files)]
+    return subprocess.run(command, env=home, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_groovy_parses_the_module_and_its_test(tmp_path):
+    done = parse(tmp_path, MODULE / "main.nf", MODULE / "tests" / "main.nf")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "broken.nf").write_text(TEXT.replace("path(fasta)", "path(fasta"))
+    assert parse(tmp_path, tmp_path / "broken.nf").returncode != 0
 
 
 @pytest.mark.slow

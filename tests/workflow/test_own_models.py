@@ -150,6 +150,41 @@ def test_what_only_tiles_take_is_left_out_for_the_best_windows(plan, own):
     assert "--reverse-complement" in unpruned
 
 
+@pytest.mark.parametrize(
+    ("named", "of_samples", "given"),
+    [
+        ("", {"a": None, "b": None}, {"a": None, "b": None}),
+        (", genes: all.gtf", {"a": None, "b": None}, {"a": "all.gtf", "b": "all.gtf"}),
+        (", genes: all.gtf", {"a": "", "b": "my own.bed"}, {"a": "all.gtf", "b": "'my own.bed'"}),
+        ("", {"a": "", "b": "my own.bed"}, {"a": None, "b": "'my own.bed'"}),
+    ],
+    ids=["none", "of all samples", "of all but one", "of one sample"],
+)
+def test_reports_show_the_genes_of_the_configuration_or_of_the_sample(plan, own, named, of_samples, given):
+    for name in ("all.gtf", "my own.bed"):
+        (own / name).touch()
+    rows = [("sample", "genome", "regions", "genes")]
+    rows += [(sample, "genome.fa", "peaks.bed", genes or "") for sample, genes in of_samples.items()]
+    width = 4 if any(genes is not None for genes in of_samples.values()) else 3
+    (own / "samples.tsv").write_text("".join("\t".join(row[:width]) + "\n" for row in rows))
+    configure(own, f"  own:\n    {MODEL}\n    targets: [first]\n", f"motifs: {{enabled: true{named}}}\n")
+    said = plan(own)
+
+    reports = re.findall(r"sparselrp report results/(\w+)\.own/.*", said)
+    shown = dict(re.findall(r"sparselrp report results/(\w+)\.own/.*?--genes ('.*?'|\S+) -o ", said))
+    assert {sample: shown.get(sample) for sample in reports} == given
+    assert "not there" not in said
+
+
+def test_genes_that_are_not_there_are_said_before_anything_runs(plan, own):
+    configure(
+        own, f"  own:\n    {MODEL}\n    targets: [first]\n", "motifs: {enabled: true, genes: none.gtf}\n"
+    )
+    said = plan(own)
+    assert "MissingInputException" in said
+    assert "none.gtf" in said
+
+
 @pytest.mark.parametrize("options", ["[--null, permuted]", "[--null=permuted]"])
 def test_permuted_contributions_need_no_background(plan, own, options):
     steps = f"motifs: {{enabled: true, options: {options}}}\n"
@@ -172,6 +207,7 @@ CASES = {
     "folds": ("-r", "peaks.bed", *("-m", "net.py:Net") * 2, *("-w", "net.pt") * 2),
     "shipped": ("-r", "peaks.bed", "-m", "suhw-dm3", "--shards", "3", "--gpus", "1", "--profile", "slurm"),
     "records": ("-m", "suhw-dm3", "--database", "it's: a #name.meme"),
+    "genes": ("-r", "peaks.bed", "-m", "net.py:Net", "-w", "net.pt", "--genes", "genes: of #all.bed"),
     "details": ("-m", "a.package:make", "--window", "200", "--layout", "NLC", "--input", "x=2x3:0"),
     "trusted": ("-m", "net.pt2", "--trust-model"),
 }
@@ -181,6 +217,7 @@ CASES = {
 def test_what_init_writes_plans_a_run_as_it_was_typed(plan, own, monkeypatch, case):
     (own / "names.tsv").write_text("contrast\tsecond-first\n")
     (own / "it's: a #name.meme").touch()
+    (own / "genes: of #all.bed").touch()
     (own / "net.pt2").touch()
     assert init(own, monkeypatch, "genome.fa", *CASES[case], "-o", "a place") == 0
     # The other profile asks for a plugin.
@@ -192,6 +229,7 @@ def test_what_init_writes_plans_a_run_as_it_was_typed(plan, own, monkeypatch, ca
     assert [word for word in typed if f" {word} " not in explained] == []
     assert explained.count("-m ") == CASES[case].count("-m")
     assert ("-r peaks.bed" in explained) == ("-r" in CASES[case])
+    assert ("--genes 'genes: of #all.bed'" in said) == ("--genes" in CASES[case])
 
 
 def test_samples_are_named_after_their_files_each_once(own, monkeypatch, capsys):
@@ -245,6 +283,11 @@ def test_init_overwrites_nothing(own, monkeypatch, capsys, there):
         (("genome.fa", "-m", "no-folder"), 1, "not there: no-folder"),
         (("genome.fa", "-r", "net.py", "-m", "net.py:Net"), 1, "net.py line 1: "),
         (("genome.fa", "-r", "-", "-m", "net.py:Net"), 2, "jobs can't read standard input again; name files"),
+        (
+            ("genome.fa", "--genes", "-", "-m", "net.py:Net"), 2,
+            "jobs can't read standard input again; name files",
+        ),
+        (("genome.fa", "--genes", "no.gtf", "-m", "net.py:Net", "-w", "net.pt"), 1, "not there: no.gtf"),
         (("genome.fa", "-m", "net.py:Net", "-w", "a", "-w", "b"), 2, "2 files for 1 factory among"),
     ],
 )  # fmt: skip

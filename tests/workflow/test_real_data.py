@@ -107,7 +107,8 @@ def test_one_command_goes_from_peaks_to_a_report_that_names_the_motif(tmp_path, 
     assert best["q"] < 1e-6
     assert first["n_seqlets"] > 100
     assert "su(Hw)" in (tmp_path / "run.report.html").read_text()
-    assert [path.name for path in tmp_path.glob("*_mqc.tsv")] == ["run_mqc.tsv"]
+    # Two tables of the run, and none of its background or of its companion without pruning.
+    assert sorted(path.name for path in tmp_path.glob("*_mqc.tsv")) == ["run.motifs_mqc.tsv", "run_mqc.tsv"]
     n_hits = finemo_hits(prefix, tmp_path / "run.motifs.h5")
     assert 0.7 < n_hits / first["n_hits"] < 1.5
 

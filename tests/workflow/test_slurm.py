@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from helpers import slurm_node as slurm_node_module
 from helpers.own_network import SITES, write_network, write_regions
 from helpers.slurm_node import SlurmNode, missing, slurm_node
 
@@ -101,7 +102,7 @@ def send(folder: Path, node: SlurmNode) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-s", str(WORKFLOW / "Snakefile"), "--configfile", "config.yaml",
          "--workflow-profile", "profile", *QUICK],
-        cwd=folder, env=environment(folder, node), capture_output=True, text=True, check=False, timeout=900,
+        cwd=folder, env=environment(folder, node), capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == 0, said + logs(folder)
@@ -183,6 +184,16 @@ def same_as_in_one_piece(folder: Path, prefix: Path) -> bool:
         (f"{whole}{ending}", f"{prefix}{ending}") for ending in (".windows.tsv", ".first.bw", ".second.bw")
     ]
     return all(Path(a).read_bytes() == Path(b).read_bytes() for a, b in pairs)
+
+
+@needs_slurm()
+def test_any_command_can_be_run_beside_a_node_that_is_started_for_it():
+    script = Path(slurm_node_module.__file__)
+    asked = "sinfo -h -p gpu -o %D; srun -n1 printenv SLURM_JOB_NUM_NODES; exit 3"
+    done = subprocess.run(
+        [sys.executable, str(script), "sh", "-c", asked], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split(), done.returncode) == (["1", "1"], 3), done.stderr
 
 
 @needs_slurm(accounting=True)

@@ -178,6 +178,11 @@ def regions(wildcards):
     return SAMPLES[wildcards.sample]["regions"] or []
 
 
+def genes(wildcards):
+    """Give the genes of a sample's genome, or nothing where none are named."""
+    return SAMPLES[wildcards.sample].get("genes") or config["motifs"]["genes"] or []
+
+
 def model_specs(wildcards):
     """Give the file of each member that has one."""
     files = map(member_file, MODELS[wildcards.model]["members"])

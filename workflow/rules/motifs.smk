@@ -143,6 +143,7 @@ rule report:
         run=RUN,
         motifs=f"{OUT}/motifs/{PAIR}.motifs.json",
         unpruned=unpruned,
+        genes=genes,
     output:
         report(
             f"{OUT}/reports/{PAIR}.report.html",
@@ -162,7 +163,7 @@ rule report:
         runtime=config["resources"]["report"]["runtime"],
     params:
         target=target_of,
-        unpruned=unpruned_as_options,
+        companions=companions_as_options,
     shell:
         "exec sparselrp report {input.run:q}/{wildcards.sample}.{wildcards.model}.h5 {params.target}"
-        " --motifs {input.motifs:q} {params.unpruned} -o {output:q} 2> {log:q}"
+        " --motifs {input.motifs:q} {params.companions} -o {output:q} 2> {log:q}"

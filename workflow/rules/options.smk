@@ -59,10 +59,15 @@ def null_as_options(wildcards, input):
     return shlex.join(["--background", str(background)]) if background else ""
 
 
-def unpruned_as_options(wildcards, input):
-    """Give the archive without pruning as it stands on the command line."""
-    archive = input.get("unpruned")
-    return shlex.join(["--unpruned", str(archive)]) if archive else ""
+def companions_as_options(wildcards, input):
+    """Give what a report shows beside the run as it stands on the command line: no pruning, and genes."""
+    files = {name: input.get(name) for name in ("unpruned", "genes")}
+    return shlex.join(
+        part
+        for name, file in files.items()
+        if file
+        for part in (f"--{name}", str(file))
+    )
 
 
 def targets_file(wildcards):

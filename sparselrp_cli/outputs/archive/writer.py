@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,13 +13,14 @@ from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.atomic import reported, temporary
 from sparselrp_cli.files.free_space import require_room
 from sparselrp_cli.files.hdf5 import Created, created
+from sparselrp_cli.files.opened import Opened
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, create
 from sparselrp_cli.outputs.archive.rows import ArchiveRows
 from sparselrp_cli.outputs.choices import ArchiveDtype
 
 
-class ArchiveWriter:
+class ArchiveWriter(Opened):
     """A context manager that writes an archive; the file gets its name at the end of the block.
 
     The bytes depend on the rows, not on how they were grouped in calls of `append`.
@@ -61,28 +61,18 @@ class ArchiveWriter:
         self._chroms: list[str] = []
         self._finished = False
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._hidden = stack.enter_context(temporary(self.path))
-            with _reported(self.path):
-                require_room(self._hidden, 0)
-            self._output = stack.enter_context(self._created())
-            self._file = self._output.file
-            with _reported(self.path):
-                made = {
-                    name: create(self._file, column, self.shape.n_targets)
-                    for name, column in self.shape.columns.items()
-                }
-                self._packed = {
-                    name: made[name] for name, column in self.shape.columns.items() if column.gzip
-                }
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
+    def _open(self, stack: ExitStack) -> None:
+        self._hidden = stack.enter_context(temporary(self.path))
+        with _reported(self.path):
+            require_room(self._hidden, 0)
+        self._output = stack.enter_context(self._created())
+        self._file = self._output.file
+        with _reported(self.path):
+            made = {
+                name: create(self._file, column, self.shape.n_targets)
+                for name, column in self.shape.columns.items()
+            }
+            self._packed = {name: made[name] for name, column in self.shape.columns.items() if column.gzip}
 
     def append(self, rows: ArchiveRows) -> None:
         """Add windows; the arrays are copied.
