@@ -17,9 +17,9 @@ PACKAGE = Path(__file__).parents[1] / "sparselrp_cli"
 ALLOWED = {
     "errors": set(),
     "files": set(),
-    "sequences": set(),
+    "sequences": {"files"},
     "model": {"files"},
-    "graph": {"model"},
+    "graph": {"files", "model"},
     "relevance": {"model", "graph"},
     "outputs": {"files", "sequences"},
     "settings": {"files", "sequences", "relevance", "outputs"},

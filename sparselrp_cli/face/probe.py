@@ -141,6 +141,7 @@ def probe(
     device: str | torch.device = DEFAULTS.device,
     dtype: str | None = None,
     threads: int | None = DEFAULTS.threads,
+    no_cache: bool = DEFAULTS.no_cache,
 ) -> Probe:
     """Put motifs into sequences, alone and in pairs, take hits out, and ask the model each time.
 
@@ -204,7 +205,7 @@ def probe(
             redistribute=redistribute, composite=composite, select=select, centre=centre, ends=ends,
             reverse_complement=reverse_complement, tile_overlap=tile_overlap, max_unknown=max_unknown,
             batch_size=batch_size, device=device_of(device, models), dtype=dtype_of(dtype, models),
-            threads=threads,
+            threads=threads, no_cache=no_cache,
         )  # fmt: skip
         folder = Folder() if prefix is None else None
         options = ProbeOptions(
