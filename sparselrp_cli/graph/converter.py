@@ -17,6 +17,7 @@ from sparselrp_cli.graph.canonical import CanonicalGraph, GraphOutput, Node, Uns
 from sparselrp_cli.graph.computed_shape import computed_shape
 from sparselrp_cli.graph.constants import one_row
 from sparselrp_cli.graph.decided import Decided
+from sparselrp_cli.graph.functional import READING_SHAPES
 from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.decision import Decision, decision
 from sparselrp_cli.graph.operations.index_select import IndexSelect
@@ -27,14 +28,6 @@ from sparselrp_cli.graph.returned import outputs_of
 from sparselrp_cli.graph.shapes import BatchDim, Dim, resolve
 from sparselrp_cli.graph.tracing import Traced, place_of
 
-# Functions that ask an activation for its shape or type only; their results are constants.
-_READING_SHAPES = frozenset(
-    {
-        torch.ops.aten.sym_size.int, torch.ops.aten.full_like.default, torch.ops.aten.zeros_like.default,
-        torch.ops.aten.ones_like.default, torch.ops.aten.new_zeros.default, torch.ops.aten.new_ones.default,
-        torch.ops.aten.new_full.default, torch.ops.aten.empty_like.default,
-    }
-)  # fmt: skip
 # Functions that write all of an activation anew, and the argument that says with what.
 _OVERWRITING: Mapping[object, str] = MappingProxyType(
     {
@@ -140,7 +133,7 @@ class Conversion:
         if node.target in _CHECKING:
             return
         written = arguments.get(_OVERWRITING.get(node.target, ""), node)
-        reads_shape = node.target in _READING_SHAPES or not isinstance(written, fx.Node)
+        reads_shape = node.target in READING_SHAPES or not isinstance(written, fx.Node)
         if reads_shape or not self._depends(node):
             self._evaluate(node)
             return

@@ -18,10 +18,15 @@ _IN_TRAINING: Mapping[object, int] = MappingProxyType(
 )
 """The argument that says whether they go by the batch, or draw numbers."""
 
-_ASIDE = frozenset(
-    {aten.sym_size.int, aten._assert_tensor_metadata.default, aten._assert_scalar.default}
+READING_SHAPES = frozenset(
+    {
+        aten.sym_size.int, aten.full_like.default, aten.zeros_like.default, aten.ones_like.default,
+        aten.new_zeros.default, aten.new_ones.default, aten.new_full.default, aten.empty_like.default,
+    }
 )  # fmt: skip
-"""What asks for sizes or checks them."""
+"""What asks an activation for its shape or type only; the results are constants."""
+
+_CHECKING = frozenset({aten._assert_tensor_metadata.default, aten._assert_scalar.default})
 
 
 def is_functional(program: ExportedProgram) -> bool:
@@ -30,15 +35,28 @@ def is_functional(program: ExportedProgram) -> bool:
     Most models are like that. `ExportedProgram.run_decompositions` would trace them again, which takes as
     long as tracing them did, and give the same functions.
     """
-    return all(_is_plain(node) for node in program.graph.nodes if node.op not in ("placeholder", "output"))
+    activations = {node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs}
+    for node in program.graph.nodes:
+        if node.op in ("placeholder", "output"):
+            continue
+        reads = not activations.isdisjoint(node.all_input_nodes)
+        if not _is_plain(node, of_constants=not reads):
+            return False
+        if reads and node.target not in READING_SHAPES:
+            activations.add(node)
+    return True
 
 
-def _is_plain(node: fx.Node) -> bool:
+def _is_plain(node: fx.Node, *, of_constants: bool) -> bool:
     if node.op != "call_function":
         return False
     if not isinstance(node.target, torch._ops.OpOverload):
         return getattr(node.target, "__module__", None) == _ON_SIZES
     if (mode := _IN_TRAINING.get(node.target)) is not None and node.args[mode]:
         return False
-    known = node.target in CONVERTERS or node.target in _ASIDE
-    return known and not node.target._schema.is_mutable
+    if node.target._schema.is_mutable:
+        return False
+    if node.target in CONVERTERS or node.target in READING_SHAPES | _CHECKING:
+        return True
+    # What is computed of constants alone needs no rule, and is the same each time.
+    return of_constants and torch.Tag.nondeterministic_seeded not in node.target.tags

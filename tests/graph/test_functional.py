@@ -41,11 +41,21 @@ FUNCTIONAL = {
     "reshaped by sizes": lambda x: x.reshape(x.shape[0], 3, 2, -1).transpose(1, 2).relu(),
     "cut into an axis": lambda x: x.unflatten(1, (2, 3)).amax(1, keepdim=True).expand(-1, 2, -1, -1),
     "dropout in evaluation mode": lambda x: functional.dropout(x, 0.5, training=False).relu(),
+    "concat": lambda x: torch.concat([x[:, :2], x[:, 2:]], 1),
+    "concatenate": lambda x: torch.concatenate([x[:, :2], x[:, 2:]], 1),
+    "constants made within": lambda x: (
+        x * torch.arange(LENGTH, dtype=x.dtype).to("cpu") + torch.eye(6, LENGTH)
+    ),
+    "constants that no rule is for": lambda x: x * torch.outer(torch.linspace(0, 1, 6), torch.ones(LENGTH)),
+    "constants as large as an activation": lambda x: x.relu() + torch.ones_like(x) * 0.25,
+    "constants of every sample": lambda x: x + torch.zeros(len(x), 6, 1),
     "cast and laid out": lambda x: x.transpose(1, 2).contiguous().to(torch.float64).relu(),
 }
 OTHERS = {
     "written to": lambda x: x.relu_(),
     "a part written to": lambda x: x.index_fill_(2, torch.tensor([0]), 0.0),
+    "a constant written to": lambda x: x * torch.zeros(LENGTH).fill_(0.5),
+    "drawn at random": lambda x: x * torch.rand(LENGTH),
     "unknown": functional.softshrink,
     "dropout in training mode": lambda x: functional.dropout(x, 0.5, training=True),
     "statistics of the batch": lambda x: functional.batch_norm(x, None, None, training=True),

@@ -98,6 +98,8 @@ def side_by_side(axis: int) -> Converter:
 CONVERTERS: Converters = MappingProxyType(
     {
         aten.cat.default: concatenate,
+        aten.concat.default: concatenate,
+        aten.concatenate.default: concatenate,
         aten.stack.default: concatenate,
         aten.hstack.default: side_by_side(1),
         aten.column_stack.default: side_by_side(1),
