@@ -79,6 +79,13 @@ def _command(name: str) -> Callable[[Row], float | None]:
     return figure
 
 
+def _to_its_engine(row: Row) -> float | None:
+    if (row["model"], row["windows"]) != ("suhw-dm3", 10_000):
+        return None
+    # What was kept before processor time was noted was measured on a quiet machine.
+    return row.get("ratio of processor times", row["ratio"])
+
+
 def _of_two_halves(row: Row) -> float | None:
     if row["what"] != "merge of two halves":
         return None
@@ -110,7 +117,7 @@ LINES = (
     _of_command("attribute, 221 windows", 2.4),
     Line(
         "attribute, 10,000 windows, to its engine alone", 1.4, "", "whole_command", "rows",
-        _column("ratio", model="suhw-dm3", windows=10_000),
+        _to_its_engine,
     ),
     Line(
         "archive and bigWig, engine free", 4000, "windows/s", "files", "seconds",

@@ -61,6 +61,14 @@ def test_seconds_of_merging_are_those_of_a_quiet_machine_too():
     assert line.figure({**row, "what": "attribute"}) is None
 
 
+def test_a_command_is_to_its_engine_as_their_processor_times_are():
+    row = {"model": "suhw-dm3", "windows": 10_000, "ratio": 5.0, "ratio of processor times": 1.5}
+    (line,) = (line for line in LINES if line.record == "whole_command")
+    assert line.figure(row) == 1.5
+    assert line.figure({**row, "windows": 50}) is None
+    assert line.figure({**row, "model": "bpnet"}) is None
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["shown", "kept"])
 def test_rounds_are_handed_to_every_script_and_what_is_kept_is_whole(monkeypatch, tmp_path, kept):
     done = []
