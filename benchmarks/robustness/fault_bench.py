@@ -18,6 +18,8 @@ from benchmarks.robustness.fault_verdicts import Ending, verdict
 from benchmarks.robustness.forked import Child
 
 WRONG = "WRONG"
+AGAIN = 10
+"""Kills after which the time that a run takes is measured again."""
 
 
 @dataclass
@@ -70,11 +72,15 @@ class Bench:
         self._require(self.trial.typed)  # what it loads is kept from now on
         laid(self.work, self.kept)
         self.disk.watch(self.work)
+        self._time()
+        self.counts = self.disk.counts()
+        self.whole = contents(self.work)
+
+    def _time(self) -> None:
+        """Run undisturbed, to know how long that takes now."""
         start = time.perf_counter()
         self._require(self.trial.typed)
         self.seconds = time.perf_counter() - start
-        self.counts = self.disk.counts()
-        self.whole = contents(self.work)
 
     def _require(self, typed: Sequence[str]) -> None:
         self.log.unlink(missing_ok=True)
@@ -93,12 +99,20 @@ class Bench:
         error = None if fault.sent else fault
         self._judge(f"{fault.name} at {fault.call} {at}", Ending(code, hits, error, fault.sent, self._said()))
 
-    def kill(self, how: signal.Signals, chance: random.Random) -> None:
-        """Send a signal at a random moment, and judge."""
+    def kill_often(self, how: signal.Signals, times: int, chance: random.Random) -> None:
+        """Send a signal at random moments; on a machine that others use these are measured now and then."""
+        for number in range(times):
+            if number % AGAIN == 0:
+                laid(self.work, self.kept)
+                self.disk.watch(None)
+                self._time()
+            self.kill(how, chance.uniform(0, self.seconds))
+
+    def kill(self, how: signal.Signals, after: float) -> None:
+        """Send a signal after so many seconds, and judge."""
         laid(self.work, self.kept)
         self.log.unlink(missing_ok=True)
         self.disk.watch(None)
-        after = chance.uniform(0, self.seconds)
         child = Child.started(self.trial.typed, self.log)
         time.sleep(after)
         os.kill(child.pid, how)

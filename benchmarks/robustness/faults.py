@@ -76,9 +76,7 @@ def try_unit(bench: Bench, unit: Unit) -> Row:
         for at in numbers(unit, bench.counts[unit.what.call], bench.trial.name):
             bench.inject(unit.what, at)
     else:
-        chance = unit.chance(bench.trial.name)
-        for _ in range(unit.times or 0):
-            bench.kill(unit.what, chance)
+        bench.kill_often(unit.what, unit.times or 0, unit.chance(bench.trial.name))
     return {
         "key": unit.key,
         "fault": unit.name,

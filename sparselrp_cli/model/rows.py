@@ -1,7 +1,9 @@
 """Inputs of a model by window: rows of a `.npz` or `.npy` file, in the order of the regions."""
 
 import re
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,11 @@ from sparselrp_cli.errors import ModelError
 
 _FORM = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<path>.+\.np[yz])", re.DOTALL)
 _AT_ONCE = 4096
+_DAMAGED = (
+    OSError, ValueError, EOFError, LookupError, AttributeError, TypeError, ArithmeticError, RuntimeError,
+    MemoryError, SyntaxError, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What numpy and zipfile raise of files made to harm, such as a header that declares terabytes."""
 Rows = npt.NDArray[Any]
 
 
@@ -71,7 +78,7 @@ def _array(asked: RowsAsked) -> Rows:
             chosen = asked.name if asked.name in names else names[0] if len(names) == 1 else None
             if chosen is not None:
                 return np.asarray(archive[chosen])
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise ModelError(f"{path}: corrupt, or not an array of numbers; save it with numpy") from error
     held = ", ".join(f"'{name}'" for name in names[:5]) or "nothing"
     raise ModelError(f"{path}: holds {held}, not '{asked.name}'; name the array as the input")

@@ -76,6 +76,13 @@ class Stub:
         """Take items and keep none."""
 
 
+class Names(OrderedDict[Any, Any]):
+    """An `OrderedDict` that takes no attributes, which could stand for its methods."""
+
+    def __setstate__(self, state: object) -> None:
+        """Let go of them: torch's state dicts come with the versions of their modules."""
+
+
 def read_checkpoint(path: Path) -> Any:
     """Read a file of torch.save.
 
@@ -139,7 +146,7 @@ class _Reader(pickle.Unpickler):
             rebuild = _REBUILDERS[name]
             return lambda *arguments: rebuild(*arguments)
         if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
+            return Names
         if module in ("torch", "torch.storage") and name in _DTYPES:
             return _DTYPES[name]
         return type(name, (Stub,), {"path": f"{module}.{name}"})

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,7 +102,10 @@ def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
     if is_script(path):
         raise ModelError(f"{path}: a TorchScript archive, which holds code; use the original checkpoint")
     try:
-        return Checkpoint(path, torch.load(path, map_location="cpu", weights_only=True))
+        with warnings.catch_warnings():
+            # What it can't read it says itself, and the error with it.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            return Checkpoint(path, torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         if trust:
             return Checkpoint(path, load_objects(path))

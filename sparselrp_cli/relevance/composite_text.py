@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 import tomllib
 from typing import Any
 
@@ -12,6 +13,7 @@ from sparselrp_cli.relevance.choices import SELECTING
 from sparselrp_cli.relevance.composites import KINDS, PRESETS, Composite, Entry
 from sparselrp_cli.relevance.rules import RULES, Rule
 
+_MOST_PARTS = 64
 _SELECTORS = ("kind", "name", "position", "prune", "prune-negative", "rule")
 
 
@@ -31,6 +33,7 @@ def parse_composite(text: str, where: str) -> Composite:
     ------
     CompositeError
     """
+    _require_short_keys(text, where)
     try:
         document = tomllib.loads(text)
     except ValueError as error:  # besides TOML's own errors those of numbers with thousands of digits
@@ -51,6 +54,19 @@ def parse_composite(text: str, where: str) -> Composite:
         raise CompositeError(f"{where}: no rule in it")
     names = str(document.get("name", where)), str(document.get("summary", ""))
     return Composite(*names, (*entries, *base), _selecting(document.get("select"), where))
+
+
+def _require_short_keys(text: str, where: str) -> None:
+    """Refuse keys of very many parts: the time to read one grows with the square of their number."""
+    for number, line in enumerate(text.splitlines(), 1):
+        keys = line.split("=")[:-1]
+        if line.lstrip().startswith("["):
+            keys.append(re.split("[\"']", line, maxsplit=1)[0])
+        if any(key.count(".") > _MOST_PARTS for key in keys):
+            raise CompositeError(
+                f"{where} line {number}: a key of more than {_MOST_PARTS} parts, nested too"
+                " deeply to be a composite"
+            )
 
 
 def _selecting(name: object, where: str) -> Rule | None:

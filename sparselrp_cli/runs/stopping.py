@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +114,11 @@ def stop_request() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
+    with _quiet_where_lost(request):
+        yield from _listening(request)
+
+
+def _listening(request: StopRequest) -> Iterator[StopRequest]:
     before = {number: signal.signal(number, request.receive) for number in SIGNALS}
     # Who ignores Ctrl-C, as a job in the background does, goes on ignoring it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -124,3 +130,19 @@ def stop_request() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _quiet_where_lost(request: StopRequest) -> Iterator[None]:
+    """Let Python say nothing of what a handler raises in a destructor: it is lost there, and raised later."""
+    before = sys.unraisablehook
+
+    def tell(lost: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt) or request.came is None:
+            before(lost)
+
+    sys.unraisablehook = tell
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import IO, NamedTuple
 
 from sparselrp_cli.errors import InputError
@@ -132,15 +133,16 @@ def read_records(path: str) -> Iterator[Record]:
 def records_of(stream: IO[bytes], name: str) -> Iterator[Record]:
     """Read FASTA record by record from what `open_lines` gives, see `read_records`."""
     header: tuple[str, int] | None = None
-    # One array, because a list of lines of one letter takes forty times the memory of their letters.
-    sequence = bytearray()
+    # One buffer, because a list of lines of one letter takes forty times the memory of their letters. It
+    # gives what it holds without a copy.
+    sequence = BytesIO()
     for piece in fasta_pieces(stream, name):
         if piece.header is None:
-            sequence += piece.letters
+            sequence.write(piece.letters)
             continue
         if header is not None:
             yield _record(header, sequence, name)
-        header, sequence = (piece.header, piece.line), bytearray()
+        header, sequence = (piece.header, piece.line), BytesIO()
     if header is not None:
         yield _record(header, sequence, name)
 
@@ -217,8 +219,8 @@ def _require_letters(record: str, line: int, length: int, name: str) -> None:
         raise InputError(f"{name} line {line}: record '{record}' has no sequence; remove it")
 
 
-def _record(header: tuple[str, int], sequence: bytearray, name: str) -> Record:
-    found = Record(header[0], bytes(sequence), header[1])
+def _record(header: tuple[str, int], sequence: BytesIO, name: str) -> Record:
+    found = Record(header[0], sequence.getvalue(), header[1])
     check_nucleotides(found.sequence, f"{name} line {found.line}: record '{found.name}'")
     return found
 

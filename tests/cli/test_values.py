@@ -61,6 +61,14 @@ def test_a_value_that_cannot_be_is_wrong_usage(
     [
         ("a = " + "[" * 5000, "nested too deeply to be a composite"),
         ("a = " + "{a = " * 5000, "nested too deeply to be a composite"),
+        (".".join("a" * 100_000) + " = 1", "line 1: a key of more than 64 parts, nested too deeply"),
+        (
+            "\nx = {" + ".".join("a" * 100_000) + " = 1}",
+            "line 2: a key of more than 64 parts, nested too deeply",
+        ),
+        ("[" + ".".join("a" * 100_000) + "]", "line 1: a key of more than 64 parts, nested too deeply"),
+        ("[[" + ".".join("a" * 100_000) + "]]", "line 1: a key of more than 64 parts, nested too deeply"),
+        (".".join(['"a"'] * 100_000) + " = 1", "line 1: a key of more than 64 parts, nested too deeply"),
         ("a = 1" + "0" * 5000, "not TOML (Exceeds the limit"),
         ("extends = [1]", "extends '[1]'; the presets are"),
         ("[[rule]]\nrule = {a = 1}", "unknown rule '{'a': 1}'"),

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,34 @@ def lay(folder: Path, names: dict[str, str | None]) -> None:
         if value is not None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text("old")
+
+
+def test_a_signal_in_a_destructor_is_raised_at_the_end_and_python_says_nothing_of_it(capfd):
+    class Watched:
+        pass
+
+    went_on = []
+
+    def lose_an_exception() -> None:
+        watched = Watched()
+        ended = weakref.ref(watched, lambda _: signal.raise_signal(signal.SIGUSR1))
+        del watched
+        went_on.append(ended() is None)
+
+    with pytest.raises(Stopped), stop_request():
+        lose_an_exception()
+    assert went_on == [True]
+    assert capfd.readouterr().err == ""
+
+
+def test_other_errors_of_destructors_are_told_as_ever(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
+    with stop_request():
+        hook = sys.unraisablehook
+        watched = type("Watched", (), {})()
+        ended = weakref.ref(watched, lambda _: 1 / 0)
+        del watched
+        assert ended() is None
+    assert told == [ZeroDivisionError]
+    assert sys.unraisablehook is not hook
