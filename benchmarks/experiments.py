@@ -196,7 +196,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         "faults", "a fault at each call that writes, and kills, for every command", "robustness.faults",
-        "hours; minutes with --at-most 2 --kills 4", ("files", "motifs", *COMMAND),
+        "hours; minutes with --at-most 2 --kills 4", ("files", "motifs", "report", *COMMAND),
         tuple(f"benchmarks/robustness/{name}" for name in (
             "failing_disk.py", "fault_bench.py", "fault_commands.py", "fault_units.py", "fault_verdicts.py",
             "faults.c",
