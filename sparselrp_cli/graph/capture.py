@@ -89,7 +89,8 @@ def _in_double(module: nn.Module, example: Tensor) -> CanonicalGraph | None:
         return None
     try:
         with apart(module, torch.float64) as copied:
-            return _graph(copied, example.double(), example.dtype)
+            # What would be advised is sought by calling the model: where that is shown alone, see below.
+            return _graph(copied, example.double(), example.dtype, advise=False)
     except Exception:
         logger.debug("the model can't be traced in float64", exc_info=True)
         return None
@@ -105,9 +106,9 @@ def _as_it_is(module: nn.Module, example: Tensor) -> CanonicalGraph:
         raise
 
 
-def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype) -> CanonicalGraph:
+def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype, *, advise: bool = True) -> CanonicalGraph:
     """Trace and convert; `dtype` is that of the numbers that constants must not exceed."""
-    program = _export(module, example)
+    program = _export(module, example, advise=advise)
     require_explainable(program.program, lambda: differs_between_calls(module, example))
     rows = default_rows(module, 1)
     graph = Conversion(program, example, dtype, rows).graph()
@@ -135,18 +136,18 @@ def require_input(module: nn.Module, example: Tensor) -> None:
         raise ModelError(f"{message}; {advice}", lines) from error
 
 
-def _export(module: nn.Module, example: Tensor) -> Traced:
+def _export(module: nn.Module, example: Tensor, *, advise: bool) -> Traced:
     """Trace with a free number of samples, or else for two and for three samples."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad():
-            return _traced_any_way(module, example)
+            return _traced_any_way(module, example, advise=advise)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
 
 
-def _traced_any_way(module: nn.Module, example: Tensor) -> Traced:
+def _traced_any_way(module: nn.Module, example: Tensor, *, advise: bool) -> Traced:
     try:
         return Traced(_traced(module, example, ({0: ExportDim("N")},)))
     except Exception:
@@ -157,7 +158,8 @@ def _traced_any_way(module: nn.Module, example: Tensor) -> Traced:
     except ModelError:
         raise
     except Exception as error:
-        advice, lines = parts_advice(module, example) or (_way_out(str(error)), ())
+        parts = parts_advice(module, example[:1]) if advise else None
+        advice, lines = parts or (_way_out(str(error)), ())
         raise ModelError(
             f"torch.export can't trace the model: {_first_line(error)}{_where(error)}; {advice}", lines
         ) from error

@@ -88,3 +88,22 @@ def test_autocast_that_does_nothing_is_nothing_to_say(made, caplog):
     graph, x = capture_model(model), model.example(3)
     torch.testing.assert_close(graph.evaluate(x)[graph.outputs[0].node], Plain().eval()(x))
     assert said(caplog) == []
+
+
+def test_a_model_that_insists_on_float32_is_traced_without_being_called(monkeypatch):
+    """Each call of a large model takes minutes and gigabytes."""
+
+    class Insists(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.positions = nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor, scale: float = 2.0) -> torch.Tensor:
+            return x.mean((1, 2))[:, None] * self.positions(torch.ones(8, dtype=torch.float32)) * scale
+
+    asked: list[object] = []
+    monkeypatch.setattr("sparselrp_cli.graph.capture.parts_advice", lambda *given: asked.append(given))
+    graph = capture(Insists().eval(), torch.rand(1, 4, 20))
+
+    assert graph.unsupported() == ()
+    assert asked == []
