@@ -5,8 +5,9 @@ import logging
 import pytest
 import torch
 from test_models_that_write import LENGTH, Plain
-from torch import Tensor
+from torch import Tensor, nn
 
+from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.loaded import capture_model
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.model.loading import LoadedModel
@@ -98,7 +99,7 @@ def test_a_model_that_insists_on_float32_is_traced_without_being_called(monkeypa
             super().__init__()
             self.positions = nn.Linear(8, 3)
 
-        def forward(self, x: torch.Tensor, scale: float = 2.0) -> torch.Tensor:
+        def forward(self, x: Tensor, scale: float = 2.0) -> Tensor:
             return x.mean((1, 2))[:, None] * self.positions(torch.ones(8, dtype=torch.float32)) * scale
 
     asked: list[object] = []
