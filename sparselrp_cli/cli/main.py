@@ -15,6 +15,7 @@ from sparselrp_cli import __version__
 from sparselrp_cli.cli.colour import painted
 from sparselrp_cli.cli.grouped import HelpContext
 from sparselrp_cli.cli.memory import require_addresses, shortage
+from sparselrp_cli.cli.scratch import missing_scratch, settle_scratch
 from sparselrp_cli.cli.streams import drop_output, drop_what_is_left, open_closed_streams, reported_output
 from sparselrp_cli.errors import SparselrpError, Stopped
 from sparselrp_cli.files.interruptions import let_go
@@ -133,6 +134,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         with stop_request() as request:
             end_with_parent()
             require_addresses(given)
+            settle_scratch()
             with reported_output():
                 code = cli.main(given, prog_name="sparselrp", standalone_mode=False, obj=request)
     except click.UsageError as error:
@@ -156,8 +158,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - a fault of ours: still one line, and how to see more
         if verbose:
             traceback.print_exc()
-        if (short := shortage(error)) is not None:
-            return _failed(short, FAILED)
+        if (lacking := shortage(error) or missing_scratch(error)) is not None:
+            return _failed(lacking, FAILED)
         what = " ".join(str(error).split())
         hint = "" if verbose else "; run again with -v and report it"
         return _failed(f"internal error ({type(error).__name__}: {what}){hint}", FAILED)
