@@ -5,8 +5,8 @@
 
 Windows around the demo's 221 peaks, moved along by a few bp again and again, explained by the shipped model:
 thousands of seqlets, and few motifs. `motifs` explains shuffled windows for its null, too. Wall seconds are
-of a machine with nothing else to do. Processor seconds are those of the process and its children; what they are
-over those of `import torch`, of the same round, says more where others use the machine.
+of a machine with nothing else to do. Processor seconds are those of the process and its children; what they
+are over those of `import torch`, of the same round, says more where others use the machine.
 """
 
 import argparse
