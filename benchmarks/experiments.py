@@ -180,7 +180,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         "motifs", "motifs of 10,000 windows", "speed.motifs", "5 min", (*COMMAND, "files", "motifs"),
-        ("benchmarks/speed/files.py", "benchmarks/speed/whole_command.py", *ENGINES, GENOME),
+        ("benchmarks/speed/files.py", "benchmarks/speed/whole_command.py", *ENGINES, GENOME, PEAKS),
     ),
     Experiment("sparsity", "how sparse trained networks are", "speed.sparsity", "", ENGINE, ENGINES),
     Experiment(
