@@ -185,6 +185,29 @@ class Keeper:
         print(f"kept in {save(record, self.folder)}")
         (self.aside / record.file_name).unlink(missing_ok=True)
 
+    def keep_beside(self, tables: Tables, key: str) -> None:
+        """Keep the figures of a part of a run in the place of those that were kept of the same.
+
+        Parameters
+        ----------
+        key : str
+            The field of each row that says of what it is. Rows of others stay, with the commit they are of.
+        """
+        path = self.folder / Record(self.experiment, self.origin, tables).file_name if self.folder else None
+        if path is None or not path.is_file():
+            return self.keep(tables)
+        before = load(path)
+        new = {row[key] for rows in tables.values() for row in rows}
+        stay = {
+            name: [
+                {**row, "commit": row.get("commit", before.origin.commit)}
+                for row in rows
+                if row[key] not in new
+            ]
+            for name, rows in before.tables.items()
+        }
+        return self.keep({name: [*rows, *stay.get(name, [])] for name, rows in tables.items()})
+
     def keep_so_far(self, tables: Tables) -> None:
         """Keep what a long run has until now aside, so that no half run passes for a whole one."""
         if self.aside is not None:

@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.history import ROOT
 from benchmarks.options import parser
-from benchmarks.record import Keeper, load
+from benchmarks.record import Keeper
 
 MB = 1_000_000
 READERS = """
@@ -184,19 +184,6 @@ def is_within(row: dict[str, object]) -> bool:
     return all(float(str(row[used])) <= float(str(row[limit])) for used, limit in pairs)
 
 
-def beside(rows: list[dict[str, object]], keeper: Keeper) -> list[dict[str, object]]:
-    """Put the rows of a run of some inputs in the place of those that were kept of them before.
-
-    Those that stay carry the commit that they are of.
-    """
-    path = keeper.folder / f"{keeper.experiment}_{keeper.origin.device}.json" if keeper.folder else None
-    if path is None or not path.is_file():
-        return rows
-    kept, new = load(path), {row["input"]: row for row in rows}
-    old = ({"commit": kept.origin.commit, **row} for row in kept.tables["inputs"])
-    return [new.get(row["input"], row) for row in old]
-
-
 def options() -> argparse.ArgumentParser:
     found = parser(__doc__)
     found.add_argument("--share", type=float, default=1.0, help="of each size")
@@ -217,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row = measure(worst, Path(name), given.share)
             print("ok   " if is_within(row) else "WRONG", json.dumps(row), flush=True)
             rows.append(row)
-    keeper.keep({"inputs": beside(rows, keeper) if given.input else rows})
+    keeper.keep_beside({"inputs": rows}, "input") if given.input else keeper.keep({"inputs": rows})
     return int(not all(map(is_within, rows)))
 
 

@@ -171,7 +171,7 @@ def try_commands(given: argparse.Namespace, keeper: Keeper, folder: Path) -> int
         )
     wrong = sum(int(str(run["wrong"])) for run in tables["runs"])
     if not given.list:
-        keeper.keep(tables)
+        keeper.keep_beside(tables, "command") if given.command else keeper.keep(tables)
     return bool(wrong)
 
 

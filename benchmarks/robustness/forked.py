@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-SECONDS = 240
+SECONDS = 900
 HUNG = 124
 ASKING = "SPARSELRP_FAULTS_ASKING"
 """Environment variable of a child with the pipes on which it asks for another."""

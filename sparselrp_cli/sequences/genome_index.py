@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sparselrp_cli.errors import InputError
-from sparselrp_cli.files.interruptions import cleaned_up
 from sparselrp_cli.sequences.bgzip import (
     BgzipFile,
     Block,
@@ -193,16 +192,21 @@ def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
     _clear(wanted)
     temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
     try:
-        with cleaned_up(lambda: _remove(temporary)):
+        try:
             for path, content in zip(temporary, contents, strict=True):
                 path.write_bytes(content)
             for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
                 path.replace(final)
+        finally:
+            _remove(temporary)
     except OSError as error:
         raise InputError(
             f"{name}: its index can't be made ({(error.strerror or str(error)).lower()}); free some space, or"
             " index it elsewhere"
         ) from error
+    except BaseException:  # a signal's handler may have raised while they were being removed
+        _remove(temporary)
+        raise
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import json
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,24 @@ def test_a_run_notes_its_commit_versions_and_machine():
 )
 def test_a_gpu_has_a_short_name(gpu, short):
     assert short_name(gpu) == short
+
+
+def test_figures_of_a_part_stand_beside_those_of_the_others_with_the_commit_of_each(tmp_path):
+    given = argparse.Namespace(out=tmp_path, save=False)
+    keeper = Keeper.start("tried", given, torch.device("cpu"))
+    first = replace(keeper, origin=replace(keeper.origin, commit="1" * 40))
+    first.keep({"rows": [{"of": "a", "n": 1}, {"of": "b", "n": 1}]})
+    second = replace(keeper, origin=replace(keeper.origin, commit="2" * 40))
+    second.keep_beside({"rows": [{"of": "b", "n": 2}]}, "of")
+    third = replace(keeper, origin=replace(keeper.origin, commit="3" * 40))
+    third.keep_beside({"rows": [{"of": "c", "n": 3}], "more": []}, "of")
+    found = load(tmp_path / "tried_cpu.json")
+    assert found.origin.commit == "3" * 40
+    assert found.tables == {
+        "rows": [
+            {"of": "c", "n": 3},
+            {"of": "b", "n": 2, "commit": "2" * 40},
+            {"of": "a", "n": 1, "commit": "1" * 40},
+        ],
+        "more": [],
+    }

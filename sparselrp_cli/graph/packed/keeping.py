@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.files.interruptions import cleaned_up
 from sparselrp_cli.graph.operation import tensors_of
 from sparselrp_cli.graph.packed.reading import read_graph
 from sparselrp_cli.graph.packed.writing import Packing, write_packed
@@ -53,10 +52,12 @@ def keep(place: Path, packing: Packing) -> None:
         return
     hidden = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     try:
-        with quietly(), cleaned_up(lambda: shutil.rmtree(hidden, ignore_errors=True)):
+        with quietly():
             write_packed(packing, hidden)
             mark_checked(hidden / GRAPH)
             hidden.rename(place)
             trim(place.parent)
     except ModelError:
         logger.debug("the graph can't be packed", exc_info=True)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
