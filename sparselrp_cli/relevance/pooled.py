@@ -1,12 +1,10 @@
 """Max pooling along a sequence as one compiled pass each way; torch makes one for each place of a window."""
 
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sparselrp_cli.graph.canonical import Node
 from sparselrp_cli.graph.operation import At, Pulled
@@ -48,11 +46,13 @@ def pooled_in_one_pass(node: Node) -> Node:
     return replace(node, operation=CompiledMaxPool(**given))
 
 
-@lru_cache(maxsize=256)
 def _count(length: int, width: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    """Count the windows as torch does, which refuses sizes that give none."""
-    nothing = torch.empty(1, 1, length, device="meta")
-    return int(functional.max_pool1d(nothing, width, stride, padding, dilation, ceil_mode).shape[2])
+    """Count the windows as torch does; asked on the meta device it would load what traces."""
+    room = length + 2 * padding - dilation * (width - 1) - 1
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    # A window that hangs over holds a number at least.
+    hangs_over = ceil_mode and (count - 1) * stride >= length + padding
+    return count - 1 if hangs_over else count
 
 
 def _fits(x: Tensor) -> bool:

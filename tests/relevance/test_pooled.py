@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.operations.pooling import MaxPool
-from sparselrp_cli.relevance.pooled import CompiledMaxPool
+from sparselrp_cli.relevance.pooled import CompiledMaxPool, _count
 
 POOLS = {
     "side by side": ((4,), (4,), (0,), False, (1,)),
@@ -75,3 +77,14 @@ def test_a_nan_is_the_largest_of_its_window_as_for_torch():
     y, _ = CompiledMaxPool(*POOLS["side by side"]).forward(x)
 
     assert y.isnan().nonzero().tolist() == [[0, 1, 1]]
+
+
+def test_windows_are_counted_as_torch_counts_them():
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        width, stride, dilation = (int(n) for n in rng.integers(1, 6, 3))
+        padding, ceil_mode = int(rng.integers(0, width // 2 + 1)), bool(rng.integers(2))
+        length = int(rng.integers(dilation * (width - 1) + 1, 40))
+        sizes = (width, stride, padding, dilation, ceil_mode)
+        windows = functional.max_pool1d(torch.zeros(1, 1, length), *sizes).shape[2]
+        assert _count(length, *sizes) == windows, (length, *sizes)
