@@ -16,7 +16,6 @@ from sparselrp_cli.graph.passes import blocking
 from sparselrp_cli.graph.passes.blocking import compute_in_blocks
 from sparselrp_cli.graph.shapes import BatchDim
 from sparselrp_cli.graph.targets import Target, Term
-from sparselrp_cli.relevance.composites import PRESETS
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.pruning import Pruning
 
@@ -123,13 +122,12 @@ def blocks_in(explainer: Explainer) -> list[InBlocks]:
 
 
 @pytest.mark.parametrize("pruning", [Pruning(0.0), Pruning(0.3), Pruning(0.3, redistribute="m")], ids=str)
-@pytest.mark.parametrize("composite", ["epsilon-gamma", "epsilon-plus"])
 @every_network
-def test_blocks_give_what_the_whole_gives(network, composite, pruning, monkeypatch, request):
+def test_blocks_give_what_the_whole_gives(network, pruning, request):
     graph, x = draw(network)
-    whole = Explainer(graph, TARGETS, None, PRESETS[composite], pruning).explain(x)
+    whole = Explainer(graph, TARGETS, pruning=pruning).explain(x)
     request.getfixturevalue("large")
-    explainer = Explainer(graph, TARGETS, None, PRESETS[composite], pruning)
+    explainer = Explainer(graph, TARGETS, pruning=pruning)
     found = explainer.explain(x)
 
     positions_pruned_again = pruning.redistribute == "m" and network in (WithPositions, ByPadding)
