@@ -2,15 +2,20 @@
 
 It takes all columns for those of BED, which would make browsers read ours as blocks: how many are BED's is
 put right behind it. It also takes an exception that it meets in the lines for their end, and may swallow a
-write that failed: as for bigWigs, all that is kept, and the file is read before it gets its name.
+write that failed, also of what no reader of lines looks at. So it writes to memory, where the system has
+files in memory, and what it made goes to the disk by our own hand. Elsewhere lines are read back at least.
 """
 
 import itertools
+import os
+import shutil
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pybigtools
 import pyBigWig
@@ -48,12 +53,33 @@ def write_bigbed(
     OutputError
         If it can't be written.
     """
-    with replacing(path, "tmp.bb") as hidden, kept_words(hidden), kept_interruptions():
-        _write(hidden, _Lines(bed), chrom_sizes, description)
-        with hidden.open("r+b") as file:
+    with (
+        replacing(path, "tmp.bb") as hidden, kept_words(hidden), kept_interruptions(),
+        _file_in_memory(hidden) as place,
+    ):  # fmt: skip
+        _write(place, _Lines(bed), chrom_sizes, description)
+        with place.open("r+b") as file:
             file.seek(STANDARD_AT)
             file.write(struct.pack("<H", standard))
-        _require_read_back(hidden, bed, description)
+        _require_read_back(place, bed, description)
+        if place != hidden:
+            shutil.copyfile(place, hidden)
+
+
+@contextmanager
+def _file_in_memory(otherwise: Path) -> Iterator[Path]:
+    """Give a path of a new file in memory, which goes with the block; `otherwise` where there are none."""
+    make = getattr(os, "memfd_create", None)
+    with ExitStack() as stack:
+        if make is None or not Path("/proc/self/fd").is_dir():
+            yield otherwise
+            return
+        descriptor = make(otherwise.name)
+        stack.callback(os.close, descriptor)
+        # The writer goes by the ending of a name, which a descriptor has none of.
+        place = Path(stack.enter_context(TemporaryDirectory(prefix="sparselrp-"))) / "memory.bb"
+        place.symlink_to(f"/proc/self/fd/{descriptor}")
+        yield place
 
 
 def _write(path: Path, lines: "_Lines", chrom_sizes: Mapping[str, int], description: str) -> None:

@@ -1,8 +1,12 @@
 """Hits and seqlets as BED9 and more, read as UCSC's description of the format says and as browsers do."""
 
+import errno
+import os
 import re
 import struct
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pybigtools
@@ -282,3 +286,42 @@ def test_names_with_tabs_and_line_breaks_stay_in_their_column(tmp_path):
 
 def test_no_hits_are_an_empty_file(tmp_path):
     assert written_hits(tmp_path, []).read_text() == ""
+
+
+def lines_of(folder):
+    """Many lines, so that the writer makes blocks, an index and levels of zoom."""
+    bed = folder / "a.bed"
+    lines = (f"chr1\t{10 * i}\t{10 * i + 7}\tm\t0\t+\t0\t0\t0\n" for i in range(3000))
+    bed.write_text("".join(lines))
+    return bed
+
+
+def test_a_bigbed_is_made_in_memory_to_the_bytes_of_one_on_the_disk(tmp_path, monkeypatch):
+    """The writer swallows failed writes of levels and index, of which no reader of lines would know."""
+    bed, places, opened = lines_of(tmp_path), [], pybigtools.open
+
+    def noted(path, *more):
+        places.append(path)
+        return opened(path, *more)
+
+    monkeypatch.setattr(pybigtools, "open", noted)
+    write_bigbed(tmp_path / "memory.bb", bed, {"chr1": 40_000}, "", 9)
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    write_bigbed(tmp_path / "disk.bb", bed, {"chr1": 40_000}, "", 9)
+
+    assert (tmp_path / "memory.bb").read_bytes() == (tmp_path / "disk.bb").read_bytes()
+    on_linux = sys.platform == "linux"
+    assert [Path(place).parent != tmp_path for place in places] == [on_linux, False]
+    assert not Path(places[0]).exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="without files in memory nothing is copied")
+def test_a_disk_that_fails_while_a_bigbed_is_copied_is_named(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    bed = lines_of(tmp_path)
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OutputError, match=r"a\.bb.*no space is left"):
+        write_bigbed(tmp_path / "a.bb", bed, {"chr1": 40_000}, "", 9)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bed"]
