@@ -134,11 +134,14 @@ def _listening(request: StopRequest) -> Iterator[StopRequest]:
 
 @contextmanager
 def _quiet_where_lost(request: StopRequest) -> Iterator[None]:
-    """Let Python say nothing of what a handler raises in a destructor: it is lost there, and raised later."""
+    """Let Python say nothing of what fails in a destructor once a signal has come.
+
+    What its handler raises there is lost, and raised later; and who was cut short there may fail once more.
+    """
     before = sys.unraisablehook
 
     def tell(lost: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(lost.exc_value, KeyboardInterrupt) or request.came is None:
+        if request.came is None:
             before(lost)
 
     sys.unraisablehook = tell

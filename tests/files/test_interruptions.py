@@ -155,6 +155,25 @@ def test_a_signal_in_a_destructor_is_raised_at_the_end_and_python_says_nothing_o
     assert capfd.readouterr().err == ""
 
 
+def test_what_fails_in_a_destructor_that_a_signal_cut_short_is_not_told(capfd):
+    """A library's destructor may leave what it destroys by halves, and fail when it is called again."""
+
+    class Halved:
+        left = 2
+
+        def __del__(self) -> None:
+            if self.left == 2:
+                signal.raise_signal(signal.SIGUSR1)
+            raise ValueError("half of it is gone")
+
+    with pytest.raises(Stopped), stop_request():
+        Halved()
+        halved = Halved()
+        halved.left = 1
+        del halved
+    assert capfd.readouterr().err == ""
+
+
 def test_other_errors_of_destructors_are_told_as_ever(monkeypatch):
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
