@@ -166,11 +166,14 @@ def test_what_fails_in_a_destructor_that_a_signal_cut_short_is_not_told(capfd):
                 signal.raise_signal(signal.SIGUSR1)
             raise ValueError("half of it is gone")
 
-    with pytest.raises(Stopped), stop_request():
+    def lose_two() -> None:
         Halved()
         halved = Halved()
         halved.left = 1
         del halved
+
+    with pytest.raises(Stopped), stop_request():
+        lose_two()
     assert capfd.readouterr().err == ""
 
 
