@@ -406,7 +406,7 @@ def test_kills_at_random_moments_lose_nothing(kills):
         "--kills",
         str(kills),
         "--windows",
-        "1500",
+        "800",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
