@@ -2,8 +2,8 @@
 
 It takes all columns for those of BED, which would make browsers read ours as blocks: how many are BED's is
 put right behind it. It also takes an exception that it meets in the lines for their end, and may swallow a
-write that failed, also of what no reader of lines looks at. So it writes to memory, where the system has
-files in memory, and what it made goes to the disk by our own hand. Elsewhere lines are read back at least.
+write that failed, also of its temporary files, whose levels of zoom no reader of lines looks at. So it writes
+to memory, where the system has files in memory, and twice; what it made goes to the disk by our own hand.
 """
 
 import itertools
@@ -58,6 +58,10 @@ def write_bigbed(
         _file_in_memory(hidden) as place,
     ):  # fmt: skip
         _write(place, _Lines(bed), chrom_sizes, description)
+        first = place.read_bytes()
+        _write(place, _Lines(bed), chrom_sizes, description)
+        if place.read_bytes() != first:
+            raise DamagedError("made twice, it isn't the same")
         with place.open("r+b") as file:
             file.seek(STANDARD_AT)
             file.write(struct.pack("<H", standard))

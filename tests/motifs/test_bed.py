@@ -32,6 +32,7 @@ from sparselrp_cli.motifs.discovery import Motif
 from sparselrp_cli.motifs.hits import Hit
 from sparselrp_cli.motifs.null import Null
 from sparselrp_cli.motifs.seqlets import Seqlets
+from sparselrp_cli.outputs import bigbed
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.bigbed import write_bigbed
 from sparselrp_cli.sequences.regions import read_regions
@@ -185,8 +186,8 @@ def test_a_bigbed_made_of_the_lines_has_names_and_all_columns(tmp_path):
     pybigtools.open(str(tmp_path / "a.bb"), "w").write(
         {"chr2": 1000}, ((f[0], int(f[1]), int(f[2]), "\t".join(f[3:])) for f in lines)
     )
-    with pyBigWig.open(str(tmp_path / "a.bb")) as bigbed:
-        found = bigbed.entries("chr2", 0, 1000)
+    with pyBigWig.open(str(tmp_path / "a.bb")) as file:
+        found = file.entries("chr2", 0, 1000)
     assert [(start, end, *rest.split("\t")) for start, end, rest in found] == [
         (int(f[1]), int(f[2]), *f[3:]) for f in lines
     ]
@@ -311,8 +312,27 @@ def test_a_bigbed_is_made_in_memory_to_the_bytes_of_one_on_the_disk(tmp_path, mo
 
     assert (tmp_path / "memory.bb").read_bytes() == (tmp_path / "disk.bb").read_bytes()
     on_linux = sys.platform == "linux"
-    assert [Path(place).parent != tmp_path for place in places] == [on_linux, False]
+    assert [Path(place).parent != tmp_path for place in places] == [on_linux] * 2 + [False] * 2
     assert not Path(places[0]).exists()
+
+
+def test_a_bigbed_whose_levels_fail_once_is_refused(tmp_path, monkeypatch):
+    """As where a temporary file of the writer fails: lines are right, and nothing is said."""
+    bed, written = lines_of(tmp_path), []
+    write = bigbed._write
+
+    def failing_once(path, *given):
+        write(path, *given)
+        if not written:
+            content = bytearray(path.read_bytes())
+            content[-1] ^= 1
+            path.write_bytes(content)
+        written.append(path)
+
+    monkeypatch.setattr(bigbed, "_write", failing_once)
+    with pytest.raises(OutputError, match=r"a\.bb.*made twice, it isn't the same"):
+        write_bigbed(tmp_path / "a.bb", bed, {"chr1": 40_000}, "", 9)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bed"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="without files in memory nothing is copied")
