@@ -17,10 +17,10 @@ PACKAGE = Path(__file__).parents[1] / "sparselrp_cli"
 ALLOWED = {
     "errors": set(),
     "files": set(),
-    "sequences": {"files"},
+    "sequences": set(),
     "model": {"files"},
-    "graph": {"files", "model"},
-    "relevance": {"model", "graph"},
+    "graph": {"model"},
+    "relevance": {"files", "model", "graph"},
     "outputs": {"files", "sequences"},
     "settings": {"files", "sequences", "relevance", "outputs"},
     "motifs": {"files", "sequences", "outputs", "settings"},

@@ -29,7 +29,7 @@ from sparselrp_cli.motifs.null import SIGNS, NoNullError, fit_null
 from sparselrp_cli.motifs.seqlets import call_seqlets
 from sparselrp_cli.motifs.shuffled import write_shuffled
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.archive.reader import Coordinates
+from sparselrp_cli.outputs.archive.rows import Coordinates
 
 MODEL, GENOME = ROOT / "models" / "suhw-dm3", ROOT / "data" / "chr2R-15-21Mb.fa.gz"
 METHODS = {

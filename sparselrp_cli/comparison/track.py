@@ -7,8 +7,7 @@ import numpy as np
 
 from sparselrp_cli.comparison.matching import Shared, contributions
 from sparselrp_cli.comparison.members import Member
-from sparselrp_cli.outputs.archive.reader import Coordinates, Rows
-from sparselrp_cli.outputs.archive.rows import Reals
+from sparselrp_cli.outputs.archive.rows import Coordinates, Reals, Rows
 from sparselrp_cli.sequences.windows import Window
 
 

@@ -12,7 +12,7 @@ from sparselrp_cli.evaluation.metrics import Mask
 from sparselrp_cli.evaluation.site_metrics import Extents, Sites
 from sparselrp_cli.motifs.formats import read_motif_file
 from sparselrp_cli.outputs.archive import ArchiveReader
-from sparselrp_cli.outputs.archive.reader import Rows
+from sparselrp_cli.outputs.archive.rows import Rows
 from sparselrp_cli.sequences.regions import read_regions
 
 PSEUDOCOUNT = 0.1

@@ -5,16 +5,17 @@ Models don't write it so: `graph.passes.skewing` makes it of what they write. No
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
-from sparselrp_cli.graph.operation import At, Cropped, Pulled, Transport, position_by_position
+from sparselrp_cli.graph.operation import Cropped, position_by_position
+from sparselrp_cli.graph.operations.strided import MemoryView
 from sparselrp_cli.graph.shapes import Dim, Span
 
 
 @dataclass(frozen=True, eq=False)
-class Skew(Transport):
+class Skew(MemoryView):
     """The shift of relative positions in attention: ``y[..., i, j] = x[..., i, offset + j - i]``.
 
     Attributes
@@ -32,15 +33,7 @@ class Skew(Transport):
     offset: int
     kind: ClassVar[str] = "skew"
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return self._view(inputs[0].contiguous()), None
-
-    def pull(self, c: Tensor, at: At) -> Pulled:
-        found = c.new_zeros(at.inputs[0].shape)
-        self._view(found).copy_(c)
-        return (found,)
-
-    def _view(self, x: Tensor) -> Tensor:
+    def view(self, x: Tensor) -> Tensor:
         columns = x.shape[-1]
         if x.shape[-2] != self.rows or self.offset < self.rows - 1 or self.offset + self.keys > columns:
             raise ValueError(f"a skew {self.describe()} doesn't fit {tuple(x.shape)}")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from numba.core.caching import FunctionCache
+from sparselrp_cli.files.compiled import KeptLoops
 
 logger = logging.getLogger("sparselrp")
 
@@ -37,20 +37,8 @@ def loops() -> Iterator[tuple[Any, Any]]:
                 yield loop, types or precompile._signatures[loop]
 
 
-class _Kept(FunctionCache):
-    """Loops kept on disk; for what can't be read or written a process has its own."""
+class _Kept(KeptLoops):
+    """TF-MoDISco's loops; for what can't be read or written a process has its own."""
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
-        except Exception:  # unpickling what is damaged raises anything
-            logger.debug("compiled loops in %s can't be read", self.cache_path, exc_info=True)
-            with suppress(OSError):
-                self.flush()  # type: ignore[no-untyped-call]
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
-        except Exception:  # so does reading the index that it is entered in
-            logger.debug("compiled loops in %s can't be written", self.cache_path, exc_info=True)
+    def say(self, what: str, error: Exception) -> None:
+        logger.debug("compiled loops in %s can't be %s", self.cache_path, what, exc_info=error)

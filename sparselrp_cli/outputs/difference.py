@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sparselrp_cli.outputs.archive.reader import ArchiveReader, Coordinates, Rows
-from sparselrp_cli.outputs.archive.rows import Doubles, Reals
+from sparselrp_cli.outputs.archive.reader import ArchiveReader
+from sparselrp_cli.outputs.archive.rows import Coordinates, Doubles, Reals, Rows
 from sparselrp_cli.sequences.windows import Window
 
 

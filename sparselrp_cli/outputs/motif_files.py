@@ -13,7 +13,8 @@ from sparselrp_cli.files.hdf5 import created
 from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.archive.layout import GZIP_LEVEL, chunk_rows
 from sparselrp_cli.outputs.archive.maps import WindowMaps
-from sparselrp_cli.outputs.archive.reader import ArchiveReader, Rows
+from sparselrp_cli.outputs.archive.reader import ArchiveReader
+from sparselrp_cli.outputs.archive.rows import Rows
 from sparselrp_cli.outputs.archive.rows import Bases, Doubles, Reals
 from sparselrp_cli.sequences.windows import Window
 

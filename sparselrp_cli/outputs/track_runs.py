@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.archive.reader import Coordinates, Rows
-from sparselrp_cli.outputs.archive.rows import Doubles, Reals, place
+from sparselrp_cli.outputs.archive.rows import Coordinates, Doubles, Reals, Rows, place
 from sparselrp_cli.outputs.overlap import POLICIES
 from sparselrp_cli.sequences.windows import Window
 

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
@@ -29,11 +28,10 @@ from sparselrp_cli.relevance.batching import memory_for_values
 from sparselrp_cli.relevance.centring import Centre
 from sparselrp_cli.relevance.choices import COMPOSITE, Ends
 from sparselrp_cli.relevance.composites import PRESETS, Composite
-from sparselrp_cli.relevance.conservation import conservation_error
 from sparselrp_cli.relevance.ends import Tail, find_tail, notes
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.keeping import Keeping, plan_keeping
-from sparselrp_cli.relevance.ledger import Ledger
 from sparselrp_cli.relevance.offsets import onto_bases
 from sparselrp_cli.relevance.pace import Pace, Say
 from sparselrp_cli.relevance.plan import plan_pruning
@@ -53,41 +51,6 @@ _CROPPING_TOLERANCE = MappingProxyType(
     {torch.float64: 1e-9, torch.float32: 1e-2, torch.bfloat16: 0.2, torch.float16: 0.2}
 )
 """How far rounding may put outputs apart that are computed from a part of the network, also in tf32."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The relevance of one batch for one target, with its accounts.
-
-    Attributes
-    ----------
-    hypothetical : Tensor, shaped as the input
-        Multipliers at the input, centred if that was asked for: the hypothetical contributions.
-    contributions : Tensor, shaped as the input
-        Input times `hypothetical`: relevance. Where the input has no bases, with what rules for the first
-        layer give to inputs whatever they are.
-    score, relevance, background, absorbed, lost : Tensor of float64, shape (N,)
-        The explained number and where its relevance went: to the input, to what its bases share (see
-        `centring`), to biases and stabilisers, nowhere.
-    prediction : Tensor of float64, shape (N,)
-        What the model itself gives for the target: the score, but for ends, see `relevance.ends`.
-    ledger : Ledger
-    """
-
-    hypothetical: Tensor
-    contributions: Tensor
-    score: Tensor
-    relevance: Tensor
-    background: Tensor
-    absorbed: Tensor
-    lost: Tensor
-    prediction: Tensor
-    ledger: Ledger
-
-    @property
-    def conservation_error(self) -> Tensor:
-        """How far the accounts are from closing, see `conservation_error`: shape (N,)."""
-        return conservation_error(self.score, self.relevance, self.background, self.absorbed, self.lost)
 
 
 class Explainer:

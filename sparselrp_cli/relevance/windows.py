@@ -13,7 +13,8 @@ from sparselrp_cli.graph.beside import NO_ROWS
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.batching import halving, to_device, to_host
 from sparselrp_cli.relevance.conservation import conservation_error
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.replay import Replays
 
 Marked = npt.NDArray[np.uint8]

@@ -11,7 +11,8 @@ from sparselrp_cli.graph.capture import capture, check_against_module
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.graph.tracing import Traced
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import Pruning
 
 FIRST = Target("first", (Term(0, 0, None),))

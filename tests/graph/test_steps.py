@@ -9,7 +9,8 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.capture import capture, check_against_module
 from sparselrp_cli.graph.steps import steps_beside
 from sparselrp_cli.graph.targets import Target, Term
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import NONE
 
 LENGTH = 12

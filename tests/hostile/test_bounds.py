@@ -21,7 +21,7 @@ from sparselrp_cli.sequences import regions, variants, vcf
 MEMORY = 300 << 20
 """Bytes that reading may take besides what Python and its modules do."""
 CHILD = """
-import os, resource, sys
+import os, resource, signal, sys
 from sparselrp_cli.errors import InputError
 from sparselrp_cli.motifs.formats import read_motif_file
 from sparselrp_cli.sequences.fasta import read_records
@@ -47,6 +47,7 @@ readers = dict(regions=read_regions, records=read_records, genome=genome, varian
 for line in sys.stdin:
     if not (child := os.fork()):
         os.dup2(1, 2)  # What goes wrong is in the answer.
+        signal.alarm(300)
         read(*line.rstrip("\\n").split("\\t"))
         sys.stdin.close()
         sys.exit()

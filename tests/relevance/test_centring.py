@@ -17,7 +17,8 @@ from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.layout import InputLayout
 from sparselrp_cli.relevance.choices import UNIFORM
 from sparselrp_cli.relevance.composites import PRESETS
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import NONE, Pruning
 from sparselrp_cli.relevance.windows import WindowExplainer
 

@@ -15,7 +15,8 @@ from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.choices import COMPOSITES
 from sparselrp_cli.relevance.composite_text import parse_composite
 from sparselrp_cli.relevance.composites import PRESETS, Assignment, Composite
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import NONE, Pruning
 from sparselrp_cli.relevance.rules import RULES
 from sparselrp_cli.runs.composite_file import find_composite

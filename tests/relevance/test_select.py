@@ -10,7 +10,8 @@ from sparselrp_cli.errors import CompositeError
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance.composite_text import parse_composite
 from sparselrp_cli.relevance.composites import PRESETS, Composite
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import NONE, Pruning, kept
 from sparselrp_cli.relevance.rules import Gamma, ZPlus
 

@@ -12,7 +12,8 @@ from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.relevance import gathered
 from sparselrp_cli.relevance.composites import PRESETS
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.gathered import active_rows
 from sparselrp_cli.relevance.pruning import Pruning
 

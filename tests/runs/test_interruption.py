@@ -406,7 +406,7 @@ def test_kills_at_random_moments_lose_nothing(kills):
         "--kills",
         str(kills),
         "--windows",
-        "800",
+        "1500",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

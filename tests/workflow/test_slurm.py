@@ -102,7 +102,7 @@ def send(folder: Path, node: SlurmNode) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-s", str(WORKFLOW / "Snakefile"), "--configfile", "config.yaml",
          "--workflow-profile", "profile", *QUICK],
-        cwd=folder, env=environment(folder, node), capture_output=True, text=True, check=False, timeout=1800,
+        cwd=folder, env=environment(folder, node), capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == 0, said + logs(folder)

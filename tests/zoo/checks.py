@@ -14,7 +14,8 @@ from sparselrp_cli.model.loading import module_dtype
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.relevance.audit import audit
 from sparselrp_cli.relevance.composites import PRESETS
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import Pruning
 
 PRUNINGS = {

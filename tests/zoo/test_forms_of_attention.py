@@ -13,7 +13,8 @@ from sparselrp_cli.graph.targets import Target, TargetParser, Term
 from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.token_models import TokenModel, sequences_of, tokens_of
 from sparselrp_cli.relevance.composites import PRESETS
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import NONE
 from zoo.entry import scatter
 from zoo.forms import FORMS, TOKENS, Forms, One

@@ -17,7 +17,8 @@ from sparselrp_cli.model.output_names import OutputNames
 from sparselrp_cli.model.request import ModelRequest
 from sparselrp_cli.relevance.choices import COMPOSITE
 from sparselrp_cli.relevance.composites import PRESETS
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import NONE, Pruning
 from zoo.tokens import LANGUAGE, TokenEntry, random_windows
 

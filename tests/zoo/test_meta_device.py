@@ -12,7 +12,8 @@ from helpers.shapes import META, Shapes, described
 
 from sparselrp_cli.relevance import masked
 from sparselrp_cli.relevance.composites import PRESETS
-from sparselrp_cli.relevance.explainer import Explainer, Explanation
+from sparselrp_cli.relevance.explainer import Explainer
+from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.pruning import Pruning
 from zoo.architectures import ZOO
 from zoo.checks import Case

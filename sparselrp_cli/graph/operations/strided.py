@@ -1,6 +1,7 @@
 """Views by strides of contiguous memory, such as the shift of relative positions in attention."""
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,8 +19,24 @@ from sparselrp_cli.graph.shapes import BatchDim, numbers, size
 aten = torch.ops.aten
 
 
+class MemoryView(Transport):
+    """An operation that looks at its input's memory in another way, and takes no number twice."""
+
+    @abstractmethod
+    def view(self, x: Tensor) -> Tensor:
+        """Look at a contiguous tensor so."""
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
+        return self.view(inputs[0].contiguous()), None
+
+    def pull(self, c: Tensor, at: At) -> Pulled:
+        found = c.new_zeros(at.inputs[0].shape)
+        self.view(found).copy_(c)
+        return (found,)
+
+
 @dataclass(frozen=True, eq=False)
-class Strided(Transport):
+class Strided(MemoryView):
     """A view of each sample's row by strides, which takes no number twice.
 
     An index would say the same, but those of attention's scores have as many numbers as the scores.
@@ -43,20 +60,12 @@ class Strided(Transport):
         if not takes_each_once(self.sizes, self.strides):
             raise ValueError(f"strides {self.strides} over {self.sizes} take numbers twice")
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Any]:
-        return self._view(inputs[0].contiguous()), None
-
-    def pull(self, c: Tensor, at: At) -> Pulled:
-        found = c.new_zeros(at.inputs[0].shape)
-        self._view(found).copy_(c)
-        return (found,)
-
-    def _view(self, rows: Tensor) -> Tensor:
-        n, length = rows.shape
+    def view(self, x: Tensor) -> Tensor:
+        n, length = x.shape
         if self._last() >= length:
             raise ValueError(f"strides {self.strides} over {self.sizes} leave a row of {length}")
-        offset = rows.storage_offset() + self.offset
-        return rows.as_strided((n, *self.sizes), (length, *self.strides), offset)
+        offset = x.storage_offset() + self.offset
+        return x.as_strided((n, *self.sizes), (length, *self.strides), offset)
 
     def _last(self) -> int:
         """Give the last number that is taken."""

@@ -1,8 +1,8 @@
 """The archive, the file that every other file is made from; its content stands in `archive_layout`."""
 
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION
-from sparselrp_cli.outputs.archive.reader import ArchiveReader, Coordinates
-from sparselrp_cli.outputs.archive.rows import ACCOUNTING, SPREAD, ArchiveRows
+from sparselrp_cli.outputs.archive.reader import ArchiveReader
+from sparselrp_cli.outputs.archive.rows import ACCOUNTING, SPREAD, ArchiveRows, Coordinates
 from sparselrp_cli.outputs.archive.writer import ArchiveWriter
 from sparselrp_cli.outputs.choices import ArchiveDtype
 

@@ -7,8 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sparselrp_cli.outputs.archive.reader import Coordinates, Rows
-from sparselrp_cli.outputs.archive.rows import Bases, Reals
+from sparselrp_cli.outputs.archive.rows import Bases, Coordinates, Reals, Rows
 
 
 class WindowMaps(Protocol):

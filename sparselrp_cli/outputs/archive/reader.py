@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -23,34 +22,19 @@ from sparselrp_cli.outputs.archive.rows import (
     SPREAD,
     ArchiveRows,
     Bases,
+    Coordinates,
     Reals,
+    Rows,
     WindowAccounts,
+    contiguous,
 )
 from sparselrp_cli.outputs.choices import ARCHIVE_DTYPES
 from sparselrp_cli.sequences.windows import Window
 
-Rows = slice | npt.NDArray[np.integer[Any]]
 _LONGEST = 1 << 40  # bp, of a chromosome
 _TYPES = tuple(map(np.dtype, ARCHIVE_DTYPES))
 # What HDF5 and h5py raise at damaged bytes; text that isn't UTF-8 is a ValueError.
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Coordinates:
-    """Where the windows are, on forward coordinates, 0-based half-open.
-
-    Attributes
-    ----------
-    chrom : ndarray of int32, shape (N,)
-        Index into the chromosomes in genome order.
-    start, end : ndarray of int64, shape (N,)
-        In bp; may hang over the chromosome.
-    """
-
-    chrom: npt.NDArray[np.int32]
-    start: npt.NDArray[np.int64]
-    end: npt.NDArray[np.int64]
 
 
 class ArchiveReader:
@@ -375,7 +359,7 @@ class ArchiveReader:
             if isinstance(rows, slice):
                 return cast(npt.NDArray[Any], dataset[(*leading, rows)])
             distinct, inverse = np.unique(rows, return_inverse=True)
-            pieces = [dataset[(*leading, piece)] for piece in _contiguous(distinct)]
+            pieces = [dataset[(*leading, piece)] for piece in contiguous(distinct)]
             return cast(
                 npt.NDArray[Any], np.concatenate(pieces)[inverse] if pieces else dataset[(*leading, slice(0))]
             )
@@ -392,11 +376,3 @@ def _same_kind(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     if h5py.check_string_dtype(wanted) is not None:
         return h5py.check_string_dtype(found) is not None
     return found.kind == wanted.kind and found.itemsize <= wanted.itemsize
-
-
-def _contiguous(rows: npt.NDArray[np.integer[Any]]) -> Iterator[slice]:
-    """Cut increasing row numbers into slices."""
-    if not len(rows):
-        return
-    for piece in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
-        yield slice(int(piece[0]), int(piece[-1]) + 1)

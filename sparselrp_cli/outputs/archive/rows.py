@@ -1,6 +1,6 @@
 """Scored windows, as they pass from the pipeline to the writers and back from an archive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ Bases = npt.NDArray[np.uint8]
 Reals = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
+Rows = slice | Integers
+"""Which windows of an archive."""
 
 ACCOUNTING = (
     "score", "prediction", "relevance", "background", "absorbed", "stabilised", "special", "lost",
@@ -126,3 +128,28 @@ def place(window: Window) -> str:
     """Name a window in a message: ``chr1:100-600 (peak_7)``."""
     name = "" if window.name in ("", ".") else f" ({window.name})"
     return f"{window.chrom}:{window.start}-{window.end}{name}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coordinates:
+    """Where the windows are, on forward coordinates, 0-based half-open.
+
+    Attributes
+    ----------
+    chrom : ndarray of int32, shape (N,)
+        Index into the chromosomes in genome order.
+    start, end : ndarray of int64, shape (N,)
+        In bp; may hang over the chromosome.
+    """
+
+    chrom: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+
+
+def contiguous(rows: Integers) -> Iterator[slice]:
+    """Cut increasing row numbers into slices."""
+    if not len(rows):
+        return
+    for piece in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+        yield slice(int(piece[0]), int(piece[-1]) + 1)
