@@ -26,7 +26,7 @@ LOCK ?= requirements-tests.txt
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: slurm-files demo test test-all slurm test-slurm test-cloud check docs package workflow bench bench-gpu evidence lock licences sbom clean
+.PHONY: demo test test-all slurm test-slurm test-cloud check docs package workflow bench bench-gpu evidence lock licences sbom clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -69,16 +69,11 @@ CONFIG ?= workflow/config/demo.yaml
 PROFILE ?= workflow/profiles/slurm
 QUICK := --slurm-init-seconds-before-status-checks 5 --seconds-between-status-checks 5 --latency-wait 20
 
-slurm: slurm-files $(VENV)/.installed-test
+# What is to be run is looked for before anything is installed.
+slurm: $(CONFIG) $(PROFILE) $(VENV)/.installed-test
 	$(INSTALL) -c $(LOCK) $(SLURM_PLUGINS)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/helpers/slurm_node.py $(BIN)/snakemake -s workflow/Snakefile \
 	  --configfile $(CONFIG) --workflow-profile $(PROFILE) $(QUICK)
-
-# Looked for before anything is installed.
-slurm-files:
-	@test -f '$(CONFIG)' || { echo 'make slurm: CONFIG=$(CONFIG): no such file; sparselrp init writes one' >&2; exit 2; }
-	@test -d '$(PROFILE)' || \
-	  { echo 'make slurm: PROFILE=$(PROFILE): no such folder; sparselrp init writes one' >&2; exit 2; }
 
 test-slurm: $(VENV)/.installed-test
 	$(INSTALL) -c $(LOCK) $(SLURM_PLUGINS)

@@ -14,8 +14,7 @@ from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.archive.layout import GZIP_LEVEL, chunk_rows
 from sparselrp_cli.outputs.archive.maps import WindowMaps
 from sparselrp_cli.outputs.archive.reader import ArchiveReader
-from sparselrp_cli.outputs.archive.rows import Rows
-from sparselrp_cli.outputs.archive.rows import Bases, Doubles, Reals
+from sparselrp_cli.outputs.archive.rows import Bases, Doubles, Reals, Rows
 from sparselrp_cli.sequences.windows import Window
 
 # Of the small contributions. On planted motifs with 95 and 97 % zeros this finds the patterns of the map
