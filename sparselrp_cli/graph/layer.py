@@ -38,6 +38,12 @@ class Layer(Operation):
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Compute ``W x + b`` with the given weight and bias."""
 
+    def magnitude(
+        self, sizes: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor, share: float
+    ) -> Tensor:
+        """Compute ``W x + b`` of what is nowhere negative; it is no less than `share` of ``|z|``."""
+        return self.apply(sizes, weight, bias)
+
     @abstractmethod
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
         """Compute ``W^T values``, shaped as the layer input `like`."""

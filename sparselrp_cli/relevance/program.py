@@ -13,6 +13,7 @@ from sparselrp_cli.graph.passes.cropping import crop
 from sparselrp_cli.graph.shapes import Samples, Span
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.relevance.filtered import filtered_where_it_pays
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, plan_pruning
 from sparselrp_cli.relevance.pooled import pooled_in_one_pass
 from sparselrp_cli.relevance.pruning import Pruning
@@ -116,7 +117,7 @@ def spans_of(
 
 def for_processor(graph: CanonicalGraph) -> CanonicalGraph:
     """Give a graph that computes the same in the way that suits the processor."""
-    nodes = (pooled_in_one_pass(_channels_last(node)) for node in graph.nodes)
+    nodes = (filtered_where_it_pays(pooled_in_one_pass(_channels_last(node))) for node in graph.nodes)
     return replace(graph, nodes=tuple(nodes))
 
 

@@ -66,10 +66,11 @@ class PreparedLayer:
             return weighed
         return weighed + self.layer.apply(torch.ones_like(a), branch.offset, None)
 
-    def favoured_magnitude(self, favoured: Favoured, a: Tensor) -> Tensor:
+    def favoured_magnitude(self, favoured: Favoured, a: Tensor, z: Tensor) -> Tensor:
         """Compute ``|z~ - scale z|``, with the bias: the part of ``z~`` that has the output's sign."""
         sizes = a if self.non_negative else a.abs()
-        return self.layer.apply(sizes, favoured.magnitude, favoured.bias_magnitude)
+        weight, bias = favoured.magnitude, favoured.bias_magnitude
+        return self.layer.magnitude(sizes, weight, bias, z, favoured.scale - 1)
 
     def weigh(self, branch: Branch, a: Tensor, bias: Tensor | None) -> Tensor:
         """Compute ``sum_j z_jk``, and the bias if one is given."""
@@ -153,7 +154,9 @@ class Denominators:
 
     def favoured(self, name: str, favoured: Favoured, output: "Output", a: Tensor) -> Tensor:
         """Give what makes the denominators of all branches at once; see `favoured_magnitude`."""
-        return self._kept((name, -1), output, lambda: output.prepared.favoured_magnitude(favoured, a))
+        return self._kept(
+            (name, -1), output, lambda: output.prepared.favoured_magnitude(favoured, a, output.z)
+        )
 
     def _kept(self, key: tuple[str, int], output: "Output", compute: Callable[[], Tensor]) -> Tensor:
         """Compute denominators, or give them again; those of some rows alone aren't kept."""
@@ -213,12 +216,20 @@ class Output:
             0, sample, values.sum(1, dtype=torch.float64)
         )
 
+    @property
+    def _channel_axis(self) -> int | None:
+        """The axis that the loops go along: that of the bias, or any where there is none."""
+        layer = self.prepared.layer
+        if layer.channel_axis is None and layer.bias is None and not kernels.has_sharing(self.z):
+            return self.z.dim() - 1
+        return layer.channel_axis
+
     def _rows(self, *others: Tensor) -> tuple[list[Tensor], Tensor | Channels] | None:
         """View c, z and other tensors as (rows, channels), with the first row of each sample.
 
         On a GPU as (N, neurons), with where channels lie. None where the compiled loops don't take them.
         """
-        axis = self.prepared.layer.channel_axis
+        axis = self._channel_axis
         if kernels.has_sharing(self.z) and axis is not None:
             order = MemoryOrder.of(self.z, self.samples)
             return [order.rows(v) for v in (self.c, self.z, *others)], order.channels(axis)
@@ -234,7 +245,7 @@ class Output:
 
     def _shaped(self, rows: Tensor) -> Tensor:
         """Undo `_rows`."""
-        axis = self.prepared.layer.channel_axis
+        axis = self._channel_axis
         if self.firsts is not None or axis is None:
             return rows
         if kernels.has_sharing(rows):

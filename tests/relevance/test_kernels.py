@@ -341,7 +341,7 @@ def test_shares_of_both_signs_at_once_are_those_of_plain_torch_and_of_the_branch
     rng = np.random.default_rng(seed)
     a, output = outputs(convolution(rng), "gamma", rng, zeros)
     favoured = output.prepared.favoured
-    magnitude = output.prepared.favoured_magnitude(favoured, a)
+    magnitude = output.prepared.favoured_magnitude(favoured, a, output.z)
     ours = output.share_favoured(favoured, magnitude)
     with monkeypatch.context() as patched:
         patched.setattr(kernels, "is_compiled", lambda tensor: False)

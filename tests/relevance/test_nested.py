@@ -173,6 +173,18 @@ def test_small_attention_stays_as_it_is(network):
     assert blocks_in(Explainer(graph, TARGETS)) == []
 
 
+@every_network
+def test_scores_are_in_blocks_where_queries_and_values_are_large_themselves(network, large, monkeypatch):
+    monkeypatch.setattr(blocking, "LARGE", HEADS * LENGTH * WIDTH)
+    graph, x = draw(network)
+    explainer = Explainer(graph, TARGETS)
+    whole = graph.outputs_for(x)
+    assert len(blocks_in(explainer)) == 1
+    found = explainer._program_for(explainer.targets).graph.outputs_for(x)
+    for name, values in found.items():
+        torch.testing.assert_close(values, whole[name], rtol=1e-12, atol=1e-12)
+
+
 def test_scores_that_are_read_elsewhere_stay_whole(large):
     class Twice(Attending):
         def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -216,11 +228,16 @@ def test_pruned_scores_stay_whole(large):
     assert len(blocks_in(Explainer(graph, TARGETS, pruning=Pruning(0.0)))) == 1
 
 
-def test_a_block_lasts_as_long_as_its_largest_tensor_allows(large):
+@pytest.mark.parametrize(
+    "block", [5 * HEADS * LENGTH, 12 * HEADS * LENGTH], ids=["less than is read", "more"]
+)
+def test_a_block_lasts_as_long_as_its_largest_tensor_allows(block, large, monkeypatch):
+    monkeypatch.setattr(blocking, "BLOCK", block)
     graph, _ = draw(WithPositions)
     (part,) = blocks_in(Explainer(graph, TARGETS))
-    # Of relative positions there are 2 LENGTH - 1.
-    assert part.length == LENGTH * blocking.BLOCK // (HEADS * LENGTH * (2 * LENGTH - 1))
+    # Queries by content and by position, keys and values are read; of positions there are 2 LENGTH - 1.
+    most = max(block, 4 * HEADS * LENGTH * WIDTH)
+    assert part.length == LENGTH * most // (HEADS * LENGTH * (2 * LENGTH - 1))
     assert [block.span.start for block in part.blocks] == list(range(0, LENGTH, part.length))
     assert part.describe().endswith(f"operations, {len(part.blocks)} blocks")
 

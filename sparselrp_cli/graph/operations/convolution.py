@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparselrp_cli.graph import minimal_filtering
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, chain, each
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Cropped, Operation
@@ -41,8 +40,6 @@ class Convolution(Layer):
         return functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-        if self._is_plain and minimal_filtering.pays(values, weight):
-            return minimal_filtering.transposed(values, weight, self.padding[0], like.shape[2])
         if weight.dim() == 3 and values.device.type == "cpu":
             return self._as_image.transpose(_image(values), _image(weight), like.unsqueeze(2)).squeeze(2)
         no_output_padding = [0] * len(self.stride)
@@ -51,12 +48,6 @@ class Convolution(Layer):
             no_output_padding, self.groups, [True, False, False],
         )  # fmt: skip
         return grads[0]
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether it reads each position of a sequence, and those beside it."""
-        near = (*self.stride, *self.dilation, self.groups) == (1, 1, 1)
-        return near and self.padding[0] < self.weight.shape[2]
 
     @cached_property
     def _as_image(self) -> "Convolution":

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.rounding import ties
-from sparselrp_cli.relevance.kernels import compiling, gathering, pooling, selection, sharing
+from sparselrp_cli.relevance.kernels import compiling, filtering, gathering, pooling, selection, sharing
 from sparselrp_cli.relevance.kernels.channels import Channels
 
 if TYPE_CHECKING:
@@ -389,3 +389,24 @@ def give_winners(c: Tensor, x: Tensor, largest: Tensor, first: Tensor) -> Tensor
     total = torch.empty(x.shape, dtype=x.dtype)
     pooling.give(*map(_array, (c, x, largest, first)), total.numpy())
     return total
+
+
+def to_points(x: Tensor, firsts: Tensor, dilation: int, factors: Tensor, points: Tensor) -> None:
+    """Take rows `x`, (rows, channels), to the points of minimal filtering; see `kernels.filtering`."""
+    _with_threads(points.numel())
+    filtering.to_points(_array(x), _array(firsts), dilation, _array(factors), points.numpy())
+
+
+def from_points(
+    products: Tensor, firsts: Tensor, dilation: int, factors: Tensor, bias: Tensor, found: Tensor
+) -> None:
+    """Bring products at points to the rows `found`, (rows, channels); see `kernels.filtering`."""
+    _with_threads(products.numel())
+    arrays = map(_array, (products, firsts))
+    filtering.from_points(*arrays, dilation, _array(factors), _array(bias), found.numpy())
+
+
+def clear_unread(x: Tensor, width: int, dilation: int, padding: int, bias: Tensor, found: Tensor) -> None:
+    """Set rows of `found` that a convolution makes of zeros alone to the bias; see `kernels.filtering`."""
+    _with_threads(x.numel())
+    filtering.clear(_array(x), width, dilation, padding, _array(bias), found.numpy())
