@@ -18,7 +18,7 @@ from torch import Tensor
 from sparselrp_cli.relevance import kernels
 
 WIDTHS = (3, 4, 5)
-CHANNELS = 128
+CHANNELS = 256
 """Of input and output, from which on it pays."""
 POSITIONS = 128
 """Of a window, from which on it pays."""

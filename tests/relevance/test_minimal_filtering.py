@@ -142,11 +142,11 @@ def test_filters_take_no_more_memory_than_is_set(monkeypatch):
 
 
 def test_it_is_taken_where_it_pays_alone():
-    _, weight = drawn(5, (128, 160), 1)
+    _, weight = drawn(5, (256, 260), 1)
     assert suits(weight)
     assert not suits(weight.double())
-    assert not suits(weight[:, :127])
-    assert not suits(weight[:127])
+    assert not suits(weight[:, :255])
+    assert not suits(weight[:255])
     assert not suits(weight[..., :2])
     assert not suits(weight.to("meta"))
     assert pays(128, 1)
