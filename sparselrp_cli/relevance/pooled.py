@@ -24,9 +24,8 @@ class CompiledMaxPool(MaxPool):
         x = inputs[0]
         if not _fits(x):
             return super().forward(x)
-        sizes = (self.width[0], self.stride[0], self.padding[0], self.dilation[0])
-        count = _count(x.shape[2], *sizes, self.ceil_mode)
-        y, first = kernels.winners(x.movedim(1, -1), count, *sizes)
+        count = _count(x.shape[2], *self._along(), self.ceil_mode)
+        y, first = kernels.winners(x.movedim(1, -1), count, *self._along())
         return y.movedim(-1, 1), first
 
     def pull(self, c: Tensor, at: At) -> Pulled:
@@ -34,7 +33,11 @@ class CompiledMaxPool(MaxPool):
         if not _fits(x):
             return super().pull(c, at)
         c, x, y = (values.movedim(1, -1) for values in (c, x, at.output))
-        return (kernels.give_winners(c, x, y, at.memo).movedim(-1, 1),)
+        return (kernels.give_winners(c, x, y, at.memo, *self._along()).movedim(-1, 1),)
+
+    def _along(self) -> tuple[int, int, int, int]:
+        """Give width, stride, padding and dilation along the sequence."""
+        return self.width[0], self.stride[0], self.padding[0], self.dilation[0]
 
 
 def pooled_in_one_pass(node: Node) -> Node:

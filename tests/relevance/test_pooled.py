@@ -16,6 +16,8 @@ POOLS = {
     "overlapping, padded": ((3,), (2,), (1,), True, (1,)),
     "dilated": ((2,), (1,), (0,), False, (2,)),
     "long windows that hang over": ((8,), (8,), (3,), True, (1,)),
+    "apart, padded": ((3,), (5,), (1,), False, (1,)),
+    "of single positions": ((1,), (1,), (0,), False, (1,)),
 }
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sparselrp_cli.graph import few_channels
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, chain, each
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Cropped, Operation
@@ -40,6 +41,8 @@ class Convolution(Layer):
         return functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def transpose(self, values: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        if self._is_dense and few_channels.pays(values, weight):
+            return few_channels.transposed(values, weight, self.padding[0], self.dilation[0], like.shape[2])
         if weight.dim() == 3 and values.device.type == "cpu":
             return self._as_image.transpose(_image(values), _image(weight), like.unsqueeze(2)).squeeze(2)
         no_output_padding = [0] * len(self.stride)
@@ -48,6 +51,11 @@ class Convolution(Layer):
             no_output_padding, self.groups, [True, False, False],
         )  # fmt: skip
         return grads[0]
+
+    @property
+    def _is_dense(self) -> bool:
+        """Whether it reads all channels of a sequence, around each position."""
+        return (*self.stride, self.groups) == (1, 1)
 
     @cached_property
     def _as_image(self) -> "Convolution":

@@ -383,11 +383,17 @@ def winners(
     return largest, first
 
 
-def give_winners(c: Tensor, x: Tensor, largest: Tensor, first: Tensor) -> Tensor:
+def give_winners(
+    c: Tensor, x: Tensor, largest: Tensor, first: Tensor, width: int, stride: int, padding: int, dilation: int
+) -> Tensor:
     """Give the multipliers `c` of windows to their winners, as `winners` found them: shaped as `x`."""
     _with_threads(x.numel())
     total = torch.empty(x.shape, dtype=x.dtype)
-    pooling.give(*map(_array, (c, x, largest, first)), total.numpy())
+    arrays = [*map(_array, (c, x, largest, first))]
+    if dilation == 1 and stride >= width and x.shape[2] >= pooling.FEW:
+        pooling.give_apart(*arrays, width, stride, padding, total.numpy())
+    else:
+        pooling.give(*arrays, total.numpy())
     return total
 
 

@@ -12,6 +12,8 @@ Numbers = npt.NDArray[Any]
 
 _LANES = 64
 """Channels that one thread works on at a time where windows may overlap."""
+FEW = 16
+"""Channels from which on a pass that takes many at a time pays."""
 
 
 @compiled(parallel=False)
@@ -74,6 +76,44 @@ def winners(
             of_y, of_first = y[sample, i], first[sample, i]
             _largest(x[sample], begin, width, dilation, of_y, of_first)
             _first(x[sample], begin, width, dilation, tolerance, of_y, of_first)
+
+
+@compiled(parallel=False)
+def _give_window(
+    c: Numbers, x: Numbers, begin: int, width: int, y: Numbers, first: Numbers, total: Numbers
+) -> None:
+    """Give the winners of one window its multiplier, and 0 to the other places."""
+    nothing, whole = x.dtype.type(0), x.dtype.type(1)
+    for tap in range(width):
+        place = np.int32(begin + tap)
+        if place < 0 or place >= x.shape[0]:
+            continue
+        numbers, given = x[place], total[place]
+        for j in range(y.shape[0]):
+            quotient = y[j] / numbers[j]
+            share = whole if numbers[j] == y[j] else quotient
+            given[j] = nothing + c[j] * share if first[j] == place else nothing
+
+
+@compiled(parallel=True)
+def give_apart(
+    c: Numbers, x: Numbers, y: Numbers, first: Numbers, width: int, stride: int, padding: int, total: Numbers
+) -> None:
+    """Give each winner its window's multiplier, as `give` does, where windows neither overlap nor have gaps.
+
+    Each place is written once, many channels at a time.
+    """
+    n, count, channels = y.shape
+    size = max(1, PIECE // max(1, stride * channels))
+    pieces = (count + size - 1) // size
+    for task in prange(n * pieces):
+        sample, piece = task // pieces, task % pieces
+        of_x, of_total = x[sample], total[sample]
+        for i in range(piece * size, min(count, (piece + 1) * size)):
+            begin = i * stride - padding
+            _give_window(c[sample, i], of_x, begin, width, y[sample, i], first[sample, i], of_total)
+            end = min(begin + stride, x.shape[1]) if i < count - 1 else x.shape[1]
+            of_total[begin + width : end] = 0
 
 
 @compiled(parallel=True)

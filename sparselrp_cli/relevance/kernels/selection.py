@@ -5,7 +5,10 @@ from numba import prange
 
 from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled
 
-_BLOCK = 64
+_SORTED = 64
+"""Values among which an end is found by sorting them."""
+_DIGIT = 10
+"""Bits by which more values are told apart at a time."""
 
 
 @compiled(parallel=False)
@@ -28,27 +31,13 @@ def _add_to_histogram(relevance, bits, histogram, shift):
 
 
 @compiled(parallel=False)
-def _is_in(bits, shift, one, other):
-    n = 0
-    for i in range(bits.shape[0]):
-        key = bits[i] >> shift
-        n += (key == one) | (key == other)
-    return n > 0
-
-
-@compiled(parallel=False)
 def _keep_buckets(relevance, bits, shift, one, other):
     """Move the values of two buckets to the front; give how many there are."""
-    n = 0
-    for start in range(0, relevance.shape[0], _BLOCK):
-        end = min(relevance.shape[0], start + _BLOCK)
-        if not _is_in(bits[start:end], shift, one, other):
-            continue
-        for i in range(start, end):
-            key = bits[i] >> shift
-            if (key == one) | (key == other):
-                relevance[n] = relevance[i]
-                n += 1
+    n = np.uint64(0)
+    for i in range(relevance.shape[0]):
+        key = bits[i] >> shift
+        relevance[n] = relevance[i]
+        n += np.uint64((key == one) | (key == other))
     return n
 
 
@@ -84,7 +73,43 @@ def _mass_under(a, c, sign, bound):
 
 
 @compiled(parallel=False)
-def _finish(values, low, proportion, tolerances, a, c, sign, out):
+def _first_over(values, bits, running, limit, shift):
+    """Find the first value, ascending, with which a running sum is over the limit; the largest if none is.
+
+    `values` are taken apart: by the bits below `shift`, some at a time, until few are left to be sorted.
+    """
+    while values.shape[0] > _SORTED and shift > 0:
+        width = np.uint64(min(shift, np.uint64(_DIGIT)))
+        shift -= width
+        last = np.uint64((1 << width) - 1)
+        masses = np.zeros(1 << width)
+        for i in range(values.shape[0]):
+            masses[(bits[i] >> shift) & last] += values[i]
+        chosen, below = 0, running
+        for digit in range(masses.shape[0]):
+            if masses[digit] > 0:
+                chosen, running = digit, below
+                below += masses[digit]
+                if below > limit:
+                    break
+        n = np.uint64(0)
+        for i in range(values.shape[0]):
+            digit = (bits[i] >> shift) & last
+            values[n] = values[i]
+            n += np.uint64(digit == chosen)
+        values, bits = values[:n], bits[:n]
+    if shift == 0:
+        return values[0]  # they are equal
+    values.sort()
+    for i in range(values.shape[0]):
+        running += values[i]
+        if running > limit:
+            return values[i]
+    return values[-1]
+
+
+@compiled(parallel=False)
+def _finish(values, no_bits, shift, low, proportion, tolerances, a, c, sign, out):
     """Find the threshold among the magnitudes of the bucket where pruning ends.
 
     The first value that is over the limit stays, and what equals it to within the tolerance; what is smaller
@@ -93,18 +118,13 @@ def _finish(values, low, proportion, tolerances, a, c, sign, out):
     limit = _limit(proportion, out[1], tolerances[1])
     if limit == 0:
         return
-    values = np.sort(values)
-    running, first = out[2], values.shape[0] - 1
-    for i in range(values.shape[0]):
-        running += values[i]
-        if running > limit:
-            first = i
-            break
-    bound = np.float64(values[first]) * (1 - tolerances[0])
+    apart = values.copy()
+    first = _first_over(apart, apart.view(no_bits.dtype), out[2], limit, shift)
+    bound = np.float64(first) * (1 - tolerances[0])
     if bound < low:
         out[2] = _mass_under(a, c, sign, bound)
     else:
-        for i in range(first):
+        for i in range(values.shape[0]):
             if values[i] < bound:
                 out[2] += values[i]
     theta = values.dtype.type(bound)
@@ -161,7 +181,10 @@ def select(a, c, proportions, tolerances, edges, shift, no_bits):
                 k += values[k] > 0
         low = edges[chosen[sample, s] - s * buckets]
         if k:
-            _finish(values[:k], low, proportions[s], tolerances, a[sample], c[sample], sign, out[sample, s])
+            _finish(
+                values[:k], no_bits, shift, low, proportions[s], tolerances, a[sample], c[sample], sign,
+                out[sample, s],
+            )  # fmt: skip
     return out
 
 
