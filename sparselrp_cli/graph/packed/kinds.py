@@ -15,9 +15,10 @@ import torch
 
 from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.homogeneous import gathered
+from sparselrp_cli.graph.operations.scatter import marked
 from sparselrp_cli.graph.overloads import CONVERTERS, operation_files
 
-_OUR_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"gathered": gathered})
+_OUR_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"gathered": gathered, "marked": marked})
 _OVERLOAD = re.compile(r"aten\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 _PURE = (torch.Tag.core, torch.Tag.pointwise)
 
