@@ -113,7 +113,7 @@ def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype, *, advise: bo
     require_explainable(program.program, lambda: differs_between_calls(module, example))
     rows = default_rows(module, 1)
     graph = Conversion(program, example, dtype, rows).graph()
-    if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
+    if graph.unsupported() and (simpler := _simpler(program, graph)):
         graph = Conversion(simpler, example, dtype, rows).graph()
     return read_log_sums(fold_batch_norm(cancel_terms(graph)))
 
@@ -240,6 +240,15 @@ def _where(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/torch/" not in f.filename and not f.filename.startswith((package, "<"))]
     return f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+
+
+def _simpler(program: Traced, graph: CanonicalGraph) -> Traced | None:
+    """Break up the functions that no converter knows; None where torch can't."""
+    try:
+        return program.decomposed(_unknown_targets(program, graph))
+    except Exception:
+        logger.debug("torch can't break the model's functions up", exc_info=True)
+        return None
 
 
 def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:

@@ -47,7 +47,6 @@ HINTS = MappingProxyType(
         "native_dropout": "call model.eval() before the export",
         "masked_scatter": "write y[:, index] = x with an index that is the same for every sample",
         "segment_reduce": "use index_add or scatter_reduce with an index that is the same for every sample",
-        "grid_sampler_2d": "use torch.nn.functional.interpolate",
         "atan2": "write torch.atan(y / x)",
         "_native_batch_norm_legit": "call model.eval() before the export",
         "_native_batch_norm_legit_functional": "call model.eval() before the export",

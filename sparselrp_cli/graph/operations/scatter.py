@@ -24,8 +24,8 @@ aten = torch.ops.aten
 class Scatter(Operation):
     """``before`` with entries written along an axis at numbers that the sequence decides.
 
-    What is written takes its relevance, and so does what was there before where nothing is written. The choice
-    gets none. A constant from before absorbs.
+    What is written takes its relevance, and so does what was there before where nothing is written. The
+    choice gets none. A constant from before absorbs.
 
     Attributes
     ----------

@@ -15,10 +15,13 @@ import torch
 
 from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.homogeneous import gathered
+from sparselrp_cli.graph.operations.resampling import resampled
 from sparselrp_cli.graph.operations.scatter import marked
 from sparselrp_cli.graph.overloads import CONVERTERS, operation_files
 
-_OUR_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"gathered": gathered, "marked": marked})
+_OUR_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"gathered": gathered, "marked": marked, "resampled": resampled}
+)
 _OVERLOAD = re.compile(r"aten\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 _PURE = (torch.Tag.core, torch.Tag.pointwise)
 

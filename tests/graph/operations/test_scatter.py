@@ -57,7 +57,8 @@ CONVERSIONS = {
         ["decision", "mean", "scatter"],
     ),
     "a mask of experts": (
-        lambda x: x * torch.zeros_like(x).scatter(2, x.topk(2)[1], 1.0), ["decision", "decision", "where", "product"]
+        lambda x: x * torch.zeros_like(x).scatter(2, x.topk(2)[1], 1.0),
+        ["decision", "decision", "where", "product"],
     ),
     "without the largest": (
         lambda x: x.scatter(2, x.argmax(2, keepdim=True), 0.0), ["decision", "decision", "where"]
