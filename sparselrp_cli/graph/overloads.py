@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sparselrp_cli.graph import operations
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule
+from sparselrp_cli.graph.operations.complex_numbers import of_complex, reads_complex
 
 
 def operation_files() -> tuple[str, ...]:
@@ -64,4 +65,4 @@ def convert_call(target: object, call: Call) -> Converted:
     converter = CONVERTERS.get(target)
     if converter is None:
         raise NoRule(HINTS.get(str(target).split(".")[1] if "." in str(target) else "", DEFAULT_HINT))
-    return converter(call)
+    return of_complex(target, call, converter) if reads_complex(call) else converter(call)

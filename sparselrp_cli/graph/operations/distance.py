@@ -15,6 +15,7 @@ from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, chain
 from sparselrp_cli.graph.operations.activation import Activation
 from sparselrp_cli.graph.operations.addition import Shift
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous, homogeneous
+from sparselrp_cli.graph.operations.reshape import Reshape
 
 aten = torch.ops.aten
 
@@ -30,7 +31,8 @@ def distances(call: Call) -> Converted:
     constant = call.weight("x2" if name == "x1" else "x1").unsqueeze(-5 - at)
     building, shape = Building(call), call.shape(name)
     rows = (*shape[: len(shape) + at + 1], 1, *shape[len(shape) + at + 1 :])
-    each = building.put(Shift(-constant), (*call.output, shape[-1]), building.reshaped(call[name], rows))
+    apart = building.put(Reshape(shape, rows), rows, call.activation(name))
+    each = building.put(Shift(-constant), (*call.output, shape[-1]), apart)
     arguments = (("self", Place(0)), ("ord", p), ("dim", (-1,)))
     length = Homogeneous(aten.linalg_vector_norm.default, arguments, "norm", sign=True)
     return building.built(building.put(length, call.output, each))

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import torch
 
 from sparselrp_cli.graph.call import Alias, Call, Converted, Converters
+from sparselrp_cli.graph.operations.complex_numbers import to_complex
 from sparselrp_cli.graph.operations.decision import decision
 
 aten = torch.ops.aten
@@ -20,6 +21,8 @@ def cast(call: Call) -> Converted:
     dtype = call.get("dtype")
     # Where it is computed is the graph's affair.
     call = dataclasses.replace(call, arguments={k: v for k, v in call.arguments.items() if k not in _PLACES})
+    if dtype is not None and dtype.is_complex:
+        return to_complex(call)
     if dtype is not None and not dtype.is_floating_point:
         return decision(f"a cast to {str(dtype).removeprefix('torch.')}")(call)
     if call.is_decision(call.activation("self")):
