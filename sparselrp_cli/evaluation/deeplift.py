@@ -12,6 +12,7 @@ from sparselrp_cli.graph.packed.network import PackedNetwork
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.model.loading import LoadedModel
 from sparselrp_cli.model.prints import silently
+from sparselrp_cli.model.results import leaves_of
 
 SHUFFLES = 20
 
@@ -28,7 +29,7 @@ class _Scalar(torch.nn.Module):
         self.layout = model.layout
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        outputs = torch.utils._pytree.tree_leaves(self.model(self.layout.to_model(x)))
+        outputs = leaves_of(self.model(self.layout.to_model(x)))
         score = _sum(self.target.terms, outputs, x)
         for each in self.target.logarithms:
             score = score + each.weight * _sum(each.terms, outputs, x).log()

@@ -36,6 +36,7 @@ from sparselrp_cli.graph.passes.log_sums import read_log_sums
 from sparselrp_cli.graph.tracing import Traced
 from sparselrp_cli.model.memory import give_back
 from sparselrp_cli.model.prints import printing_to_stderr, silently, without_noise
+from sparselrp_cli.model.results import leaves_of, returning_dictionaries
 
 logger = logging.getLogger("sparselrp")
 
@@ -112,7 +113,7 @@ def _graph(module: nn.Module, example: Tensor, dtype: torch.dtype, *, advise: bo
     require_explainable(program.program, lambda: differs_between_calls(module, example))
     rows = default_rows(module, 1)
     graph = Conversion(program, example, dtype, rows).graph()
-    if graph.unsupported() and (simpler := program.decomposed(_unknown_targets(program, graph))):
+    if graph.unsupported() and (simpler := _simpler(program, graph)):
         graph = Conversion(simpler, example, dtype, rows).graph()
     return read_log_sums(fold_batch_norm(cancel_terms(graph)))
 
@@ -196,21 +197,24 @@ def _way_out(message: str) -> str:
 
 
 def _call_first(module: Callable[[Tensor], Any], x: Tensor) -> Any:
-    """Call the user's model: what it prints goes to standard error, and warnings are its own affair."""
-    with printing_to_stderr(), without_noise():
+    """Call the user's model: what it prints goes to standard error, and warnings are its own affair.
+
+    Parts that torch.compile has wrapped aren't compiled, which takes a minute, for a call or two.
+    """
+    with printing_to_stderr(), without_noise(), torch.compiler.set_stance("force_eager"):
         return module(x)
 
 
 def _call_again(module: Callable[[Tensor], Any], x: Tensor) -> Any:
     """Call it without what it prints each time."""
-    with silently():
+    with silently(), torch.compiler.set_stance("force_eager"):
         return module(x)
 
 
 def differs_between_calls(module: Callable[[Tensor], Any], x: Tensor) -> bool:
     """Whether a model gives something else when it is called once more."""
     with torch.no_grad():
-        first, second = (torch.utils._pytree.tree_leaves(_call_again(module, x)) for _ in range(2))
+        first, second = (leaves_of(_call_again(module, x)) for _ in range(2))
     pairs = zip(first, second, strict=True)
     return not all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and bool((a == a).all()))
 
@@ -220,7 +224,7 @@ def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> Exported
     if rows := tuple(row.contiguous() for row in default_rows(module, len(example)).values()):
         arguments = (example, rows)
         dynamic_shapes = dynamic_shapes and (*dynamic_shapes, tuple(dynamic_shapes[0] for _ in rows))
-    with silently():
+    with silently(), returning_dictionaries(module):
         program = torch.export.export(module, arguments, dynamic_shapes=dynamic_shapes, strict=False)
         return program if is_functional(program) else program.run_decompositions({})
 
@@ -236,6 +240,15 @@ def _where(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/torch/" not in f.filename and not f.filename.startswith((package, "<"))]
     return f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+
+
+def _simpler(program: Traced, graph: CanonicalGraph) -> Traced | None:
+    """Break up the functions that no converter knows; None where torch can't."""
+    try:
+        return program.decomposed(_unknown_targets(program, graph))
+    except Exception:
+        logger.debug("torch can't break the model's functions up", exc_info=True)
+        return None
 
 
 def _unknown_targets(program: Traced, graph: CanonicalGraph) -> list[Any]:
@@ -260,8 +273,7 @@ def check_against_module(
     dict of str to float
         For each output that the graph computes, the largest difference relative to the largest value.
     """
-    # A None is a leaf for torch, as it is in the traced program.
-    expected, _ = torch.utils._pytree.tree_flatten(_outputs(module, x, first=first))
+    expected = leaves_of(_outputs(module, x, first=first))
     with torch.no_grad():
         values = graph.outputs_for(x)
     return {

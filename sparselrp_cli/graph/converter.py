@@ -1,5 +1,6 @@
 """The walk over an exported program that collects the nodes of a canonical graph."""
 
+import dataclasses
 import math
 import operator
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from sparselrp_cli.graph.functional import READING_SHAPES
 from sparselrp_cli.graph.operation import Operation
 from sparselrp_cli.graph.operations.decision import Decision, decision
 from sparselrp_cli.graph.operations.index_select import IndexSelect
+from sparselrp_cli.graph.operations.matrix_product import product_with_rows
 from sparselrp_cli.graph.operations.reshape import Reshape
 from sparselrp_cli.graph.operations.tokens import Tokens
 from sparselrp_cli.graph.overloads import convert_call
@@ -223,7 +225,9 @@ class Conversion:
     def _convert(self, node: fx.Node, arguments: dict[str, Any]) -> None:
         origin, item = node, 0
         self._note_sizes(node)
-        if (own := self._of_own_sample(node, arguments)) is not None:
+        if (
+            own := self._of_own_sample(node, arguments) or self._of_own_matrices(node, arguments)
+        ) is not None:
             self._add_steps(node, own, node.name)
             return
         self._require_apart(node)
@@ -284,6 +288,25 @@ class Conversion:
         each = index.expand(resolve(shape, 1))[0]
         moved = Reshape((BatchDim(), each.numel()), shape)
         return Chain((IndexSelect(1, each.flatten()), moved), (x,))
+
+    def _of_own_matrices(self, node: fx.Node, arguments: Mapping[str, Any]) -> Chain | None:
+        """Read ``bmm`` with a constant that is the same matrices for every sample; None for all else."""
+        if node.target is not torch.ops.aten.bmm.default:
+            return None
+        factors = arguments["self"], arguments["mat2"]
+        first = factors[0] in self.merged
+        constant, x = factors if first else factors[::-1]
+        if constant not in self.merged or x not in self.refs:
+            return None
+        shape, n = self.shapes[self.refs[x]], self.example.shape[0]
+        of_samples = self.merged[constant][0].unflatten(0, (n, -1))
+        apart = (
+            isinstance(shape[0], BatchDim) and shape[0].entries == shape[0].multiple == of_samples.shape[1]
+        )
+        if not apart or not torch.equal(of_samples, of_samples[:1].expand_as(of_samples)):
+            return None
+        chain = product_with_rows(of_samples[0], shape, self.traced.shape(node), first=first)
+        return dataclasses.replace(chain, inputs=(x,))
 
     def _require_apart(self, node: fx.Node) -> None:
         """Stop where an activation meets a constant whose samples are merged with another axis."""

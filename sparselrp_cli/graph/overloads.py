@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sparselrp_cli.graph import operations
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule
+from sparselrp_cli.graph.operations.complex_numbers import of_complex, reads_complex
 
 
 def operation_files() -> tuple[str, ...]:
@@ -47,7 +48,6 @@ HINTS = MappingProxyType(
         "native_dropout": "call model.eval() before the export",
         "masked_scatter": "write y[:, index] = x with an index that is the same for every sample",
         "segment_reduce": "use index_add or scatter_reduce with an index that is the same for every sample",
-        "grid_sampler_2d": "use torch.nn.functional.interpolate",
         "atan2": "write torch.atan(y / x)",
         "_native_batch_norm_legit": "call model.eval() before the export",
         "_native_batch_norm_legit_functional": "call model.eval() before the export",
@@ -65,4 +65,4 @@ def convert_call(target: object, call: Call) -> Converted:
     converter = CONVERTERS.get(target)
     if converter is None:
         raise NoRule(HINTS.get(str(target).split(".")[1] if "." in str(target) else "", DEFAULT_HINT))
-    return converter(call)
+    return of_complex(target, call, converter) if reads_complex(call) else converter(call)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.checkpoint_models import only_weights, what_is_pickled, with_hyper_parameters
@@ -21,6 +20,7 @@ from sparselrp_cli.model.output_names import OutputNames, own_names
 from sparselrp_cli.model.prints import printing_to_stderr, silently
 from sparselrp_cli.model.randomness import FIRST_SEED, require_own_numbers, seeded
 from sparselrp_cli.model.request import FORMS, LAYOUTS, ModelRequest
+from sparselrp_cli.model.results import leaves_of
 from sparselrp_cli.model.rows import row_files
 from sparselrp_cli.model.shipped import is_bare, place_of_model, shipped_models
 from sparselrp_cli.model.token_models import MASK, TokenModel
@@ -81,8 +81,8 @@ class LoadedModel:
 
     def outputs_of(self, x: Tensor) -> list[Tensor]:
         """Give what the model returns for an input as it takes it; without what it prints."""
-        with silently(), torch.no_grad():
-            leaves = tree_leaves(self.module(x))
+        with silently(), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+            leaves = leaves_of(self.module(x))
         return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from sparselrp_cli.errors import ModelError, WindowError, number_of
 from sparselrp_cli.model.inputs import WithConstantInputs
 from sparselrp_cli.model.prints import silently
+from sparselrp_cli.model.results import leaves_of
 from sparselrp_cli.model.tokens import BASES, UNKNOWN_BASE, Token, tokeniser
 
 MASK = "attention_mask"
@@ -141,9 +141,9 @@ class TokenModel(nn.Module):
         found = len(tokeniser(self.scheme).split(sequence))
         if found >= self.count:
             return 0.0
-        with silently(), torch.no_grad():
+        with silently(), torch.no_grad(), torch.compiler.set_stance("force_eager"):
             ours, bare = (
-                [t for t in tree_leaves(net(x)) if isinstance(t, Tensor)]
+                [t for t in leaves_of(net(x)) if isinstance(t, Tensor)]
                 for net in (self, TokenModel(self.module, self.scheme, found).eval())
             )
         changes = [

@@ -93,6 +93,15 @@ def test_the_module_within_a_wrapper_is_explained(wrap):
     assert same(a, sparselrp.PLRP(net).attribute(x, target=0))
 
 
+def test_a_compiled_part_is_explained_without_being_compiled():
+    def never(*_: object) -> None:
+        raise AssertionError("compiled")
+
+    net, x = made(Sites), sequences()
+    within = nn.Sequential(torch.compile(net, backend=never))
+    assert same(sparselrp.PLRP(within).attribute(x, target=0), sparselrp.PLRP(net).attribute(x, target=0))
+
+
 def test_a_second_call_traces_nothing(captures):
     plrp, x = sparselrp.PLRP(made(Sites)), sequences()
     first = plrp.attribute(x, target=0)

@@ -211,7 +211,7 @@ PARAMETERS = {
     "normalise": "name row groups centred epsilon weight bias", "pad": "amounts value", "permute": "order",
     "power": "exponent", "product": "gate rule", "quotient": "",
     "recurrent": "cell w u b b_hidden h0 c0 reverse",
-    "reshape": "shape_in shape_out", "scale": "factor", "shift": "constant",
+    "reshape": "shape_in shape_out", "scale": "factor", "scatter": "axis before", "shift": "constant",
     "slice": "axis start stop step drop", "softmax": "axis logarithm", "strided": "sizes strides offset",
     "subtract": "", "sum": "axes keepdim",
     "tokens": "scheme count",

@@ -2,9 +2,10 @@
 
 import itertools
 import re
-from collections import OrderedDict
+from collections import OrderedDict, UserDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,8 +40,23 @@ class Keyless(OrderedDict):
     """A mapping that is registered without its keys, as transformers' ModelOutput is."""
 
 
-class Unknown(OrderedDict):
+class Unknown(UserDict):
     """A mapping that isn't registered."""
+
+
+@dataclass
+class Unregistered:
+    """As transformers' ModelOutput is before it is registered, or a record of one's own."""
+
+    logits: Tensor
+    parts: Any = None
+
+
+class Opaque:
+    """An object that nothing is known of."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
 
 
 torch.export.register_dataclass(Record)
@@ -102,6 +118,19 @@ STRUCTURES: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
         lambda y, x, m: Keyless(logits=y, loss=y.mean()),
         {"logits": "", "loss": NO_SAMPLES},
     ),
+    "a dataclass that isn't registered": (
+        lambda y, x, m: Unregistered(y, [Unregistered(y.mean()), None]),
+        {"logits": "", "parts.0.logits": NO_SAMPLES, "parts.0.parts": NONE, "parts.1": NONE},
+    ),
+    "a dataclass in a tuple": (
+        lambda y, x, m: (y.mean(), Unregistered(y)),
+        {"output0": NO_SAMPLES, "output1": "", "output2": NONE},
+    ),
+    "a mapping that isn't registered": (
+        lambda y, x, m: Unknown(logits=y, none=None),
+        {"logits": "", "none": NONE},
+    ),
+    "a namespace": (lambda y, x, m: SimpleNamespace(none=None, logits=y), {"none": NONE, "logits": ""}),
     "an ordered dict": (lambda y, x, m: OrderedDict(z=y, a=None), {"z": "", "a": NONE}),
     "nested": (
         lambda y, x, m: (y, [None, {"a": y.mean()}]),
@@ -203,7 +232,7 @@ def test_a_model_that_returns_nothing_to_explain_is_refused_with_the_reasons(ans
 
 
 def test_an_output_without_a_rule_doesnt_keep_the_others_from_being_compared_with_the_model():
-    model = loaded(Returns(lambda y, x, m: {"good": y, "bad": torch.fft.rfft(y).abs()}))
+    model = loaded(Returns(lambda y, x, m: {"good": y, "bad": torch.lgamma(y)}))
     graph = capture_model(model)
     assert graph.supported_outputs() == (0,)
     compared = check_against_module(graph.restricted(graph.supported_outputs()), model.module, windows())
@@ -216,7 +245,7 @@ def test_an_output_without_a_rule_doesnt_keep_the_others_from_being_compared_wit
 
 def test_a_class_that_torch_cant_take_apart_is_refused_with_what_to_return():
     with pytest.raises(ModelError, match="let its forward return a tensor, a tuple, a named tuple or a dict"):
-        capture(Returns(lambda y, x, m: Unknown(logits=y)).double(), windows())
+        capture(Returns(lambda y, x, m: Opaque(y)).double(), windows())
 
 
 def test_more_names_of_tasks_than_tasks_are_refused():

@@ -140,6 +140,13 @@ def learned_queries(m: nn.Module, h: Tensor, ids: Tensor) -> Tensor:
     return m.inner(h, latent, latent, need_weights=False)[0]
 
 
+def learned_queries_with_weights(m: nn.Module, h: Tensor, ids: Tensor) -> Tensor:
+    """The same as torch computes it by default: samples and heads merged, of constants too."""
+    query = m.query.expand(h.shape[0], -1, -1)
+    latent, _ = m.inner(query, h, h)
+    return latent + m.inner(h[:, :3], query, query)[0]
+
+
 def mha(m: nn.Module, h: Tensor, ids: Tensor) -> Tensor:
     return m.inner(h, h, h, key_padding_mask=ids == PAD, need_weights=True)[0]
 
@@ -188,6 +195,7 @@ FORMS: dict[str, Form] = {
     "MultiheadAttention, padding": mha,
     "MultiheadAttention, causal": mha_positions_first,
     "cross-attention": learned_queries,
+    "cross-attention, with its weights": learned_queries_with_weights,
     "RMS norm": lambda m, h, ids: functional.rms_norm(h, (WIDTH,), m.weight, 1e-6),
     "RMS norm, rsqrt": lambda m, h, ids: m.weight * (h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-6)),
     "RMS norm, sqrt": lambda m, h, ids: h / torch.sqrt(torch.mean(h**2, dim=-1, keepdim=True) + 1e-6),

@@ -1,5 +1,7 @@
 """Networks that share weights between strands, as DeePaC's and keras-genomics', written for PyTorch."""
 
+import re
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -79,6 +81,28 @@ class StackedByWindow(Averaged):
         return y.view(-1, 2, 2).amax(1)
 
 
+class OneAfterTheOther(Averaged):
+    """All forward strands before all reverse ones, along the samples."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.net(torch.cat([x, x.flip(1, 2)]))
+        return (y[: len(x)] + y[len(x) :]) / 2
+
+
+class OneAfterTheOtherByView(OneAfterTheOther):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(torch.cat([x, x.flip(1, 2)])).view(2, -1, 2).mean(0)
+
+
+class OneAfterTheOtherByChunk(OneAfterTheOther):
+    """The larger score of the two, and of them and the first once more."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.net(torch.cat([torch.cat([x, x.flip(1, 2)]), x]))
+        first, second, _ = y.chunk(3)
+        return torch.maximum(torch.maximum(first, second), y[-x.shape[0] :])
+
+
 class ByIndex(Averaged):
     """The complement by an index of bases, and the larger score."""
 
@@ -114,7 +138,8 @@ class Profile(nn.Module):
         return (self.net(x) + self.net(x.flip(1, 2)).flip(1, 2)[:, [1, 0]]) / 2
 
 
-NETS = (Equivariant, Averaged, StackedByWindow, ByIndex, Canonical, Profile)
+ONE_AFTER_THE_OTHER = (OneAfterTheOther, OneAfterTheOtherByView, OneAfterTheOtherByChunk)
+NETS = (Equivariant, Averaged, StackedByWindow, *ONE_AFTER_THE_OTHER, ByIndex, Canonical, Profile)
 
 
 @pytest.fixture
@@ -145,7 +170,9 @@ def test_a_network_of_both_strands_is_explained_by_its_gradient_and_conserves(ki
             assert float(found.conservation_error.max()) < 1e-9
 
 
-@pytest.mark.parametrize("kind", [Equivariant, Averaged, StackedByWindow, ByIndex, Canonical])
+@pytest.mark.parametrize(
+    "kind", [Equivariant, Averaged, StackedByWindow, *ONE_AFTER_THE_OTHER, ByIndex, Canonical]
+)
 def test_relevance_of_the_other_strand_is_the_same_turned(kind, x):
     net = made(kind)
     targets = [Target("1", (Term(0, 1, None),))]
@@ -155,16 +182,35 @@ def test_relevance_of_the_other_strand_is_the_same_turned(kind, x):
     torch.testing.assert_close(other.hypothetical.flip(1, 2), found.hypothetical, rtol=1e-9, atol=1e-12)
 
 
-class StackedByStrand(Averaged):
-    """All forward strands before all reverse ones: no sample has a place of its own."""
+class Mixes(Averaged):
+    """The strands of a window aren't beside each other, as this view takes them to be."""
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.net(torch.cat([x, x.flip(1, 2)]))
-        return (y[: len(x)] + y[len(x) :]) / 2
+        return self.net(torch.cat([x, x.flip(1, 2)])).view(-1, 2, 2).mean(1)
 
 
-def test_strands_stacked_along_the_samples_are_refused_by_the_operation(x):
-    with pytest.raises(
-        UnsupportedOperationError, match=r"^no rule for cat: it works along the samples, which"
-    ):
-        capture(made(StackedByStrand), x).require_supported()
+class BesideAConstant(Averaged):
+    """A sequence of its own among the windows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(torch.cat([x, torch.zeros_like(x)]))[: len(x)]
+
+
+class EveryOther(Averaged):
+    """Some of the samples of both strands."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(torch.cat([x, x.flip(1, 2)]))[1 : len(x) + 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Mixes, "view: it mixes samples"),
+        (BesideAConstant, "cat: it puts constants beside the samples, which must stay apart"),
+        (EveryOther, "slice: it takes part of the samples; keep them all"),
+    ],
+)
+def test_samples_that_are_mixed_are_refused_by_the_operation(kind, words, x):
+    with pytest.raises(UnsupportedOperationError, match=f"^no rule for {re.escape(words)}"):
+        capture(made(kind), x).require_supported()

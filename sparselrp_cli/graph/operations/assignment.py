@@ -165,7 +165,5 @@ CONVERTERS: Converters = MappingProxyType(
         aten.index_put.default: to_indices,
         aten._unsafe_index_put.default: to_indices,
         aten.index_copy.default: to_copies,
-        aten.scatter.src: to_places,
-        aten.scatter.value: to_places,
     }
 )

@@ -8,10 +8,21 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converter, Converters, NoRule, axis_of
+from sparselrp_cli.graph.call import (
+    Call,
+    Chain,
+    Converted,
+    Converter,
+    Converters,
+    NoRule,
+    Step,
+    Steps,
+    axis_of,
+)
 from sparselrp_cli.graph.constants import never_negative
 from sparselrp_cli.graph.operation import At, Cropped, Pulled, Transport, position_by_position
-from sparselrp_cli.graph.shapes import Dim, Span, sample_axis
+from sparselrp_cli.graph.operations.reshape import Reshape, in_batches
+from sparselrp_cli.graph.shapes import BatchDim, Dim, Span, sample_axis, size
 
 aten = torch.ops.aten
 
@@ -77,10 +88,34 @@ def _along(call: Call, dim: int) -> Converted:
     pieces = list(call["tensors"])
     parts = tuple(None if isinstance(p, fx.Node) else p for p in pieces)
     inputs = tuple(p for p in pieces if isinstance(p, fx.Node))
+    if isinstance(call.output[dim], BatchDim) and len(call.output) == len(call.shape_of(inputs[0])):
+        return _below_each_other(call, inputs)
     axis = axis_of(dim, call.output)
     shape = call.shape_of(inputs[0])
     stacked = len(call.output) > len(shape)
     return Chain((Concatenate(axis, parts, stacked, sample_axis(shape)),), inputs)
+
+
+def _below_each_other(call: Call, inputs: tuple[fx.Node, ...]) -> Converted:
+    """Convert batches below each other, as of both strands: each becomes an entry of a new axis in front.
+
+    Raises
+    ------
+    NoRule
+        If one of them is a constant, or has its samples in another order.
+    """
+    if len(inputs) < len(call["tensors"]):
+        raise NoRule("it puts constants beside the samples, which must stay apart")
+    steps, count = list[Step](), 0
+    for node in inputs:
+        batches = in_batches(call.shape_of(node))
+        steps.append((Reshape(call.shape_of(node), batches), (node,)))
+        count += size(batches, sample_axis(batches) - 1)
+    axis = sample_axis(call.output)
+    steps.append((Concatenate(axis, (None,) * len(inputs), samples=axis + 1), tuple(range(len(inputs)))))
+    joined = (*call.output[:axis], count, BatchDim(), *call.output[axis + 1 :])
+    steps.append((Reshape(joined, call.output), (len(inputs),)))
+    return Steps(tuple(steps))
 
 
 def side_by_side(axis: int) -> Converter:

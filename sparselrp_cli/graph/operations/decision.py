@@ -78,7 +78,7 @@ _STEPS = (
     aten.round.decimals, aten.floor_divide.default, aten.floor_divide.Scalar,
     aten.bucketize.Tensor, aten.searchsorted.Tensor, aten.count_nonzero.dim_IntList,
     aten.isnan.default, aten.isinf.default, aten.isfinite.default, aten.isposinf.default,
-    aten.isneginf.default, aten.any.dim, aten.all.dim,
+    aten.isneginf.default, aten.any.dim, aten.all.dim, aten.one_hot.default, aten.isin.Tensor_Tensor,
 )  # fmt: skip
 CONVERTERS: Converters = MappingProxyType(
     {**dict.fromkeys(_COMPARING, decision("comparison")), **dict.fromkeys(_STEPS, decision())}

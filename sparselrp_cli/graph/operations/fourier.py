@@ -9,16 +9,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, NoRule, axis_of
+from sparselrp_cli.graph.call import Call, Chain, Converted, Converters, axis_of
 from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operation import Lies
+from sparselrp_cli.graph.operations.complex_numbers import is_complex, transform
 from sparselrp_cli.graph.shapes import Dim, numbers, size
 
 aten = torch.ops.aten
-WORDS = (
-    "only products with constants between torch.fft.rfft(x, n) and torch.fft.irfft(y, n) have a rule; use"
-    " nn.Conv1d for a convolution"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +70,31 @@ class FourierConvolution(Layer):
 
 
 def to_positions(call: Call) -> Converted:
-    """Convert ``irfft``, with all that lies between it and the ``rfft`` of an activation."""
+    """Convert ``irfft``: a convolution where only products with constants lie between it and an ``rfft``."""
+    try:
+        return _convolution(call)
+    except _OtherError:
+        return transform(call)
+
+
+class _OtherError(Exception):
+    """It isn't a convolution with a constant kernel."""
+
+
+def _convolution(call: Call) -> Converted:
+    """Read all that lies between ``irfft`` and the ``rfft`` of an activation as a kernel.
+
+    Raises
+    ------
+    _OtherError
+    """
     spectrum = call.activation("self")
     shape = call.shape_of(spectrum)
     axis = axis_of(call.get("dim", -1), shape)
     source, given, between = _source(spectrum, call)
     n = given["n"] or size(call.shape_of(source), axis)
     if given["dim"] % len(shape) != axis or n != size(call.output, axis):
-        raise NoRule("its length or axis isn't that of the rfft; " + WORDS)
+        raise _OtherError
     impulse = torch.zeros([n if a == axis else 1 for a in range(len(shape))], dtype=call.dtype)
     impulse.select(axis, 0).fill_(1)
     kernel = torch.fft.rfft(impulse, n, axis, given["norm"])
@@ -105,11 +119,30 @@ def _source(node: fx.Node, call: Call) -> tuple[fx.Node, Mapping[str, Any], list
     while True:
         target, arguments = call.made_by(node)
         if target is aten.fft_rfft.default:
-            if not isinstance(arguments["self"], fx.Node):
-                raise NoRule(WORDS)
+            if not isinstance(arguments["self"], fx.Node) or is_complex(arguments["self"]):
+                raise _OtherError
             return arguments["self"], arguments, between
+        if (whole := _half_of(target, arguments, call)) is not None:
+            return whole["self"], whole, between
         node, function = _linear(target, arguments)
         between.append(function)
+
+
+def _half_of(target: object, arguments: Mapping[str, Any], call: Call) -> Mapping[str, Any] | None:
+    """Give the arguments of an ``fft`` of which the first half is taken: an ``rfft``; None for all else."""
+    if target is not aten.slice.Tensor or not isinstance(arguments["self"], fx.Node):
+        return None
+    made_by, given = call.made_by(arguments["self"])
+    source = given.get("self")
+    if made_by is not aten.fft_fft.default or not isinstance(source, fx.Node) or is_complex(source):
+        return None
+    shape = call.shape_of(source)
+    axis = given["dim"] % len(shape)
+    n = given["n"] or size(shape, axis)
+    same = (
+        arguments["dim"] % len(shape) == axis and arguments["step"] == 1 and arguments["start"] in (0, None)
+    )
+    return given if same and arguments["end"] == n // 2 + 1 else None
 
 
 def _linear(target: object, arguments: Mapping[str, Any]) -> tuple[fx.Node, Callable[[Tensor], Tensor]]:
@@ -125,24 +158,25 @@ def _linear(target: object, arguments: Mapping[str, Any]) -> tuple[fx.Node, Call
             return first, lambda kernel: kernel * second
         if isinstance(second, fx.Node) and not isinstance(first, fx.Node) and target is aten.mul.Tensor:
             return second, lambda kernel: kernel * first
-    raise NoRule(WORDS)
+    if target is aten.einsum.default and (read := _by_frequency(arguments)) is not None:
+        return read
+    raise _OtherError
 
 
-def refused(call: Call) -> Converted:
-    """Refuse a spectrum by itself; it is read over where it lies between rfft and irfft."""
-    raise NoRule(WORDS)
+def _by_frequency(arguments: Mapping[str, Any]) -> tuple[fx.Node, Callable[[Tensor], Tensor]] | None:
+    """Read an Einstein sum that sums nothing, such as ``bhl,hl->bhl``, as a product."""
+    operands, equation = list(arguments["tensors"]), str(arguments["equation"]).replace(" ", "")
+    given, _, result = equation.partition("->")
+    parts = given.split(",")
+    if len(operands) != 2 or not isinstance(operands[0], fx.Node) or isinstance(operands[1], fx.Node):
+        return None
+    plain = parts[0] == result and set(parts[1]) <= set(result) and len(set(parts[1])) == len(parts[1])
+    if "." in equation or not plain:
+        return None
+    factor = operands[1]
+    in_order = factor.permute([parts[1].index(name) for name in result if name in parts[1]])
+    spread = in_order.reshape([factor.shape[parts[1].index(n)] if n in parts[1] else 1 for n in result])
+    return operands[0], lambda kernel: kernel * spread
 
 
-CONVERTERS: Converters = MappingProxyType(
-    {
-        aten.fft_irfft.default: to_positions,
-        aten.fft_rfft.default: refused,
-        aten.fft_fft.default: refused,
-        aten.fft_ifft.default: refused,
-        aten.fft_rfft2.default: refused,
-        aten.fft_rfftn.default: refused,
-        aten.fft_fft2.default: refused,
-        aten.fft_fftn.default: refused,
-        aten.stft.default: refused,
-    }
-)
+CONVERTERS: Converters = MappingProxyType({aten.fft_irfft.default: to_positions})

@@ -181,8 +181,6 @@ _ROWS = (
     (aten._upsample_nearest_exact1d.vec, "upsample, nearest", 1, True),
     (aten._upsample_nearest_exact2d.vec, "upsample, nearest", 1, True),
     (aten._upsample_nearest_exact3d.vec, "upsample, nearest", 1, True),
-    (aten.hypot.default, "length of two", 1, True),
-    (aten._cdist_forward.default, "distances", 1, True),
     (aten.amin.default, "minimum", 1, True),
     (aten.linalg_vector_norm.default, "norm", 1, True),
     (aten.norm.ScalarOpt_dim, "norm", 1, True),

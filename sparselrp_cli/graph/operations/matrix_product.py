@@ -28,7 +28,8 @@ from sparselrp_cli.graph.operations.dense import Dense
 from sparselrp_cli.graph.operations.homogeneous import Homogeneous, homogeneous
 from sparselrp_cli.graph.operations.product import Scale
 from sparselrp_cli.graph.operations.reduction import Sum
-from sparselrp_cli.graph.shapes import Dim, Span, numbers, part_of, size, whole
+from sparselrp_cli.graph.operations.reshape import Reshape
+from sparselrp_cli.graph.shapes import BatchDim, Dim, Span, numbers, part_of, size, whole
 
 aten = torch.ops.aten
 
@@ -104,6 +105,32 @@ def _contraction(constant: Tensor, shape: tuple[Dim, ...], *, constant_first: bo
     weight = constant.reshape([s for s in constant.shape[:-2] if s != 1] + list(constant.shape[-2:]))
     made = f"z{outer}" if constant_first else f"{outer}z"
     return Contraction(weight, None, f"{axes},{names}->{axes[:-2]}{made}")
+
+
+def product_with_rows(
+    constant: Tensor, shape: tuple[Dim, ...], output: tuple[Dim, ...], *, first: bool
+) -> Chain:
+    """Multiply matrices of each sample by constant ones, as many heads of attention by learned queries.
+
+    Parameters
+    ----------
+    constant : Tensor, shape (matrices of a sample, rows, columns)
+    shape : tuple of Dim
+        Of the activation, (N * matrices, ...), those of a sample side by side.
+    output : tuple of Dim
+    first : bool
+        Whether the constant is the first factor.
+
+    Returns
+    -------
+    Chain
+        Without the activation, which the caller knows.
+    """
+    of_each = (BatchDim(), len(constant), *shape[1:])
+    layer = _contraction(constant, of_each, constant_first=first)
+    assert layer is not None
+    made = (BatchDim(), len(constant), *output[1:])
+    return Chain((Reshape(shape, of_each), layer, Reshape(made, output)), ())
 
 
 def batched_product(call: Call) -> Converted:

@@ -195,9 +195,10 @@ class _Builder:
         source: fx.Node | int = call.activation("input")
         if not call["batch_first"]:
             source = self._add(Permute((1, 0, 2)), source)
-        directions: list[int] = []
+        every: list[int] = []
         for layer in range(self.layers):
             directions = [self._direction(layer, d, source) for d in range(1 + self.two_ways)]
+            every += directions
             source = directions[0]
             if self.two_ways:
                 source = self._add(Concatenate(2, (None, None)), *directions)
@@ -205,7 +206,7 @@ class _Builder:
             if not call["batch_first"]:
                 self._add(Permute((1, 0, 2)), source)
             return Steps(tuple(self.done))
-        return self._last_states(directions)
+        return self._last_states(every)
 
     def _direction(self, layer: int, direction: int, source: fx.Node | int) -> int:
         number = layer * (1 + self.two_ways) + direction
@@ -219,16 +220,16 @@ class _Builder:
         rows = [s[number][:1] if bool((s[number] != 0).any()) else None for s in states]
         return rows[0], rows[1] if len(rows) > 1 else None
 
-    def _last_states(self, directions: list[int]) -> Steps:
-        """Give the last hidden states (layers * directions, N, hidden) of a single layer."""
-        if self.call.item != 1 or self.layers > 1:
-            raise NoRule("only outputs, and the last hidden state of a single layer, have a rule")
+    def _last_states(self, outputs: list[int]) -> Steps:
+        """Give the last hidden states (layers * directions, N, hidden), of outputs in that order."""
+        if self.call.item != 1:
+            raise NoRule("its last cell state has no rule; its outputs and last hidden states have one")
         length = size(self.call.shape("input"), 1 if self.call["batch_first"] else 0)
         ends = []
-        for direction, output in enumerate(directions):
-            last = 0 if direction == 1 else length - 1
+        for number, output in enumerate(outputs):
+            last = 0 if self.two_ways and number % 2 else length - 1
             ends.append(self._add(Slice(1, last, last + 1), output))
-        joined = ends[0] if len(ends) == 1 else self._add(Concatenate(1, (None, None)), *ends)
+        joined = ends[0] if len(ends) == 1 else self._add(Concatenate(1, (None,) * len(ends)), *ends)
         self._add(Permute((1, 0, 2)), joined)
         return Steps(tuple(self.done))
 

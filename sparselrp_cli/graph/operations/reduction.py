@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, NoRule, axis_of, chain
+from sparselrp_cli.graph.call import Call, Converted, Converter, Converters, axis_of, chain
 from sparselrp_cli.graph.operation import At, Lies, Operation, Pulled
+from sparselrp_cli.graph.operations.decision import decision
 from sparselrp_cli.graph.shapes import Dim
 from sparselrp_cli.graph.winners import first_winner, winners_share
 
@@ -111,7 +112,7 @@ class Maximum(_Reduction):
 def reduction(kind: type[Sum] | type[Mean] | type[Maximum]) -> Converter:
     def convert(call: Call) -> Converted:
         if call.item:
-            raise NoRule("the indices of a maximum carry no relevance")
+            return decision("indices")(call)
         shape = call.shape()
         axes = call.get("dim", ())
         axes = (axes,) if isinstance(axes, int) else tuple(axes) or tuple(range(len(shape)))

@@ -9,9 +9,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sparselrp_cli.graph.call import Alias, Call, Converted, Converters, chain
+from sparselrp_cli.graph.call import Alias, Call, Converted, Converters, NoRule, chain
 from sparselrp_cli.graph.operation import At, Cropped, Lies, Pulled, Transport
-from sparselrp_cli.graph.shapes import Dim, Span, numbers, resolve, sample_axis, sample_dim, size, tracked
+from sparselrp_cli.graph.shapes import (
+    BatchDim,
+    Dim,
+    Span,
+    numbers,
+    resolve,
+    sample_axis,
+    sample_dim,
+    size,
+    tracked,
+)
 
 aten = torch.ops.aten
 
@@ -59,6 +69,20 @@ class Reshape(Transport):
 
     def describe(self) -> str:
         return f"to ({', '.join(map(str, self.shape_out))})"
+
+
+def in_batches(shape: Sequence[Dim]) -> tuple[Dim, ...]:
+    """Split the axis of samples into (batches, N), where several whole batches lie below each other.
+
+    Raises
+    ------
+    NoRule
+        If the entries of a sample lie side by side.
+    """
+    axis, dim = sample_axis(shape), sample_dim(shape)
+    if dim.entries != 1:
+        raise NoRule("it works along the samples, which must stay apart")
+    return (*shape[:axis], dim.multiple, BatchDim(), *shape[axis + 1 :])
 
 
 def reshape(call: Call) -> Converted:

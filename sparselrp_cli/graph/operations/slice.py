@@ -11,7 +11,8 @@ from torch import Tensor
 
 from sparselrp_cli.graph.call import Alias, Call, Converted, Converters, NoRule, axis_of, chain
 from sparselrp_cli.graph.operation import At, Cropped, Pulled, Transport, position_by_position
-from sparselrp_cli.graph.shapes import BatchDim, Dim, Span, size
+from sparselrp_cli.graph.operations.reshape import Reshape, in_batches
+from sparselrp_cli.graph.shapes import BatchDim, Dim, Span, sample_dim, size
 
 aten = torch.ops.aten
 
@@ -69,9 +70,29 @@ def slice_axis(call: Call) -> Converted:
     axis = call.get("dim", 0) % len(shape)
     length = shape[axis]
     if isinstance(length, BatchDim):
-        raise NoRule("it takes part of the samples; keep them all")
+        return _of_batches(call, axis, call.arguments.get("start"), call.arguments.get("end"))
     start, stop, step = slice(call.get("start"), call.get("end"), call.get("step", 1)).indices(length)
     return chain(call, Slice(axis, start, stop, step))
+
+
+def _of_batches(call: Call, axis: int, start: Any, stop: Any) -> Converted:
+    """Convert a slice of whole batches that lie below each other, as of both strands."""
+    shape = call.shape()
+    batches = in_batches(shape)
+    count = size(batches, axis)
+    begin, end = 0 if start in (0, None) else start, BatchDim(count) if _is_end(stop) else stop
+    first, last = (d.multiple % count if isinstance(d, BatchDim) else d for d in (begin, end))
+    last = last or count
+    whole = all(d == 0 or isinstance(d, BatchDim) for d in (begin, end))
+    if not whole or first >= last or call.get("step", 1) != 1:
+        raise NoRule("it takes part of the samples; keep them all")
+    taken = (*batches[:axis], last - first, *batches[axis + 1 :])
+    return chain(call, Reshape(shape, batches), Slice(axis, first, last), Reshape(taken, call.output))
+
+
+def _is_end(stop: Any) -> bool:
+    """Whether a slice goes on to the last entry, however many there are."""
+    return stop is None or (isinstance(stop, int) and stop >= 2**31)
 
 
 def select(call: Call) -> Converted:
@@ -85,7 +106,11 @@ def select(call: Call) -> Converted:
 
 
 def split(call: Call) -> Converted:
-    axis = axis_of(call.get("dim", 0), call.shape())
+    axis = call.get("dim", 0) % len(call.shape())
+    if isinstance(call.shape()[axis], BatchDim):
+        counts = [sample_dim(shape).multiple for shape in call.output_shapes]
+        begin = sum(counts[: call.item])
+        return _of_batches(call, axis, BatchDim(begin) if begin else 0, BatchDim(begin + counts[call.item]))
     lengths = [size(shape, axis) for shape in call.output_shapes]
     start = sum(lengths[: call.item])
     return chain(call, Slice(axis, start, start + lengths[call.item]))

@@ -134,7 +134,9 @@ def _tried(node: Node, inputs: tuple[Tensor, ...]) -> Tensor:
         raise PackedError(f"node {shown(node.name)}: doesn't give a tensor")
     _require_room(node, y)
     at = At(inputs, y, memo)
-    floating = next((x.dtype for x in (y, *inputs) if x.is_floating_point()), torch.get_default_dtype())
+    floating = next(
+        (x.dtype for x in (y, *inputs) if x.is_floating_point() or x.is_complex()), torch.get_default_dtype()
+    )
     c = torch.empty(y.shape, dtype=floating, device="meta")
     pulled = operation.pull(c, at)
     if len(pulled) != len(inputs) or any(

@@ -14,10 +14,15 @@ from typing import Any
 import torch
 
 from sparselrp_cli.graph.operation import Operation
+from sparselrp_cli.graph.operations.complex_numbers import summed, times, times_matrix, with_imaginary
 from sparselrp_cli.graph.operations.homogeneous import gathered
+from sparselrp_cli.graph.operations.resampling import resampled
+from sparselrp_cli.graph.operations.scatter import marked
 from sparselrp_cli.graph.overloads import CONVERTERS, operation_files
 
-_OUR_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"gathered": gathered})
+_OUR_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {f.__name__: f for f in (gathered, marked, resampled, summed, times, times_matrix, with_imaginary)}
+)
 _OVERLOAD = re.compile(r"aten\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 _PURE = (torch.Tag.core, torch.Tag.pointwise)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from oracles.operations import check_conversions, check_refusals
+from oracles.operations import check_conversions
 
 SHAPE = (2, 3, 6)
 TURN = torch.polar(torch.ones(3, dtype=torch.float64), torch.arange(3, dtype=torch.float64))
@@ -21,24 +21,7 @@ CONVERSIONS = {
         ["reshape", "scale", "flip", "scale", "add", "slice"],
     ),
 }  # fmt: skip
-WORDS = (
-    "of complex numbers only products with constants between torch.view_as_complex and torch.view_as_real"
-    " have a rule; write the real and the imaginary part"
-)
-REFUSALS = {
-    "a square": (
-        lambda x: torch.view_as_real(torch.view_as_complex(x.reshape(*x.shape[:-1], 3, 2)) ** 2),
-        f"view_as_real: {WORDS}",
-    ),
-    "a size": (
-        lambda x: torch.view_as_complex(x.reshape(*x.shape[:-1], 3, 2)).abs(), f"view_as_complex: {WORDS}"
-    ),
-}  # fmt: skip
 
 
 def test_aten_functions_are_converted_and_compute_the_same():
     check_conversions(CONVERSIONS, np.random.default_rng(0).normal(size=SHAPE))
-
-
-def test_what_has_no_rule_is_refused_with_its_reason():
-    check_refusals(REFUSALS, np.random.default_rng(0).normal(size=SHAPE))

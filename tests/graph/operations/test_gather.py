@@ -32,12 +32,15 @@ CONVERSIONS = {
     "the largest of another": (
         lambda x: x.gather(2, x.flip(2).argmax(2, keepdim=True)), ["flip", "decision", "gather"]
     ),
+    "the largest, found beside it": (
+        lambda x: x.gather(2, x.max(2, keepdim=True)[1]), ["decision", "gather"]
+    ),
     "in order": (lambda x: torch.take_along_dim(x, x.argsort(2), 2), ["decision", "gather"]),
 }  # fmt: skip
 REFUSALS = {
-    "by what isn't a step": (
-        lambda x: x.gather(2, x.max(2, keepdim=True)[1]),
-        "gather: its index is neither constant nor a step, as argmax and topk give",
+    "along the samples": (
+        lambda x: x.gather(0, x.argmax(2, keepdim=True) % 2),
+        "gather: it works along the samples, which must stay apart",
     ),
     "broadcast": (
         lambda x: torch.take_along_dim(x, x.argmax(2, keepdim=True)[:, :1], 2),

@@ -134,8 +134,6 @@ CONVERSIONS = {
     ),
     "median": (lambda x: x.median(2)[0], ONE),
     "least so far": (lambda x: x.cummin(2)[0], ONE),
-    "length of two": (lambda x: torch.hypot(x, x.flip(2)), ["flip", "homogeneous"]),
-    "distances": (lambda x: torch.cdist(x, x.flip(2)), ["flip", "homogeneous"]),
     "spread with the mean": (
         lambda x: torch.cat(torch.std_mean(x, 2, keepdim=True), 2),
         ["homogeneous", "homogeneous", "concatenate"],

@@ -128,6 +128,7 @@ CASES = {
 }
 torch.manual_seed(0)
 LSTM, GRU = nn.LSTM(4, 3, 2, batch_first=True).double(), nn.GRU(4, 3, bidirectional=True).double()
+DEEP = nn.GRU(4, 3, 2, bidirectional=True, batch_first=True).double()
 RNN = nn.RNN(4, 3, batch_first=True, bias=False, nonlinearity="relu").double()
 CONVERSIONS = {
     "two layers": (lambda x: LSTM(x)[0], ["recurrent", "recurrent"]),
@@ -136,12 +137,19 @@ CONVERSIONS = {
         ["permute", "permute", "recurrent", "recurrent", "concatenate", "permute"],
     ),
     "the last hidden state": (lambda x: RNN(x)[1][0], ["recurrent", "slice", "permute", "slice"]),
+    "the last hidden states of two layers": (
+        lambda x: LSTM(x)[1][0], ["recurrent", "recurrent", "slice", "slice", "concatenate", "permute"]
+    ),
+    "the last hidden states of two layers in two directions": (
+        lambda x: DEEP(x)[1],
+        ["recurrent"] * 2 + ["concatenate"] + ["recurrent"] * 2 + ["slice"] * 4 + ["concatenate", "permute"],
+    ),
     "a cell": (lambda x: nn.functional.relu(x), ["activation"]),
 }  # fmt: skip
 REFUSALS = {
-    "the last states of two layers": (
-        lambda x: LSTM(x)[1][0][0],
-        "lstm: only outputs, and the last hidden state of a single layer, have a rule",
+    "the last state of a cell": (
+        lambda x: LSTM(x)[1][1][0],
+        "lstm: its last cell state has no rule; its outputs and last hidden states have one",
     ),
     "a first state from the sequence": (
         lambda x: RNN(x, x[:, 0, :3].unsqueeze(0))[0],

@@ -52,9 +52,9 @@ CONVERSIONS = {
     "mean": (lambda x: x.mean((1, 2)), ["mean"]),
     "maximum": (lambda x: x.amax((1, -1), keepdim=True), ["max"]),
     "maximum with its index": (lambda x: x.max(2)[0], ["max"]),
+    "the index": (lambda x: x * x.max(2, keepdim=True)[1], ["decision", "product"]),
 }
 REFUSALS = {
-    "the index": (lambda x: x.max(2)[1].to(x.dtype), "max: the indices of a maximum carry no relevance"),
     "over samples": (lambda x: x.mean(0) + x, "mean: it mixes samples or drops the sample axis"),
 }
 
