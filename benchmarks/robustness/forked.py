@@ -62,6 +62,7 @@ def warm() -> None:
         "sparselrp_cli.report.page", "sparselrp_cli.report.plotting", "sparselrp_cli.comparison.compare",
         "sparselrp_cli.evaluation.evaluate", "sparselrp_cli.evaluation.figures",
         "sparselrp_cli.evaluation.asking_again", "sparselrp_cli.evaluation.deeplift",
+        "sparselrp_cli.probing.probe", "sparselrp_cli.runs.demo", "sparselrp_cli.runs.workflow_files",
         "sparselrp_cli.outputs.browser", "sparselrp_cli.outputs.bigbed", "sparselrp_cli.outputs.motif_files",
         "memelite", "modiscolite.tfmodisco", "logomaker", "scipy.stats", "sympy.combinatorics",
         "matplotlib.backends.backend_svg", "sparselrp_cli.relevance.explainer",
