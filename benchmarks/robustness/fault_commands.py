@@ -296,7 +296,11 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
             ("--resume",),
         ),
         Trial("init", ("init", genome, *regions, *model, "-t", "a", "-q", "-o", f"{out / 'flow'}")),
-        Trial("demo", ("demo", "-q", "-o", f"{out / 'demo'}")),
+        Trial(
+            "demo",
+            ("demo", "-q", "-o", f"{out / 'demo'}"),
+            (("demo", "-q", "-o", f"{work / 'tmp/earlier'}"),),  # which keeps the graph
+        ),
         Trial("attribute, no cache", (*explain, run, "--formats", "h5"), (), ("--resume",)),
         Trial(
             "attribute --report",

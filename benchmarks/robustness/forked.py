@@ -26,7 +26,8 @@ PARENT = "SPARSELRP_PARENT"
 def prepare(folder: Path) -> None:
     """Load what the commands load, and let them fork instead of starting anew; what takes longest is kept.
 
-    Equal seqlets are clustered once, and equal histograms drawn once.
+    Equal seqlets are clustered once, and equal histograms drawn once. What is started can't start another:
+    `demo` is as where the packages for motifs are missing, and starts no --report.
 
     Parameters
     ----------
@@ -37,9 +38,11 @@ def prepare(folder: Path) -> None:
     from sparselrp_cli.cli import following
     from sparselrp_cli.motifs import discovery
     from sparselrp_cli.report import page
+    from sparselrp_cli.runs import demo
 
     discovery._clusters = once(discovery._clusters, folder, _seqlets)
     page._histograms = once(page._histograms, folder, lambda accounts: accounts)
+    demo.can_find_motifs = lambda: False
     following.code_of = code_of
 
 
