@@ -26,7 +26,7 @@ PARENT = "SPARSELRP_PARENT"
 def prepare(folder: Path) -> None:
     """Load what the commands load, and let them fork instead of starting anew; what takes longest is kept.
 
-    Equal seqlets are clustered once, and equal histograms drawn once. What is started can't start another:
+    Equal seqlets are clustered once, and equal figures drawn once. What is started can't start another:
     `demo` is as where the packages for motifs are missing, and starts no --report.
 
     Parameters
@@ -37,9 +37,13 @@ def prepare(folder: Path) -> None:
     warm()
     from sparselrp_cli.cli import following
     from sparselrp_cli.motifs import discovery
-    from sparselrp_cli.report import page
+    from sparselrp_cli.report import frame, page
     from sparselrp_cli.runs import demo
 
+    environment = frame._environment()
+    environment.get_template("page.html.jinja")
+    frame._environment = lambda: environment
+    page._profile = once(page._profile, folder, _profiled)
     discovery._clusters = once(discovery._clusters, folder, _seqlets)
     page._histograms = once(page._histograms, folder, lambda accounts: accounts)
     demo.can_find_motifs = lambda: False
@@ -95,6 +99,10 @@ def once(function: Callable[..., Any], folder: Path, key: Callable[..., object])
         return pickle.loads(kept.read_bytes())  # noqa: S301 - our own, of a moment ago
 
     return computed
+
+
+def _profiled(reader: Any, maps: Any, hits: Any) -> object:
+    return reader.n_windows, reader.window_length, maps.profile, hits
 
 
 def _seqlets(context: Any, chosen: Any, *more: Any) -> object:
