@@ -50,7 +50,8 @@ class Inputs:
     Attributes
     ----------
     folder : Path
-        With ``regions.bed``, ``calls.vcf``, ``net.py``, ``model/``, ``keras.h5`` and ``known.meme``.
+        With ``regions.bed``, ``calls.vcf``, ``hits.bed``, ``net.py``, ``model/``, ``keras.h5`` and
+        ``known.meme``.
     """
 
     folder: Path
@@ -68,6 +69,8 @@ class Inputs:
         lines = [f"chr1\t{s}\t{s + WINDOW}\tr{s}\t0\t{'+-'[s // 100 % 2]}\n" for s in starts]
         (folder / "regions.bed").write_text("".join([*lines, "chr9\t5\t9\tnowhere\t0\t+\n"]))
         (folder / "calls.vcf").write_text(vcf(genome, starts))
+        hits = [f"chr1\t{s + 24}\t{s + 24 + len(SITE)}\tsite\t0\t+\n" for s in starts[:6]]
+        (folder / "hits.bed").write_text("".join(hits))
         (folder / "net.py").write_text(FACTORY)
         write_model(folder / "model")
         write_keras(folder / "keras.h5", rng)
@@ -203,6 +206,10 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
         "-q",
     )
     shards = tuple((*explain, f"{out / f'part{i}'}", "--shard", f"{i}/2") for i in (1, 2))
+    probe = (
+        "probe", genome, *regions, *model, "-t", "a", "-q", "-o", run,
+        "--insert", SITE, "--number", "4", "--orders", "2",
+    )  # fmt: skip
     found = (
         Trial("attribute", (*explain, run, "--formats", ALL_FORMATS), (earlier,), ("--resume",)),
         Trial(
@@ -281,6 +288,18 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
                 "-q",
             ),
             (("pack", f"{given / 'model'}", "-o", f"{out / 'packed'}", "-q"),),
+        ),
+        Trial(
+            "probe",
+            (*probe, "--pair", SITE, "GATAAG", "--spacing", "0,5", "--delete", f"{given / 'hits.bed'}"),
+            ((*probe, "--seed", "1"),),
+            ("--resume",),
+        ),
+        Trial("init", ("init", genome, *regions, *model, "-t", "a", "-q", "-o", f"{out / 'flow'}")),
+        Trial(
+            "demo",
+            ("demo", "-q", "-o", f"{out / 'demo'}"),
+            (("demo", "-q", "-o", f"{work / 'tmp/earlier'}"),),  # which keeps the graph
         ),
         Trial("attribute, no cache", (*explain, run, "--formats", "h5"), (), ("--resume",)),
         Trial(

@@ -19,7 +19,7 @@ CAUSES = {
 KILLED = {signal.SIGKILL: (-9, 0), signal.SIGTERM: (-15, 75, 0)}
 ASIDE = ("cache", "tmp")
 """Folders of the cache and of temporary files, whose names nobody takes for results."""
-RECORDS = (".manifest.json", ".motifs.json")
+RECORDS = (".manifest.json", ".motifs.json", ".compare.json", ".probe.json")
 
 Files = Mapping[str, bytes]
 

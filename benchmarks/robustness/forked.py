@@ -26,7 +26,8 @@ PARENT = "SPARSELRP_PARENT"
 def prepare(folder: Path) -> None:
     """Load what the commands load, and let them fork instead of starting anew; what takes longest is kept.
 
-    Equal seqlets are clustered once, and equal histograms drawn once.
+    Equal seqlets are clustered once, and equal figures drawn once. What is started can't start another:
+    `demo` is as where the packages for motifs are missing, and starts no --report.
 
     Parameters
     ----------
@@ -36,10 +37,16 @@ def prepare(folder: Path) -> None:
     warm()
     from sparselrp_cli.cli import following
     from sparselrp_cli.motifs import discovery
-    from sparselrp_cli.report import page
+    from sparselrp_cli.report import frame, page
+    from sparselrp_cli.runs import demo
 
+    environment = frame._environment()
+    environment.get_template("page.html.jinja")
+    frame._environment = lambda: environment
+    page._profile = once(page._profile, folder, _profiled)
     discovery._clusters = once(discovery._clusters, folder, _seqlets)
     page._histograms = once(page._histograms, folder, lambda accounts: accounts)
+    demo.can_find_motifs = lambda: False
     following.code_of = code_of
 
 
@@ -62,6 +69,7 @@ def warm() -> None:
         "sparselrp_cli.report.page", "sparselrp_cli.report.plotting", "sparselrp_cli.comparison.compare",
         "sparselrp_cli.evaluation.evaluate", "sparselrp_cli.evaluation.figures",
         "sparselrp_cli.evaluation.asking_again", "sparselrp_cli.evaluation.deeplift",
+        "sparselrp_cli.probing.probe", "sparselrp_cli.runs.demo", "sparselrp_cli.runs.workflow_files",
         "sparselrp_cli.outputs.browser", "sparselrp_cli.outputs.bigbed", "sparselrp_cli.outputs.motif_files",
         "memelite", "modiscolite.tfmodisco", "logomaker", "scipy.stats", "sympy.combinatorics",
         "matplotlib.backends.backend_svg", "sparselrp_cli.relevance.explainer",
@@ -91,6 +99,10 @@ def once(function: Callable[..., Any], folder: Path, key: Callable[..., object])
         return pickle.loads(kept.read_bytes())  # noqa: S301 - our own, of a moment ago
 
     return computed
+
+
+def _profiled(reader: Any, maps: Any, hits: Any) -> object:
+    return reader.n_windows, reader.window_length, maps.profile, hits
 
 
 def _seqlets(context: Any, chosen: Any, *more: Any) -> object:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from sparselrp_cli.cli.colour import painted
+from sparselrp_cli.cli.scratch import hush_libraries
 from sparselrp_cli.cli.values import Prefix
 from sparselrp_cli.errors import STEP, printable
 
@@ -92,6 +93,8 @@ def start_log(context: click.Context, *, quiet: bool) -> None:
     logger.propagate = False
     least = STEP if sys.stderr.isatty() else logging.INFO
     logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else least)
+    if not verbose:
+        hush_libraries()
 
 
 def say_step(text: str) -> None:

@@ -1,7 +1,9 @@
 """Folders for temporary files and for what libraries keep, where none can be written."""
 
+import logging
 import os
 import tempfile
+import warnings
 
 UNKEPT = "no locator available"
 """What numba says where no folder can keep what it compiles."""
@@ -26,6 +28,15 @@ def has_scratch() -> bool:
         return False
     tempfile.tempdir = before or tempfile.tempdir
     return True
+
+
+def hush_libraries() -> None:
+    """Keep to themselves what libraries say of folders that they would like to write and can do without.
+
+    numba misses /dev/shm, Matplotlib a folder for its list of fonts.
+    """
+    warnings.filterwarnings("ignore", "Could not obtain multiprocessing lock")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def missing_scratch(error: BaseException) -> str | None:

@@ -23,6 +23,8 @@ REMEDIES = {
     errno.EISDIR: "a folder has this name; choose another name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
+HIDDEN = ".sparselrp-"
+"""How the names begin of what isn't complete yet."""
 # File systems without locks: nothing can be told there, and the run goes on.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -161,7 +163,7 @@ def require_other_file(output: Path, source: Path) -> None:
 def hidden_name(path: Path, ending: str) -> Path:
     """Give the hidden file that belongs to a file, always the same; short, so that every name has one."""
     digest = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
-    return path.with_name(f".sparselrp-{digest}.{ending}")
+    return path.with_name(f"{HIDDEN}{digest}.{ending}")
 
 
 def open_locked(path: Path) -> int | None:

@@ -9,6 +9,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from sparselrp_cli.files.atomic import HIDDEN
+
 SLACK = 4 << 20
 
 
@@ -33,7 +35,7 @@ def require_room(path: Path, n_bytes: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if not hasattr(os, "posix_fallocate"):
         return
-    with tempfile.TemporaryFile(prefix=".sparselrp-", dir=path.parent) as ballast:
+    with tempfile.TemporaryFile(prefix=HIDDEN, dir=path.parent) as ballast:
         try:
             os.posix_fallocate(ballast.fileno(), path.stat().st_size, n_bytes)
         except OSError as error:

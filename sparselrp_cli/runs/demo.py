@@ -1,17 +1,21 @@
 """The demo: shipped windows explained with a shipped model, by commands that anyone can repeat."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.files.atomic import replacing, reported
+from sparselrp_cli.files.atomic import HIDDEN, replacing, reported
 from sparselrp_cli.files.shipped import shipped
 from sparselrp_cli.motifs.discovery import can_find_motifs
 
 MODEL = "suhw-dm3"
 WINDOWS, DATABASE, MATRIX = "suhw-windows.fa", "jaspar2026-insects.meme", "suhw-MA0533.1.jaspar"
 FILES = (WINDOWS, DATABASE, MATRIX)
+NAME = "suhw"
+PAGE = f"{NAME}.report.html"
+"""What a demo writes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,11 @@ def put_demo_files(folder: Path) -> None:
     Raises
     ------
     OutputError
-        If something is in the folder already, or it can't be written.
+        If something is in the folder already, but for what a demo left that broke off; or it can't be
+        written.
     """
     with reported(folder):
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not _has_broken_off([path.name for path in folder.iterdir()]):
             raise OutputError(
                 f"{folder} isn't empty, and the demo overwrites nothing; name another folder with -o"
             )
@@ -49,11 +54,17 @@ def put_demo_files(folder: Path) -> None:
             shutil.copyfile(shipped(f"data/{name}"), hidden)
 
 
+def _has_broken_off(names: Sequence[str]) -> bool:
+    """Whether names are of files of a demo that isn't at its end."""
+    return PAGE not in names and all(name in FILES or name.startswith((f"{NAME}.", HIDDEN)) for name in names)
+
+
 def demo_steps(folder: Path) -> list[Step]:
     """Give the commands of the demo, in their order; without motifs where their packages are missing."""
-    prefix, page = str(folder / "suhw"), str(folder / "suhw.report.html")
+    prefix, page = str(folder / NAME), str(folder / PAGE)
     windows, database, matrix = (str(folder / name) for name in FILES)
-    explain = ("attribute", windows, "-m", MODEL, "-o", prefix)
+    begun = folder.is_dir() and any(path.name.endswith(".partial") for path in folder.iterdir())
+    explain = ("attribute", windows, "-m", MODEL, "-o", prefix, *(["--resume"] if begun else []))
     if can_find_motifs():
         steps = [
             Step("explain the windows, find motifs, write the report",
@@ -70,7 +81,7 @@ def demo_steps(folder: Path) -> list[Step]:
 
 def demo_results(folder: Path) -> list[tuple[Path, str]]:
     """Say where to look: the files worth opening that are there, and what each shows."""
-    prefix = folder / "suhw"
+    prefix = folder / NAME
     said = {
         ".report.html": "open this first, in a browser: quality, motifs, the best windows in letters",
         ".motifs.tsv": "the motifs, with their names in JASPAR and q-values",

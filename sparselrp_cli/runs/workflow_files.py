@@ -69,6 +69,8 @@ def snakefile() -> Path | None:
 def write_workflow_files(plan: Plan) -> list[Path]:
     """Write the configuration, the table of samples and, where the workflow is at hand, a profile.
 
+    A file that holds just what would be written is no obstacle: one that was killed left it.
+
     Parameters
     ----------
     plan : Plan
@@ -83,7 +85,7 @@ def write_workflow_files(plan: Plan) -> list[Path]:
     InputError
         If files that the plan names aren't there, or regions can't be read.
     OutputError
-        If one of the files is there already, or can't be written.
+        If one of the files is there already with something else in it, or can't be written.
     """
     _require_files(plan)
     contents = {CONFIG: config_text(plan), SAMPLES: samples_text(plan)}
@@ -91,7 +93,7 @@ def write_workflow_files(plan: Plan) -> list[Path]:
     if profile.is_file():
         contents[PROFILE] = profile.read_text(encoding="utf-8")
     paths = {plan.folder / name: text for name, text in contents.items()}
-    if there := [path for path in paths if path.exists()]:
+    if there := [path for path, text in paths.items() if path.exists() and not _holds(path, text)]:
         raise OutputError(
             f"{there[0]} is there already, and init overwrites nothing; name another folder with -o"
         )
@@ -101,6 +103,14 @@ def write_workflow_files(plan: Plan) -> list[Path]:
         with replacing(path) as hidden:
             hidden.write_text(text, encoding="utf-8", newline="\n")
     return list(paths)
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether a file holds a text, byte for byte."""
+    if not path.is_file():
+        return False
+    with reported(path):
+        return path.read_bytes() == text.encode()
 
 
 def samples_text(plan: Plan) -> str:

@@ -1,5 +1,6 @@
 """The index of a genome: made once, replaced when it doesn't fit, safe where several jobs start at a time."""
 
+import errno
 import glob
 import logging
 import secrets
@@ -32,6 +33,9 @@ FEW_BYTES = 1 << 13
 """So many bytes a record are read faster in one go than looked at where they begin and end."""
 ABANDONED = 3600
 """Seconds after which an index under a temporary name has no writer any more."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+FAILING = (*NO_ROOM, errno.EIO, errno.ESTALE)
+"""What a disk says that fails; a folder that isn't ours to write says something else."""
 _LARGEST_INDEX = 1 << 30
 
 
@@ -115,7 +119,7 @@ def open_indexed(fasta: Path, name: str, *, bgzip: bool) -> Iterator[IndexedFast
     Raises
     ------
     InputError
-        If the file is no FASTA.
+        If the file is no FASTA, or the disk fails while its index is written.
     UnequalLinesError
         If it is, and no index can say where its letters are.
     """
@@ -168,7 +172,8 @@ def _has_name(before: bytes, name: str, *, from_start: bool) -> bool:
 def _built(fasta: Path, name: str, *, bgzip: bool) -> IndexedFasta:
     """Make the index, beside the file if that can be."""
     wanted = _index_names(fasta, bgzip=bgzip)
-    beside = _is_writable(fasta.parent)
+    with _reported(name):
+        beside = _is_writable(fasta.parent)
     if beside:
         logger.info("making the index %s", wanted[0])
     else:
@@ -192,21 +197,35 @@ def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
     _clear(wanted)
     temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
     try:
-        try:
-            for path, content in zip(temporary, contents, strict=True):
-                path.write_bytes(content)
-            for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
-                path.replace(final)
-        finally:
-            _remove(temporary)
-    except OSError as error:
-        raise InputError(
-            f"{name}: its index can't be made ({(error.strerror or str(error)).lower()}); free some space, or"
-            " index it elsewhere"
-        ) from error
+        with _reported(name):
+            try:
+                for path, content in zip(temporary, contents, strict=True):
+                    path.write_bytes(content)
+                for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
+                    path.replace(final)
+            finally:
+                _remove(temporary)
     except BaseException:  # a signal's handler may have raised while they were being removed
         _remove(temporary)
         raise
+
+
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
+    """Turn an `OSError` met while an index is written into one line.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = "free some space" if error.errno in NO_ROOM else "check the disk"
+        raise InputError(
+            f"{name}: its index can't be made ({(error.strerror or str(error)).lower()}); {remedy}, or index"
+            " it elsewhere"
+        ) from error
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -229,11 +248,19 @@ def _opened(fasta: Path, entries: Mapping[str, Entry], blocks: list[Block] | Non
 
 
 def _is_writable(folder: Path) -> bool:
-    """Try it: permissions alone say little on network file systems."""
+    """Try it: permissions alone say little on network file systems.
+
+    Raises
+    ------
+    OSError
+        If the disk fails: where an index can't be kept, that is said.
+    """
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True
-    except OSError:
+    except OSError as error:
+        if error.errno in FAILING:
+            raise
         return False
 
 

@@ -77,6 +77,28 @@ def test_it_overwrites_nothing(tmp_path, monkeypatch, capsys, ran):
     assert ran == []
 
 
+def test_one_that_broke_off_is_gone_on_with(tmp_path, monkeypatch, ran):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sparselrp_cli.runs.demo.can_find_motifs", lambda: True)
+    assert command("demo", "-q") == 0
+    folder = tmp_path / "sparselrp-demo"
+    for name in ("suhw.partial", "suhw.h5", ".sparselrp-0123456789abcdef.tmp"):
+        (folder / name).write_text("of the demo that broke off")
+    (folder / FILES[0]).unlink()
+    assert command("demo", "-q") == 0
+    assert (folder / FILES[0]).is_file()
+    assert "--resume" not in ran[0]
+    assert "--resume" in ran[2]
+
+
+def test_one_that_is_at_its_end_is_not_overwritten(tmp_path, monkeypatch, capsys, ran):
+    monkeypatch.chdir(tmp_path)
+    assert command("demo", "-q") == 0
+    (tmp_path / "sparselrp-demo" / "suhw.report.html").write_text("the page")
+    assert command("demo", "-q") == 1
+    assert "sparselrp-demo isn't empty" in error_line(capsys)
+
+
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_place_that_is_no_folder_is_said_in_a_line(tmp_path, monkeypatch, capsys, ran, place):
     monkeypatch.chdir(tmp_path)

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -117,4 +118,7 @@ def test_faults_and_kills_under_every_library_lose_nothing(name):
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith("faults and kills, 0 problems")
+    summed_up = done.stdout.splitlines()[-1].split()
+    assert summed_up[:1] == [name]
+    assert [number for number, what in pairwise(summed_up) if what in ("kills", "wrong")] == ["4", "0"]
+    assert summed_up[-4:] == ["23", "of", "23", "kinds"]

@@ -173,6 +173,38 @@ def test_a_disk_without_room_for_the_index_is_said(tmp_path: Path, monkeypatch: 
         pass
 
 
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EIO, "check the disk"), (errno.ENOSPC, "free some space"), (errno.EDQUOT, "free some space")],
+)
+def test_a_disk_that_fails_before_the_index_is_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def failing(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    message = rf"^genome\.fa: its index can't be made \({os.strerror(number).lower()}\); {remedy}, or index"
+    path = write(tmp_path, text())
+    monkeypatch.setattr("tempfile.TemporaryFile", failing)
+    with pytest.raises(InputError, match=message), Genome(path):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["genome.fa"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT])
+def test_a_folder_that_is_not_ours_to_write_is_said_and_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    def refusing(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    path = write(tmp_path, text())
+    monkeypatch.setattr("tempfile.TemporaryFile", refusing)
+    with caplog.at_level("INFO", "sparselrp"), Genome(path) as genome:
+        assert genome.fetch("chr2", 10, 20) == CHROMS["chr2"][10:20]
+    assert caplog.messages == [f"{tmp_path} can't be written: the index is made for this run only"]
+
+
 @pytest.mark.parametrize("name", ["genome.fa", "genome.fa.gz"])
 def test_a_folder_that_cannot_be_written_is_fine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

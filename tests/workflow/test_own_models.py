@@ -273,6 +273,20 @@ def test_init_overwrites_nothing(own, monkeypatch, capsys, there):
     assert [path.read_text() for path in (own / "out").rglob("*") if path.is_file()] == ["mine"]
 
 
+@pytest.mark.parametrize("left", [(), ("config.yaml",), ("samples.tsv", "profile/config.yaml")])
+def test_an_init_that_was_killed_can_be_typed_again(own, monkeypatch, left):
+    typed = ("genome.fa", "-m", "net.py:Net", "-w", "net.pt", "-o", "out")
+    assert init(own, monkeypatch, *typed) == 0
+    files = [path for path in (own / "out").rglob("*") if path.is_file()]
+    whole = {path: path.read_bytes() for path in files}
+    assert len(whole) == 3
+    for path in files:
+        if str(path.relative_to(own / "out")) not in left:
+            path.unlink()
+    assert init(own, monkeypatch, *typed) == 0
+    assert {path: path.read_bytes() for path in files} == whole
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
