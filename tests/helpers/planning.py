@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CALLS = """
-import json, os, sys
+import gc, json, os, sys
 
 import jsonschema, smart_open  # which it loads when it needs them
 from snakemake.cli import main, parse_args
 
 parse_args(["-n"])  # which loads the plugins
+gc.freeze()  # What a child looks through for garbage, or takes apart at its end, it has to copy first.
 for line in sys.stdin:
     folder, said, *arguments = json.loads(line)
     child = os.fork()
@@ -23,7 +24,12 @@ for line in sys.stdin:
         file = os.open(said, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, 1)
         os.dup2(file, 2)
-        main(arguments)
+        try:
+            main(arguments)
+        except SystemExit as end:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 

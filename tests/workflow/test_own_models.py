@@ -2,13 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.commands import command, error_line
 from helpers.own_network import write_network, write_regions
-from helpers.planning import loaded
+from helpers.planning import Snakemake
 
 from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.runs import workflow_files
@@ -19,19 +19,17 @@ PACKED = ("graph.json", "{}"), ("weights.safetensors", "")
 Plan = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def plan() -> Iterator[Plan]:
+@pytest.fixture
+def plan(planner: Snakemake) -> Plan:
     """Say what a configuration would run, or why it can't."""
-    pytest.importorskip("snakemake", reason="snakemake isn't installed")
-    with loaded() as planner:
 
-        def said(folder: Path, config: Path | str = "config.yaml", *more: object) -> str:
-            planned = ("-n", "-p", "-s", WORKFLOW / "Snakefile", "--configfile", config, *more)
-            done = planner.call(folder, *planned)
-            (folder / "said").unlink()
-            return done.stdout
+    def said(folder: Path, config: Path | str = "config.yaml", *more: object) -> str:
+        planned = ("-n", "-p", "-s", WORKFLOW / "Snakefile", "--configfile", config, *more)
+        done = planner.call(folder, *planned)
+        (folder / "said").unlink()
+        return done.stdout
 
-        yield said
+    return said
 
 
 @pytest.fixture

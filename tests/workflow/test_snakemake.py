@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
 import pytest
-from helpers.planning import loaded
+from helpers.planning import Snakemake
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / "workflow"
@@ -126,23 +126,20 @@ resources:
 MOTIFS = "motifs: {enabled: true}\n"
 
 
-@pytest.fixture(scope="module")
-def plan() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+@pytest.fixture
+def plan(planner: Snakemake) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Say what a configuration would run."""
-    pytest.importorskip("snakemake", reason="snakemake isn't installed")
-    with loaded() as planner:
-        yield lambda folder, config, *more: planner.call(
-            folder, "-n", "-s", WORKFLOW / "Snakefile", "--configfile", config, *more
-        )
+    return lambda folder, config, *more: planner.call(
+        folder, "-n", "-s", WORKFLOW / "Snakefile", "--configfile", config, *more
+    )
 
 
-def test_the_workflow_passes_the_linter(snakemake, tmp_path):
+def test_the_workflow_passes_the_linter(planner, tmp_path):
     copy_inputs(tmp_path)
     shutil.copytree(WORKFLOW, tmp_path / "workflow")
-    done = run(
-        tmp_path, dict(os.environ), snakemake, "--lint", "-s", "workflow/Snakefile",
-        "--configfile", "workflow/config/demo.yaml",
-    )  # fmt: skip
+    done = planner.call(
+        tmp_path, "--lint", "-s", "workflow/Snakefile", "--configfile", "workflow/config/demo.yaml"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -155,22 +152,19 @@ def test_the_workflow_is_formatted():
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
-def test_the_shipped_configurations_plan_a_run(snakemake, tmp_path, name):
+def test_the_shipped_configurations_plan_a_run(planner, tmp_path, name):
     copy_inputs(tmp_path)
     shutil.copytree(WORKFLOW, tmp_path / "workflow")
-    done = run(
-        tmp_path, dict(os.environ), snakemake, "-n", "-s", "workflow/Snakefile",
-        "--configfile", f"workflow/config/{name}",
-    )  # fmt: skip
+    done = planner.call(tmp_path, "-n", "-s", "workflow/Snakefile", "--configfile", f"workflow/config/{name}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rule merge:" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["local", "slurm", "kubernetes", "aws-batch"])
-def test_the_profiles_hold_options_that_there_are(snakemake, tmp_path, name):
+def test_the_profiles_hold_options_that_there_are(planner, tmp_path, name):
     yaml = pytest.importorskip("yaml", reason="PyYAML isn't installed")
     options = yaml.safe_load((WORKFLOW / "profiles" / name / "config.yaml").read_text())
-    known = run(tmp_path, dict(os.environ), snakemake, "--help").stdout
+    known = planner.call(tmp_path, "--help").stdout
     # What is of a plugin alone is known only where that is installed.
     plugin = find_spec(f"snakemake_executor_plugin_{name.replace('-', '_')}")
     of_plugin = [o for o in options if plugin is None and o.startswith(f"{name}-")]
