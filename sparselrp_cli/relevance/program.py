@@ -13,6 +13,7 @@ from sparselrp_cli.graph.passes.cropping import crop
 from sparselrp_cli.graph.shapes import Samples, Span
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.model.output_names import OutputNames
+from sparselrp_cli.relevance.compiled_softmax import compiled_softmax
 from sparselrp_cli.relevance.filtered import filtered_where_it_pays
 from sparselrp_cli.relevance.plan import PruningPlan, Reading, plan_pruning
 from sparselrp_cli.relevance.pooled import pooled_in_one_pass
@@ -117,8 +118,10 @@ def spans_of(
 
 def for_processor(graph: CanonicalGraph) -> CanonicalGraph:
     """Give a graph that computes the same in the way that suits the processor."""
-    nodes = (filtered_where_it_pays(pooled_in_one_pass(_channels_last(node))) for node in graph.nodes)
-    return replace(graph, nodes=tuple(nodes))
+    nodes = graph.nodes
+    for suited in (_channels_last, filtered_where_it_pays, pooled_in_one_pass, compiled_softmax):
+        nodes = tuple(map(suited, nodes))
+    return replace(graph, nodes=nodes)
 
 
 def _channels_last(node: Node) -> Node:

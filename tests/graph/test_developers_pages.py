@@ -32,15 +32,15 @@ def code_in(title: str) -> str:
 
 
 def test_the_operation_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
-    module = types.ModuleType("log_add_exp")
-    exec(compile(code_in("An operation"), "log_add_exp.py", "exec"), module.__dict__)  # noqa: S102
+    module = types.ModuleType("load_exponent")
+    exec(compile(code_in("An operation"), "load_exponent.py", "exec"), module.__dict__)  # noqa: S102
     x = torch.rand(3, 4, 6, dtype=torch.float64)
-    net = Called(lambda x: torch.logaddexp2(2 * x, x.flip(2)).mean(2))
+    net = Called(lambda x: torch.ldexp(2 * x, x.flip(2)).mean(2))
     assert capture(net, x).unsupported(), "the page adds what is missing"
     both = [("the project", overloads.CONVERTERS), ("the page", module.CONVERTERS)]
     monkeypatch.setattr(overloads, "CONVERTERS", overloads.merged(both))
     graph = capture(net, x)
-    assert "log-add-exp" in [node.operation.kind for node in graph.nodes]
+    assert "load-exponent" in [node.operation.kind for node in graph.nodes]
     assert max(check_against_module(graph, net, x).values()) < 1e-12
     (explanation,) = Explainer(graph, [FIRST], pruning=NONE).explain(x)
     assert float(explanation.conservation_error.max()) < 1e-12
@@ -66,7 +66,7 @@ def test_the_function_of_the_page_can_be_added_as_it_stands_there(monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_and_folders_that_a_page_names_are_there(page):
     named = re.findall(r"`((?:[\w-]+/)*[\w-]+(?:\.py|\.md|/))`", page.read_text(encoding="utf-8"))
-    made_up = {"log_add_exp.py", "test_log_add_exp.py", "NAME.py"}
+    made_up = {"load_exponent.py", "test_load_exponent.py", "NAME.py"}
     package = ROOT / "sparselrp_cli"
     rooms = [package / room for room in ("graph", "relevance", "evaluation", "face")]
     places = [ROOT, package, *rooms, ROOT / "tests/graph/operations"]

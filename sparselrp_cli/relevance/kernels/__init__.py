@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance.kernels import compiling, filtering, gathering, pooling, selection, sharing
+from sparselrp_cli.relevance.kernels import softmax as softmaxes
 from sparselrp_cli.relevance.kernels.channels import Channels
 
 if TYPE_CHECKING:
@@ -416,3 +417,20 @@ def clear_unread(x: Tensor, width: int, dilation: int, padding: int, bias: Tenso
     """Set rows of `found` that a convolution makes of zeros alone to the bias; see `kernels.filtering`."""
     _with_threads(x.numel())
     filtering.clear(_array(x), width, dilation, padding, _array(bias), found.numpy())
+
+
+def pull_softmax(s: Tensor, c: Tensor) -> Tensor:
+    """Carry multipliers through ``s = softmax(x)`` along the last axis."""
+    _with_threads(c.numel())
+    s, c = s.contiguous(), c.contiguous()
+    found = torch.empty_like(c)
+    softmaxes.pull(*(v.reshape(-1, c.shape[-1]).numpy() for v in (s, c, found)))
+    return found
+
+
+def softmax_constants(x: Tensor, s: Tensor, c: Tensor) -> Tensor:
+    """Give what the constant of a softmax along the last axis absorbs, in float64: shape (..., 1)."""
+    _with_threads(c.numel())
+    found = torch.empty((*c.shape[:-1], 1), dtype=torch.float64)
+    softmaxes.constants(*(_array(v).reshape(-1, c.shape[-1]) for v in (x, s, c)), found.reshape(-1).numpy())
+    return found
