@@ -29,8 +29,8 @@ _KINDS = "MEME, JASPAR, TRANSFAC, HOMER, HOCOMOCO and CIS-BP"
 
 logger = logging.getLogger("sparselrp")
 Parser = Callable[[Lines, str], Iterator[KnownMotif]]
-# The first pattern that is found at the beginning of some line says what a file is. Every such file has one of
-# the words before it, in small letters, which are found ten times as fast.
+# The first pattern that is found at the beginning of some line says what a file is. Every such file has one
+# of the words before it, in small letters, which are found ten times as fast.
 _PARSERS: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes], Parser], ...] = tuple(
     (words, re.compile(pattern, re.IGNORECASE | re.MULTILINE), parser)
     for words, pattern, parser in (
