@@ -72,4 +72,5 @@ def log_as_it_was() -> Iterator[None]:
 def _reset(logger: logging.Logger) -> None:
     logger.propagate = True
     logger.handlers.clear()
-    logger.setLevel(logging.NOTSET)
+    if logger.level != logging.NOTSET:  # Setting it makes every logger there is ask for its level again.
+        logger.setLevel(logging.NOTSET)

@@ -1,5 +1,6 @@
 """A pytest plugin: what takes long without a pause is run first, so that no worker has it left at the end."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ LONG = (
 PLACES = tuple(TESTS / name for name in LONG)
 
 
-def is_long(item: pytest.Item) -> bool:
-    return any(item.path.is_relative_to(place) for place in PLACES)
+@cache
+def is_long(path: Path) -> bool:
+    return any(path.is_relative_to(place) for place in PLACES)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not is_long(item))
+    items.sort(key=lambda item: not is_long(item.path))

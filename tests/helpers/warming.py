@@ -29,7 +29,7 @@ MOTIFS = "motifs"
 
 
 class Network(nn.Module):
-    """Convolutions with an addition, of which only the first positions are explained."""
+    """Convolutions with an addition and a pool, of which only the first positions are explained."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Network(nn.Module):
         self.head = nn.Conv1d(4, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.stem(x).relu()
+        h = nn.functional.max_pool1d(self.stem(x).relu(), 2)
         return self.head(h + self.block(h).relu())[:, 0, :3]
 
 

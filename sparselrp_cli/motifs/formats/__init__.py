@@ -29,14 +29,19 @@ _KINDS = "MEME, JASPAR, TRANSFAC, HOMER, HOCOMOCO and CIS-BP"
 
 logger = logging.getLogger("sparselrp")
 Parser = Callable[[Lines, str], Iterator[KnownMotif]]
-# The first pattern that is found at the beginning of some line says what a file is.
-_PARSERS: tuple[tuple[re.Pattern[bytes], Parser], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), parser)
-    for pattern, parser in (
-        (rb"^[ \t]*(MEME version|(letter-probability|log-odds)[ \t]+matrix)", meme.parse),
-        (rb"^P[0O][ \t]+[ACGTU]\b", transfac.parse),
-        (rb"^[ \t]*Pos[ \t]+A[ \t]+C[ \t]+G[ \t]+[TU]\b", cisbp.parse),
-        (rb"^>", headed.parse),
+# The first pattern that is found at the beginning of some line says what a file is. Every such file has one
+# of the words before it, in small letters, which are found ten times as fast.
+_PARSERS: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes], Parser], ...] = tuple(
+    (words, re.compile(pattern, re.IGNORECASE | re.MULTILINE), parser)
+    for words, pattern, parser in (
+        (
+            (b"meme version", b"letter-probability", b"log-odds"),
+            rb"^[ \t]*(MEME version|(letter-probability|log-odds)[ \t]+matrix)",
+            meme.parse,
+        ),
+        ((b"p0", b"po"), rb"^P[0O][ \t]+[ACGTU]\b", transfac.parse),
+        ((b"pos",), rb"^[ \t]*Pos[ \t]+A[ \t]+C[ \t]+G[ \t]+[TU]\b", cisbp.parse),
+        ((b">",), rb"^>", headed.parse),
     )
 )
 
@@ -75,7 +80,7 @@ def read_motif_file(path: str) -> MotifFile:
     content = unpacked(packed, path, LARGEST)
     if content.lstrip().startswith(b"<"):
         raise InputError(f"{name}: an XML or HTML file; give the text form")
-    parse = next((parser for pattern, parser in _PARSERS if pattern.search(content)), None)
+    parse = _parser_of(content)
     found: list[KnownMotif] = []
     for motif in parse(_lines(content, name), name) if parse is not None else ():
         if len(found) == MOST:
@@ -84,6 +89,14 @@ def read_motif_file(path: str) -> MotifFile:
     if not found:
         raise InputError(f"{name}: holds no motif; {_KINDS} files are read")
     return MotifFile(tuple(_distinct(found, name)), hashlib.sha256(packed).hexdigest())
+
+
+def _parser_of(content: bytes) -> Parser | None:
+    small = content.lower()
+    for words, pattern, parser in _PARSERS:
+        if any(word in small for word in words) and pattern.search(content):
+            return parser
+    return None
 
 
 def _lines(content: bytes, name: str) -> Lines:
