@@ -172,6 +172,11 @@ _WAYS_OUT = (
         "its forward decides by the numbers it computes (an if, a loop or .item() on a tensor): write it with"
         " torch.where, or wrap the part that computes the output in a module without such branches",
     ),
+    (
+        "must be tuple of ints, ?but got FakeTensor",
+        "it makes a shape of numbers that it computes, as pack_padded_sequence does: windows are of one"
+        " length, so give the recurrent layer the padded tensor itself",
+    ),
     ("numpy", "its forward uses numpy: write it with torch functions"),
     ("ScriptModule", "give the module as it was before torch.jit.script or torch.jit.trace"),
     (

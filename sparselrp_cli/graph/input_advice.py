@@ -66,6 +66,11 @@ def _tensor_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
                 f" channels={more}x{length}:VALUE, or channels=FILE.npz by region"
             )
     if isinstance(error, (RuntimeError, AssertionError, ValueError)):
+        if _holds(module) and "scalar types: Long, Int" in str(error):
+            return (
+                "what it looks up by are whole numbers: write NAME=SHAPE:VALUE:int,"
+                " or NAME=:VALUE:int for one"
+            )
         held = f"; or a shape of --input is wrong: {_held(module)}" if _holds(module) else ""
         return _window_advice(module, example) + held
     return "wrap it in a module whose forward takes one tensor of this shape"

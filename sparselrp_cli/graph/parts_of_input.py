@@ -106,6 +106,8 @@ def parts_advice(module: nn.Module, example: Tensor) -> tuple[str, tuple[str, ..
     """
     if isinstance(module, WithConstantInputs):
         module = module.module
+    if isinstance(module, torch.jit.ScriptModule):
+        return None  # it doesn't say what it takes
     found = next(_found(module, example), None)
     if found is None:
         return None
@@ -151,7 +153,7 @@ def _of_one(
     """Find what a parameter is asked for, the others being tensors."""
     beside = bool(others)
     if keys := _keys_missed(lambda given: _call(module, **others, **{parameter: given}), example):
-        yield Parts("dict", parameter, keys, beside)
+        yield Parts("dict", parameter, _with_written(keys, module, parameter), beside)
     asked = _Asked(example)
     error = _call(module, **others, **{parameter: asked})
     if asked.attributes:
@@ -176,6 +178,16 @@ def _keys_missed(call: Callable[[dict[str, Tensor]], Exception | None], example:
             break
         given[key] = example
     return tuple(given)
+
+
+def _with_written(keys: tuple[str, ...], module: nn.Module, parameter: str) -> tuple[str, ...]:
+    """Add the other keys that stand in forward's code: one that got a sequence may have stopped it."""
+    try:
+        code = inspect.getsource(type(module).forward)
+    except (OSError, TypeError):
+        return keys
+    written = re.findall(rf"""\b{re.escape(parameter)}\[(['"])([^'"]+)\1\]""", code)
+    return tuple(dict.fromkeys((*keys, *(key for _, key in written))))
 
 
 def _is_asked_for_a_key(error: Exception | None) -> bool:

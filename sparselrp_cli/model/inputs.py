@@ -2,6 +2,8 @@
 
 import inspect
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,10 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.forms import in_form
 from sparselrp_cli.model.rows import Rows, asked_rows, read_rows
 
-_FORM = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<shape>\d+(?:x\d+)*)(?::(?P<value>[-+.\deE]+))?")
+_FORM = re.compile(
+    r"(?P<name>[A-Za-z_]\w*)=(?P<shape>\d+(?:x\d+)*|(?=:))(?::(?P<value>[-+.\deE]+)(?::(?P<type>int|bool))?)?"
+)
+_TYPES: Mapping[str | None, torch.dtype] = MappingProxyType({"int": torch.int64, "bool": torch.bool})
 _MAX_NUMBERS = 10**8
 CHANNELS = "channels"
 """Names what stands beside A, C, G and T in the sequence's own input, unless forward has such a parameter."""
@@ -82,6 +87,7 @@ def hold_inputs(
 ) -> nn.Module:
     """Hold inputs constant, written ``NAME=SHAPE`` or ``NAME=SHAPE:VALUE``, such as ``control=2x2114:0``.
 
+    ``NAME=SHAPE:VALUE:int`` (or ``bool``) holds whole numbers, ``NAME=:VALUE:int`` one for each sample.
     ``NAME=FILE.npz`` holds the first row of a file, in the place of rows that are given window by window.
 
     Raises
@@ -130,8 +136,8 @@ def _held(text: str, dtype: torch.dtype) -> tuple[str, Tensor]:
     match = _FORM.fullmatch(text)
     if match is None:
         raise ModelError(
-            f"--input '{text}': write NAME=SHAPE or NAME=SHAPE:VALUE, such as control=2x2114:0, or a file of"
-            " rows, NAME=FILE.npz"
+            f"--input '{text}': write NAME=SHAPE or NAME=SHAPE:VALUE, such as control=2x2114:0, a whole"
+            " number for each sample as cell=:3:int, or a file of rows, NAME=FILE.npz"
         )
     return match["name"], _constant(match, text, dtype)
 
@@ -144,7 +150,7 @@ def row_tensor(rows: Rows, dtype: torch.dtype) -> Tensor:
 
 
 def _constant(match: re.Match[str], text: str, dtype: torch.dtype) -> Tensor:
-    shape = [int(size) for size in match["shape"].split("x")]
+    shape = [int(size) for size in match["shape"].split("x") if size]
     numbers = 1
     for size in shape:
         numbers *= size
@@ -156,4 +162,6 @@ def _constant(match: re.Match[str], text: str, dtype: torch.dtype) -> Tensor:
         raise ModelError(f"--input '{text}': '{match['value']}' isn't a number") from error
     if abs(value) > torch.finfo(dtype).max:
         raise ModelError(f"--input '{text}': '{match['value']}' is too large")
-    return torch.full(shape, value, dtype=dtype)
+    if match["type"] and value != int(value):
+        raise ModelError(f"--input '{text}': '{match['value']}' isn't a whole number")
+    return torch.full(shape, value, dtype=_TYPES.get(match["type"], dtype))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -35,6 +36,9 @@ def _as_dictionary(part: Any) -> Any:
 @contextmanager
 def returning_dictionaries(module: nn.Module) -> Iterator[None]:
     """Let a module's forward return dictionaries in place of objects, while it is traced."""
+    if isinstance(module, torch.jit.ScriptModule):
+        yield
+        return
     forward = module.forward
 
     @functools.wraps(forward)

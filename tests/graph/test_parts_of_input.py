@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from sparselrp_cli.errors import ModelError
+from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.loaded import capture_model
 from sparselrp_cli.model.loading import load_model
 from sparselrp_cli.model.request import ModelRequest
@@ -53,6 +55,11 @@ CASES = {
     "a dict, the sequence last": (
         "batch",
         'scale = batch["scale"]; return self.net(batch["dna"], scale)',
+        "'s 'batch' is a dict with 'scale', 'dna'",
+    ),
+    "a dict of which one part alone is taken as the sequence": (
+        "batch",
+        'scale = batch["scale"]; assert scale.ndim == 2; return self.net(batch["dna"], scale)',
         "'s 'batch' is a dict with 'scale', 'dna'",
     ),
     "a dict gone through": (
@@ -140,3 +147,10 @@ def test_an_input_with_an_axis_too_many_is_refused_in_words(tmp_path):
     )
     (output,) = capture_model(model).outputs
     assert output.obstacle.startswith("two of its axes are as long as the batch")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_module_is_refused_in_words():
+    scripted = torch.jit.script(nn.Sequential(nn.Conv1d(4, 2, 3), nn.Flatten()))
+    with pytest.raises(ModelError, match=r"give the module as it was before torch\.jit\.script"):
+        capture(scripted, torch.rand(2, 4, 8))

@@ -114,6 +114,25 @@ def test_constants_are_of_the_models_type(load):
     assert load("control=2x10:1", "depth=1", name="single").module.constant_control.dtype == torch.float32
 
 
+def test_whole_numbers_and_truths_are_held_as_such():
+    class OfCells(nn.Module):
+        """Looks up a table by the number of each sample's cell."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(5, 4)
+
+        def forward(self, x: Tensor, cell: Tensor, seen: Tensor) -> Tensor:
+            return (x * self.table(cell)[:, :, None] * seen[:, None]).sum(2)
+
+    x = torch.rand(2, 4, WINDOW)
+    held = hold_inputs(OfCells(), ("cell=:3:int", f"seen={WINDOW}:1:bool"), torch.float32)
+    expected = held.module(x, torch.tensor([3, 3]), torch.ones(2, WINDOW, dtype=torch.bool))
+    assert torch.equal(held(x), expected)
+    with pytest.raises(ModelError, match=r"write NAME=SHAPE:VALUE:int, or NAME=:VALUE:int for one"):
+        capture(hold_inputs(OfCells(), ("cell=1:3", f"seen={WINDOW}:1"), torch.float32), x)
+
+
 def test_constants_arent_weights(load):
     model = load("control=2x10:1", "depth=1")
     assert set(model.module.state_dict()) == {f"module.{k}" for k in model.module.module.state_dict()}
@@ -156,6 +175,8 @@ NAMES = "sequence, control, depth, scale"
         (("2x10",), "--input '2x10': write NAME=SHAPE or NAME=SHAPE:VALUE"),
         (("track=2x10",), f"--input 'track=2x10': the model's forward takes {NAMES}, not 'track'"),
         (("control=2x10:1-1",), "--input 'control=2x10:1-1': '1-1' isn't a number"),
+        (("control=:2x",), "--input 'control=:2x': write NAME=SHAPE or NAME=SHAPE:VALUE"),
+        (("depth=1:0.5:int",), "--input 'depth=1:0.5:int': '0.5' isn't a whole number"),
         (("control=2x0",), "--input 'control=2x0': a shape of 0 numbers"),
         (("control=100000x100000",), "--input 'control=100000x100000': a shape of 10000000000 numbers"),
         (

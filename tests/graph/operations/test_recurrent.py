@@ -21,6 +21,7 @@ from oracles.operations import (
 )
 from torch import Tensor, nn
 
+from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.operations.recurrent import Recurrent
 from sparselrp_cli.graph.targets import Target, Term
@@ -239,3 +240,14 @@ def test_a_recurrent_layer_of_two_directions_adds_what_each_gives(name, batch_fi
     found = explanation.contributions.transpose(1, 2).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
     assert float(explanation.conservation_error.max()) < 1e-10
+
+
+class Packed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        rows = nn.utils.rnn.pack_padded_sequence(x.transpose(1, 2), [x.shape[2]] * len(x), batch_first=True)
+        return nn.utils.rnn.pad_packed_sequence(LSTM(rows)[0], batch_first=True)[0].mean(1)
+
+
+def test_packed_sequences_are_refused_with_what_to_give_instead():
+    with pytest.raises(ModelError, match="give the recurrent layer the padded tensor itself"):
+        capture(Packed(), torch.rand(2, 4, 4, dtype=torch.float64))
