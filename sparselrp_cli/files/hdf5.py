@@ -1,13 +1,16 @@
 """HDF5 of others, of which no more is taken than its bytes hold; and HDF5 of ours, on disks that fail."""
 
 import io
+import math
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from sparselrp_cli.files.interruptions import Interruptions, kept_interruptions
 
@@ -15,6 +18,11 @@ from sparselrp_cli.files.interruptions import Interruptions, kept_interruptions
 _LARGEST_RATIO = 1100
 _CHUNK_BYTES = 1 << 30
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
+LARGEST_JSON = 16 << 20
+"""Bytes of JSON in a file of others: parsed, a byte may take twenty."""
+_PLAIN = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING)
+_MOST_TEXT = 1 << 28
+"""Bytes that an array of texts may take in an attribute, where nothing tells how long each is."""
 
 
 def within(group: Any, name: str) -> Any:
@@ -46,6 +54,104 @@ def is_backed(dataset: h5py.Dataset) -> bool:
     ratio = _LARGEST_RATIO if kinds else 1
     declared = dataset.size * dataset.id.get_type().get_size()
     return bool(chunk <= _CHUNK_BYTES and declared <= ratio * stored)
+
+
+def attribute(place: Any, name: str) -> Any:
+    """Give an attribute: numbers, text or an array of these; None where it is anything else, or missing.
+
+    References, opaque bytes, compounds and sequences aren't read: no writer of ours, nor Keras, keeps them.
+
+    Parameters
+    ----------
+    place : h5py.File, Group or Dataset
+    name : str
+    """
+    if name not in place.attrs:
+        return None
+    found = place.attrs.get_id(name)
+    kind, size = found.get_type(), place.file.id.get_filesize()
+    if kind.get_class() not in _PLAIN:
+        return None
+    count = math.prod(found.shape or ())
+    if count > 1 and kind.get_class() == h5py.h5t.STRING and kind.is_variable_str():
+        # Each may refer to the same text, which is as long as the file at most.
+        return place.attrs[name] if count * size <= _MOST_TEXT else None
+    return place.attrs[name] if count * kind.get_size() <= size else None
+
+
+def holds_its_text(dataset: h5py.Dataset, pieces: Iterable[slice]) -> bool:
+    """Whether the texts of some rows are together no longer than the file.
+
+    A text of variable length lies in the file once, and rows refer to it. Where many refer to one text, a
+    small file asks for more memory than there is. Other datasets hold no such texts.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        With one axis.
+    pieces : iterable of slice
+        Rows, with their first and last.
+    """
+    kind, size = dataset.id.get_type(), dataset.file.id.get_filesize()
+    if kind.get_class() != h5py.h5t.STRING or not kind.is_variable_str():
+        return True
+    width = _reference_bytes(dataset)
+    references = np.dtype({"names": ["length"], "formats": ["<u4"], "offsets": [0], "itemsize": width})
+    total = 0
+    for raw in _stored_rows(dataset, pieces):
+        if raw is None or len(raw) % references.itemsize:
+            return False
+        total += int(np.frombuffer(raw, references)["length"].sum(dtype=np.uint64))
+    return total <= size
+
+
+def _reference_bytes(dataset: h5py.Dataset) -> int:
+    """Say what a row takes: the text's length, its heap's address, its number there (File Format, IV.B)."""
+    address, _ = dataset.file.id.get_create_plist().get_sizes()
+    return 8 + int(address)
+
+
+def _stored_rows(dataset: h5py.Dataset, pieces: Iterable[slice]) -> Iterator[bytes | None]:
+    """Give some rows, and those beside them in a chunk, as the file has them; None where it can't."""
+    settings, size = dataset.id.get_create_plist(), dataset.file.id.get_filesize()
+    width = _reference_bytes(dataset)
+    if settings.get_layout() == h5py.h5d.CONTIGUOUS:
+        if (offset := dataset.id.get_offset()) is not None:
+            with Path(dataset.file.filename).open("rb") as file:
+                for piece in pieces:
+                    file.seek(offset + width * piece.start)
+                    yield file.read(width * (piece.stop - piece.start))
+        return
+    if settings.get_layout() != h5py.h5d.CHUNKED:
+        yield None
+        return
+    (rows,) = dataset.chunks
+    for at in dict.fromkeys(
+        at for piece in pieces for at in range(piece.start - piece.start % rows, piece.stop, rows)
+    ):
+        stored = dataset.id.get_chunk_info_by_coord((at,))
+        if stored.byte_offset is None:
+            continue
+        yield None if stored.size > size else _unpacked(dataset, at, rows * width)
+
+
+def _unpacked(dataset: h5py.Dataset, at: int, size: int) -> bytes | None:
+    """Undo the filters of a chunk, the last first; None where it isn't of its size."""
+    settings = dataset.id.get_create_plist()
+    skipped, raw = dataset.id.read_direct_chunk((at,))
+    for number in reversed(range(settings.get_nfilters())):
+        if skipped >> number & 1:
+            continue
+        if settings.get_filter(number)[0] == h5py.h5z.FILTER_DEFLATE:
+            try:
+                raw = zlib.decompressobj().decompress(raw, size + 1)
+            except zlib.error:
+                return None
+        elif settings.get_filter(number)[0] == h5py.h5z.FILTER_SHUFFLE and len(raw) == size:
+            raw = np.frombuffer(raw, np.uint8).reshape(_reference_bytes(dataset), -1).T.tobytes()
+        else:  # HDF5 takes no checksums of what refers to text
+            return None
+    return raw if len(raw) == size else None
 
 
 class Created:

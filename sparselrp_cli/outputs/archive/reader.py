@@ -1,7 +1,7 @@
 """Reading an archive back: whole columns that are small, maps for the windows asked for."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.files.hdf5 import is_backed, within
+from sparselrp_cli.files.hdf5 import LARGEST_JSON, attribute, holds_its_text, is_backed, within
 from sparselrp_cli.outputs.archive.at_hand import AtHand, contributions_of
 from sparselrp_cli.outputs.archive.layout import SCHEMA_VERSION, Column, columns
 from sparselrp_cli.outputs.archive.opening import AGAIN, one_line, opened
@@ -98,7 +98,9 @@ class ArchiveReader:
     def chrom_sizes(self) -> dict[str, int]:
         """Size in bp of every chromosome, in genome order."""
         with self._reported():
-            names = self._dataset("chrom_names").asstr(errors="surrogateescape")[:].tolist()
+            listed = self._dataset("chrom_names")
+            self._require_text(listed, [slice(0, len(listed))])
+            names = listed.asstr(errors="surrogateescape")[:].tolist()
             sizes = self._dataset("chrom_sizes")[:].tolist()
         if len(set(names)) != len(names) or not all(0 <= size <= _LONGEST for size in sizes):
             raise OutputError(f"{self.path}: its chromosomes are damaged; {AGAIN}")
@@ -277,7 +279,7 @@ class ArchiveReader:
             yield slice(start, min(start + size, self.n_windows))
 
     def _validate(self) -> None:
-        version = self._file.attrs.get("schema_version")
+        version = attribute(self._file, "schema_version")
         if not isinstance(version, np.integer):
             raise OutputError(f"{self.path} isn't a sparselrp archive; give the PREFIX.h5 of a run")
         if version < 1:
@@ -342,7 +344,8 @@ class ArchiveReader:
 
     def _json(self, name: str, kind: type) -> object:
         try:
-            value = json.loads(self._file.attrs[name])
+            text = attribute(self._file, name)
+            value = json.loads(text) if text is not None and len(text) <= LARGEST_JSON else None
         except (KeyError, TypeError, ValueError, OSError, RuntimeError):
             value = None
         if not isinstance(value, kind):
@@ -357,12 +360,21 @@ class ArchiveReader:
         leading = (target,) * column.row_axis(self.n_targets)
         with self._reported():
             if isinstance(rows, slice):
+                self._require_text(dataset, [slice(*rows.indices(dataset.shape[len(leading)]))])
                 return cast(npt.NDArray[Any], dataset[(*leading, rows)])
             distinct, inverse = np.unique(rows, return_inverse=True)
-            pieces = [dataset[(*leading, piece)] for piece in contiguous(distinct)]
+            asked = list(contiguous(distinct))
+            self._require_text(dataset, asked)
+            pieces = [dataset[(*leading, piece)] for piece in asked]
             return cast(
                 npt.NDArray[Any], np.concatenate(pieces)[inverse] if pieces else dataset[(*leading, slice(0))]
             )
+
+    def _require_text(self, dataset: h5py.Dataset, rows: Sequence[slice]) -> None:
+        """Stop before text is read that would take more memory than the file has bytes."""
+        if dataset.dtype.kind == "O" and not holds_its_text(dataset, rows):
+            name = dataset.name.removeprefix("/")
+            raise OutputError(f"{self.path}: dataset '{name}' holds less than it declares; {AGAIN}")
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.errors import ModelError, first_line
-from sparselrp_cli.files.hdf5 import within
+from sparselrp_cli.files.hdf5 import LARGEST_JSON, attribute, within
 from sparselrp_cli.model.architectures.layers import INPUT, Layers, usable_name
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest, random_windows
 from sparselrp_cli.model.importing.keras.config import KerasLayer, KerasNetwork, read_network
@@ -104,13 +104,15 @@ def imported_network(
 
 
 def _model_config(file: h5py.File, place: str) -> Mapping[str, Any]:
-    text = file.attrs.get("model_config")
+    text = attribute(file, "model_config")
     if text is None or not isinstance(within(file, "model_weights"), h5py.Group):
         raise ModelError(
             f"{place}: holds no whole Keras model (no 'model_config' or 'model_weights'), maybe weights"
             " alone; load it in Keras and write it with model.save('NAME.h5')"
         )
     try:
+        if len(text) > LARGEST_JSON:
+            raise ModelError(f"{place}: its 'model_config' is larger than that of any model")
         config = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{place}: its 'model_config' isn't JSON; get the file again") from error

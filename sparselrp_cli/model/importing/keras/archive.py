@@ -14,14 +14,13 @@ import h5py
 import numpy as np
 
 from sparselrp_cli.errors import ModelError, first_line
-from sparselrp_cli.files.hdf5 import is_backed
+from sparselrp_cli.files.hdf5 import LARGEST_JSON, attribute, is_backed
 from sparselrp_cli.model.importing.imported import ImportedModel, ImportRequest
 from sparselrp_cli.model.importing.keras import DAMAGED, imported_network
 from sparselrp_cli.model.importing.keras.config import KerasLayer, read_network
 from sparselrp_cli.model.importing.keras.filing import Filed, filing_of
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-_MOST_OF_JSON = 64 << 20  # bytes
 _LARGEST_RATIO = 1100  # of what deflate unpacks to what it reads
 _PLACES = {
     "LSTM": ("cell",), "GRU": ("cell",), "TimeDistributed": ("layer",),
@@ -63,7 +62,7 @@ def _member(archive: zipfile.ZipFile, name: str, place: str) -> bytes:
 
 def _json(archive: zipfile.ZipFile, name: str, place: str) -> Mapping[str, Any]:
     content = _member(archive, name, place)
-    if len(content) > _MOST_OF_JSON:
+    if len(content) > LARGEST_JSON:
         raise ModelError(f"{place}: its '{name}' is larger than that of any model")
     try:
         document = json.loads(content)
@@ -108,7 +107,7 @@ class ArchivedWeights:
     def _require_name(self, layer: KerasLayer, group: str) -> None:
         """Refuse weights that say they are another layer's; not every version of Keras says it."""
         filed = self.filed.at(f"{group}/vars")
-        name = filed.attrs.get("name") if isinstance(filed, h5py.Group) else None
+        name = attribute(filed, "name") if isinstance(filed, h5py.Group) else None
         if isinstance(name, str) and name != layer.path[-1]:
             raise ModelError(
                 f"{self.place}: the weights at '{group}' are those of '{name}', not of layer"
@@ -141,7 +140,7 @@ class ArchivedWeights:
 
 
 def _kind(dataset: h5py.Dataset) -> str:
-    said = dataset.attrs.get("dtype")
+    said = attribute(dataset, "dtype")
     return said if isinstance(said, str) else str(dataset.dtype)
 
 

@@ -1,5 +1,6 @@
 """The weights of a Keras file, by layer."""
 
+import itertools
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ import h5py
 import numpy as np
 
 from sparselrp_cli.errors import ModelError
-from sparselrp_cli.files.hdf5 import is_backed, within
+from sparselrp_cli.files.hdf5 import attribute, is_backed, within
 from sparselrp_cli.model.importing.keras.config import KerasLayer
 
 
@@ -32,7 +33,7 @@ class LayerWeights:
         found = within(self.group, outer)
         if not isinstance(found, h5py.Group):
             return []
-        names = _names(found.attrs)
+        names = _names(found)
         if len(layer.path) > 1:
             names = [name for name in names if layer.path[-1] in name.split("/")[:-1]]
         return [(_role(name), self._array(outer, name)) for name in names]
@@ -42,6 +43,8 @@ class LayerWeights:
             dataset = within(self.group, f"{outer}/{name}")
             if not isinstance(dataset, h5py.Dataset) or not is_backed(dataset):
                 raise KeyError(name)
+            if dataset.dtype.kind not in "fiu":
+                raise TypeError(name)
             array = np.asarray(dataset[()], dtype=np.float32)
         except (KeyError, OSError, TypeError, ValueError) as error:
             raise ModelError(f"{self.place}: weights '{outer}/{name}' are missing or damaged") from error
@@ -50,13 +53,14 @@ class LayerWeights:
         return array
 
 
-def _names(attributes: Any) -> list[str]:
+def _names(group: h5py.Group) -> list[str]:
     """Read `weight_names`, which Keras splits over several attributes where it is long."""
-    found = list(attributes["weight_names"]) if "weight_names" in attributes else []
-    part = 0
-    while f"weight_names{part}" in attributes:
-        found += list(attributes[f"weight_names{part}"])
-        part += 1
+    found: list[Any] = []
+    for part in itertools.chain([""], itertools.count()):
+        names = attribute(group, f"weight_names{part}")
+        if names is None and part != "":
+            break
+        found += [] if names is None else np.atleast_1d(names).tolist()
     return [name.decode() if isinstance(name, bytes) else str(name) for name in found]
 
 
