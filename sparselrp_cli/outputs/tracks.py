@@ -8,6 +8,7 @@ import numpy as np
 from Bio.bgzf import BgzfWriter
 
 from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.cores import usable_cores
 from sparselrp_cli.files.names import field
 from sparselrp_cli.outputs.bigwig import write_runs
 from sparselrp_cli.outputs.track_runs import Maps, Run, track_runs
@@ -39,7 +40,8 @@ def write_bigwig(
         If the file can't be written, a value isn't finite, or windows overlap under ``error``.
     """
     with replacing(path, "tmp.bw") as hidden:
-        write_runs(hidden, reader.chrom_sizes, track_runs(reader, policy, target, spread=spread))
+        runs = track_runs(reader, policy, target, spread=spread)
+        write_runs(hidden, reader.chrom_sizes, runs, usable_cores())
 
 
 def write_bedgraph(
