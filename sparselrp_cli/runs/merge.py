@@ -8,11 +8,12 @@ from pathlib import Path
 from sparselrp_cli.errors import InputError, OutputError
 from sparselrp_cli.files.belonging import listed, manifest_path, read_record, why_not
 from sparselrp_cli.files.cores import usable_cores
-from sparselrp_cli.files.digest import sha256
+from sparselrp_cli.files.digest import FileEntry, sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.archive.joining import joined_blocks
+from sparselrp_cli.outputs.export import ShardFiles
 from sparselrp_cli.outputs.formats import standard_formats
 from sparselrp_cli.outputs.tables import read_skipped
 from sparselrp_cli.runs.run_files import RunHeader, RunSummary, path_of, write_files
@@ -20,6 +21,8 @@ from sparselrp_cli.runs.totals import Totals
 from sparselrp_cli.settings.kinds import Shard
 from sparselrp_cli.settings.manifest import Manifest, Outcome, difference
 from sparselrp_cli.settings.reading import WrongValueError
+
+TRACK = ".bw"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +39,33 @@ class _Piece:
         return self.reader.path
 
     @property
+    def prefix(self) -> Path:
+        return self.path.with_suffix("")
+
+    @property
     def skipped(self) -> Path:
-        return path_of(self.path.with_suffix(""), ".skipped.tsv")
+        return path_of(self.prefix, ".skipped.tsv")
 
     @property
     def whole(self) -> Manifest:
         """What identifies the run, without what differs between its shards."""
         return replace(self.manifest, settings=self.manifest.settings.without_shard(), outcome=None)
+
+    def tracks(self, overlap: str) -> ShardFiles:
+        """Give the tracks that were made under a policy, as far as the shard's record knows them."""
+        names = self._listed() if self.manifest.settings.overlap == overlap else {}
+        tracks = (name for name in names if name.endswith(TRACK))
+        whole = (name for name in tracks if not why_not(self.path.with_name(name), names))
+        return ShardFiles(self.prefix, self.reader.n_windows, frozenset(whole))
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether the record beside the archive knows it by its SHA-256."""
+        files = self._listed()
+        return self.path.name in files and not why_not(self.path, files)
+
+    def _listed(self) -> dict[str, FileEntry]:
+        return listed(read_record(manifest_path(self.prefix)))
 
 
 def merge(
@@ -93,7 +116,9 @@ def merge(
         if not any(piece.reader.n_windows for piece in pieces):
             raise InputError("none of the shards has a window; see their .skipped.tsv for the reasons")
         header = RunHeader(prefix, shape, manifest, reader.chrom_sizes, totals, command)
-        return write_files(header, _blocks(pieces, shape, path_of(prefix, ".h5")))
+        blocks = _blocks(pieces, shape, path_of(prefix, ".h5"))
+        shards = [piece.tracks(overlap) for piece in pieces] if "bigwig" in wanted else []
+        return write_files(header, blocks, shards=shards)
 
 
 def _piece(reader: ArchiveReader) -> _Piece:
@@ -153,17 +178,10 @@ def _blocks(
             raise OutputError(f"{piece.skipped} doesn't belong to {piece.path}; copy both again")
         yield None, lines
     readers = [piece.reader for piece in pieces]
-    whole = all(map(_is_as_written, readers))
+    whole = all(piece.is_as_written for piece in pieces)
     blocks = joined_blocks(readers, shape, usable_cores()) if whole else _repacked(readers, shape, path)
     for block in blocks:
         yield block, []
-
-
-def _is_as_written(reader: ArchiveReader) -> bool:
-    """Whether the manifest beside a shard knows its archive by its SHA-256."""
-    record = read_record(manifest_path(reader.path.with_suffix("")))
-    files = listed(record) if record is not None else {}
-    return reader.path.name in files and not why_not(reader.path, files)
 
 
 def _repacked(readers: Sequence[ArchiveReader], shape: ArchiveShape, path: Path) -> Iterator[Block]:

@@ -16,7 +16,7 @@ from helpers.interruption import send_to_itself
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import OutputError, Stopped
 from sparselrp_cli.files.atomic import replacing
-from sparselrp_cli.outputs.bigwig import write_runs, writer, zoom
+from sparselrp_cli.outputs.bigwig import packing, write_runs, writer, zoom
 from sparselrp_cli.outputs.track_runs import Run
 from sparselrp_cli.runs.stopping import stop_request
 
@@ -104,7 +104,7 @@ def test_an_error_of_a_thread_that_packs_is_raised(tmp_path, monkeypatch):
     def failing(batch):
         raise MemoryError("no room for it")
 
-    monkeypatch.setattr(writer, "bins_of", failing)
+    monkeypatch.setattr(packing, "bins_of", failing)
     with pytest.raises(MemoryError, match="no room for it"):
         write(tmp_path / "run.bw", some_runs())
     assert left_behind(tmp_path) == []

@@ -60,15 +60,20 @@ class Pieces:
     last: Numbers
 
 
-def stretches(runs: Iterable[Run], numbers: Mapping[str, int], cell: int) -> Iterator[Stretches]:
+def numbers_of(chrom_sizes: Mapping[str, int]) -> dict[str, int]:
+    """Number chromosomes in genome order."""
+    return {chrom: number for number, chrom in enumerate(chrom_sizes)}
+
+
+def stretches(runs: Iterable[Run], chrom_sizes: Mapping[str, int], cell: int) -> Iterator[Stretches]:
     """Put runs together into batches that end where a cell of a grid does.
 
     Parameters
     ----------
     runs : iterable of Run
         In genome order; one may go on where the one before it ends.
-    numbers : mapping of str to int
-        Of the chromosomes, in genome order.
+    chrom_sizes : mapping of str to int
+        In bp, in genome order.
     cell : int
         Of the grid, in bp.
 
@@ -81,6 +86,7 @@ def stretches(runs: Iterable[Run], numbers: Mapping[str, int], cell: int) -> Ite
     ValueError
         If runs aren't in genome order.
     """
+    numbers = numbers_of(chrom_sizes)
     held: list[Run] = []
     n = 0
     for run in runs:

@@ -9,20 +9,21 @@ Every write is ours and raises where it fails, so that no room is asked for befo
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from sparselrp_cli.errors import OutputError
-from sparselrp_cli.outputs.bigwig.blocks import CELL, blocks
+from sparselrp_cli.outputs.bigwig.blocks import CELL
 from sparselrp_cli.outputs.bigwig.chromosome_tree import chromosome_tree
 from sparselrp_cli.outputs.bigwig.index import PLACE, Places, index_of
-from sparselrp_cli.outputs.bigwig.stretches import Stretches, stretches
-from sparselrp_cli.outputs.bigwig.zoom import MOST_LEVELS, PER_BLOCK, Bins, ZoomLevel, ZoomLevels, bins_of
+from sparselrp_cli.outputs.bigwig.packing import Packed, pack
+from sparselrp_cli.outputs.bigwig.stretches import stretches
+from sparselrp_cli.outputs.bigwig.zoom import MOST_LEVELS, PER_BLOCK, ZoomLevel, ZoomLevels
 from sparselrp_cli.outputs.track_runs import Run
 
 LONGEST_CHROM = (1 << 32) - 1
@@ -59,8 +60,23 @@ def write_runs(path: Path, chrom_sizes: Mapping[str, int], runs: Iterable[Run], 
     OutputError
         If a chromosome is too long for the format, or there is none.
     """
+    makes = (partial(pack, batch) for batch in stretches(runs, chrom_sizes, CELL))
+    write_batches(path, chrom_sizes, makes, threads)
+
+
+def write_batches(
+    path: Path, chrom_sizes: Mapping[str, int], makes: Iterable[Callable[[], Packed]], threads: int
+) -> None:
+    """Write batches as bigWig.
+
+    Parameters
+    ----------
+    makes : iterable of callable
+        Each gives a batch of whole cells, the one behind the other; they are called on other threads.
+
+    Other parameters and errors as for `write_runs`.
+    """
     _refuse_what_does_not_fit(chrom_sizes)
-    numbers = {chrom: number for number, chrom in enumerate(chrom_sizes)}
     with (
         path.open("wb") as file,
         ZoomLevels(path.parent, max(chrom_sizes.values())) as zoom,
@@ -71,7 +87,7 @@ def write_runs(path: Path, chrom_sizes: Mapping[str, int], runs: Iterable[Run], 
         data = file.tell()
         file.write(COUNT.pack(0))
         places, largest = [np.empty(0, PLACE)], 0
-        for batch in _packed(pool, stretches(runs, numbers, CELL)):
+        for batch in _in_order(pool, makes):
             file.writelines(batch.blocks)
             places.append(batch.places)
             largest = max(largest, batch.largest)
@@ -90,43 +106,15 @@ def write_runs(path: Path, chrom_sizes: Mapping[str, int], runs: Iterable[Run], 
         file.write(HEADER.pack(*head) + b"".join(levels))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Packed:
-    """A batch of values as the file has it.
-
-    Attributes
-    ----------
-    blocks : sequence of bytes
-    places : ndarray of PLACE
-        Of each block.
-    largest : int
-        The bytes of the largest block before packing.
-    bins : ndarray of BIN
-        Of the finest zoom level.
-    """
-
-    blocks: Sequence[bytes]
-    places: Places
-    largest: int
-    bins: Bins
-
-
-def _packed(pool: ThreadPoolExecutor, batches: Iterable[Stretches]) -> Iterator[_Packed]:
-    """Pack batches, and give them in their order."""
-    waiting: deque[Future[_Packed]] = deque()
-    for batch in batches:
-        waiting.append(pool.submit(_pack, batch))
+def _in_order(pool: ThreadPoolExecutor, makes: Iterable[Callable[[], Packed]]) -> Iterator[Packed]:
+    """Make batches, and give them in their order."""
+    waiting: deque[Future[Packed]] = deque()
+    for make in makes:
+        waiting.append(pool.submit(make))
         if len(waiting) > MOST_THREADS:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _pack(batch: Stretches) -> _Packed:
-    made = list(blocks(batch))
-    packed = [block.packed() for block in made]
-    places = [(b.chrom, b.start, b.chrom, b.end, len(p)) for b, p in zip(made, packed, strict=True)]
-    return _Packed(packed, np.array(places, PLACE), max(block.n_bytes for block in made), bins_of(batch))
 
 
 def _write_index(file: IO[bytes], places: Places, first: int, per_block: int) -> int:
