@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparselrp_cli.errors import InputError, OutputError
-from sparselrp_cli.files.belonging import listed, manifest_path, read_record, why_not
+from sparselrp_cli.files.belonging import manifest_path, read_record, why_not
 from sparselrp_cli.files.cores import usable_cores
-from sparselrp_cli.files.digest import FileEntry, sha256
+from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
@@ -16,6 +16,7 @@ from sparselrp_cli.outputs.archive.joining import joined_blocks
 from sparselrp_cli.outputs.export import ShardFiles
 from sparselrp_cli.outputs.formats import standard_formats
 from sparselrp_cli.outputs.tables import read_skipped
+from sparselrp_cli.runs.file_set import own_files
 from sparselrp_cli.runs.run_files import RunHeader, RunSummary, path_of, write_files
 from sparselrp_cli.runs.totals import Totals
 from sparselrp_cli.settings.kinds import Shard
@@ -51,21 +52,15 @@ class _Piece:
         """What identifies the run, without what differs between its shards."""
         return replace(self.manifest, settings=self.manifest.settings.without_shard(), outcome=None)
 
-    def tracks(self, overlap: str) -> ShardFiles:
-        """Give the tracks that were made under a policy, as far as the shard's record knows them."""
-        names = self._listed() if self.manifest.settings.overlap == overlap else {}
-        tracks = (name for name in names if name.endswith(TRACK))
-        whole = (name for name in tracks if not why_not(self.path.with_name(name), names))
-        return ShardFiles(self.prefix, self.reader.n_windows, frozenset(whole))
+    def as_written(self, *, tracks: bool) -> frozenset[str]:
+        """Name the archive, and the tracks if asked, as far as they are as the shard's run left them.
 
-    @property
-    def is_as_written(self) -> bool:
-        """Whether the record beside the archive knows it by its SHA-256."""
-        files = self._listed()
-        return self.path.name in files and not why_not(self.path, files)
-
-    def _listed(self) -> dict[str, FileEntry]:
-        return listed(read_record(manifest_path(self.prefix)))
+        That is told by the SHA-256 in the record beside them. What `export` made may be of another policy.
+        """
+        record = read_record(manifest_path(self.prefix))
+        files = own_files(record) if record is not None else {}
+        asked = [name for name in files if name == self.path.name or (tracks and name.endswith(TRACK))]
+        return frozenset(name for name in asked if not why_not(self.path.with_name(name), files))
 
 
 def merge(
@@ -116,9 +111,15 @@ def merge(
         if not any(piece.reader.n_windows for piece in pieces):
             raise InputError("none of the shards has a window; see their .skipped.tsv for the reasons")
         header = RunHeader(prefix, shape, manifest, reader.chrom_sizes, totals, command)
-        blocks = _blocks(pieces, shape, path_of(prefix, ".h5"))
-        shards = [piece.tracks(overlap) for piece in pieces] if "bigwig" in wanted else []
-        return write_files(header, blocks, shards=shards)
+        names = [piece.as_written(tracks="bigwig" in wanted) for piece in pieces]
+        copied = all(piece.path.name in known for piece, known in zip(pieces, names, strict=True))
+        blocks = _blocks(pieces, shape, path_of(prefix, ".h5"), copied=copied)
+        shards = [
+            ShardFiles(piece.prefix, piece.reader.n_windows, known)
+            for piece, known in zip(pieces, names, strict=True)
+            if copied and piece.manifest.settings.overlap == overlap
+        ]
+        return write_files(header, blocks, shards=shards if len(shards) == len(pieces) else [])
 
 
 def _piece(reader: ArchiveReader) -> _Piece:
@@ -163,12 +164,12 @@ def _require_one_run(pieces: Sequence[_Piece]) -> None:
                 f"{piece.path} is of another run than {pieces[0].path}: {other}; make the shards with"
                 " the same inputs and options"
             )
-        if piece.reader.chrom_sizes != pieces[0].reader.chrom_sizes:
+        if list(piece.reader.chrom_sizes.items()) != list(pieces[0].reader.chrom_sizes.items()):
             raise InputError(f"{piece.path} and {pieces[0].path} are on genomes with other chromosomes")
 
 
 def _blocks(
-    pieces: Sequence[_Piece], shape: ArchiveShape, path: Path
+    pieces: Sequence[_Piece], shape: ArchiveShape, path: Path, *, copied: bool
 ) -> Iterator[tuple[Block | None, list[tuple[str, ...]]]]:
     """Give the rows of all shards, and the lines of what they skipped."""
     for piece in pieces:
@@ -178,8 +179,7 @@ def _blocks(
             raise OutputError(f"{piece.skipped} doesn't belong to {piece.path}; copy both again")
         yield None, lines
     readers = [piece.reader for piece in pieces]
-    whole = all(piece.is_as_written for piece in pieces)
-    blocks = joined_blocks(readers, shape, usable_cores()) if whole else _repacked(readers, shape, path)
+    blocks = joined_blocks(readers, shape, usable_cores()) if copied else _repacked(readers, shape, path)
     for block in blocks:
         yield block, []
 

@@ -349,6 +349,11 @@ def damaged(track):
     track.write_bytes(content)
 
 
+def exported(track):
+    again = ["export", str(track.with_suffix(".h5")), "--formats", "bigwig", "--overlap", "sum", "-q"]
+    assert run(again) == 0
+
+
 def of_no_record(track):
     track.with_name("part2.manifest.json").unlink()
 
@@ -361,9 +366,18 @@ def of_no_record(track):
         (None, ["--overlap", "sum"], False),
         (missing, [], False),
         (damaged, [], False),
+        (exported, [], False),
         (of_no_record, [], False),
     ],
-    ids=["as written", "more formats", "another policy", "missing", "damaged", "without a record"],
+    ids=[
+        "as written",
+        "more formats",
+        "another policy",
+        "missing",
+        "damaged",
+        "exported since",
+        "without a record",
+    ],
 )
 def test_tracks_are_copied_where_each_shards_is_what_it_should_be(
     inputs, shards, tmp_path, monkeypatch, change, options, copied
