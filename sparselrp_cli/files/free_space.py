@@ -1,6 +1,6 @@
 """Room on the disk, asked for before it is needed.
 
-HDF5 and pyBigWig crash the process, at the latest when it ends, where a write fails. So what they will write
+HDF5 crashes the process, at the latest when it ends, where a write fails. So what they will write
 is reserved in another file for a moment, which, unlike the count of free blocks, takes quotas into account.
 """
 

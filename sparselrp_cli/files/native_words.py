@@ -1,6 +1,6 @@
 """What libraries in C and Rust print in place of an error that their caller could handle.
 
-The writer of bigWigs may print that a write failed, and go on: its words are the only sign of it.
+The writer of bigBeds may print that a write failed, and go on: its words are the only sign of it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""BED as bigBed, by the writer of the bigWigs.
+"""BED as bigBed, by pybigtools.
 
 It takes all columns for those of BED, which would make browsers read ours as blocks: how many are BED's is
 put right behind it. It also takes an exception that it meets in the lines for their end, and may swallow a
@@ -23,12 +23,18 @@ import pyBigWig
 from sparselrp_cli.files.atomic import replacing
 from sparselrp_cli.files.interruptions import kept_interruptions
 from sparselrp_cli.files.native_words import kept_words
-from sparselrp_cli.outputs.bigwig_reading import DamagedError
 
 STANDARD_AT = 34
 """Where a bigBed has the number of BED's columns: Kent et al. 2010, Bioinformatics 26:2204, table 5."""
 
 Line = tuple[str, int, int, str]
+
+
+class DamagedError(OSError):
+    """What is in the file isn't what was written to it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"read back, {what}")
 
 
 def write_bigbed(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sparselrp_cli.files.names import target_file_names
 from sparselrp_cli.outputs.archive import ArchiveReader
+from sparselrp_cli.outputs.bigwig import ShardTrack
 from sparselrp_cli.outputs.formats import Export, Product, products
 
 
@@ -28,12 +29,31 @@ class Planned:
     spread: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ShardFiles:
+    """Files of a shard that an archive was put together from.
+
+    Attributes
+    ----------
+    prefix : Path
+    n_windows : int
+        Of the shard.
+    names : frozenset of str
+        Of files that are as the shard left them, and made as they would be now.
+    """
+
+    prefix: Path
+    n_windows: int
+    names: frozenset[str]
+
+
 def export_files(
     reader: ArchiveReader,
     prefix: Path,
     formats: Iterable[str],
     overlap: str,
     only: Container[str] | None = None,
+    shards: Sequence[ShardFiles] = (),
 ) -> list[Path]:
     """Write the files of some formats, for every target of the archive.
 
@@ -45,6 +65,8 @@ def export_files(
         What a base covered by several windows gets in a track.
     only : container of str, optional
         Names of files; what has none of these is left as it is.
+    shards : sequence of ShardFiles
+        In the order of their windows in the archive; what can be copied from them is; that changes no byte.
 
     Returns
     -------
@@ -55,9 +77,18 @@ def export_files(
     for each in planned_files(prefix, formats, reader.target_names, spread=reader.has_spread):
         if only is not None and not any(path.name in only for path in each.paths):
             continue
-        each.product.write(Export(reader, each.target, overlap, each.spread), each.paths)
+        tracks = _of_shards(each.paths[0].name.removeprefix(prefix.name), shards)
+        each.product.write(Export(reader, each.target, overlap, each.spread, tracks), each.paths)
         written += each.paths
     return written
+
+
+def _of_shards(ending: str, shards: Sequence[ShardFiles]) -> list[ShardTrack]:
+    """Give what each shard has in the place of a file; nothing where one of them has no such file."""
+    paths = [shard.prefix.with_name(shard.prefix.name + ending) for shard in shards]
+    if not all(path.name in shard.names for path, shard in zip(paths, shards, strict=True)):
+        return []
+    return [ShardTrack(path, shard.n_windows) for path, shard in zip(paths, shards, strict=True)]
 
 
 def planned_files(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sparselrp_cli.outputs.archive import ArchiveReader
+    from sparselrp_cli.outputs.bigwig import ShardTrack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,12 +26,15 @@ class Export:
         What a base covered by several windows gets in a track.
     spread : bool
         Whether the spread over several models is written, in place of the contributions.
+    shards : sequence of ShardTrack
+        Of a bigWig, those of the shards that the archive was put together from, where they can be used.
     """
 
     reader: "ArchiveReader"
     target: int
     overlap: str
     spread: bool = False
+    shards: "Sequence[ShardTrack]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ class Format:
 def _bigwig(export: Export, paths: Sequence[Path]) -> None:
     from sparselrp_cli.outputs.tracks import write_bigwig
 
-    write_bigwig(export.reader, paths[0], export.overlap, export.target, spread=export.spread)
+    write_bigwig(
+        export.reader, paths[0], export.overlap, export.target, spread=export.spread, shards=export.shards
+    )
 
 
 def _bedgraph(export: Export, paths: Sequence[Path]) -> None:
@@ -125,13 +131,16 @@ TRACKS = ("bigwig", "bedgraph")
 """What is made of the contributions of all windows."""
 EXPORTED = ("bigwig", "modisco", "finemo")
 """What `export` writes unless told."""
-OF_A_SHARD = ("h5",)
-"""What a shard is written as unless told: what `merge` reads."""
 
 
-def standard_formats(*, on_genome: bool) -> tuple[str, ...]:
-    """Give what a run writes unless told: the archive and tracks, along a genome or along FASTA records."""
-    return ("h5", "bigwig" if on_genome else "bedgraph")
+def standard_formats(*, on_genome: bool, of_shard: bool = False) -> tuple[str, ...]:
+    """Give what a run writes unless told: the archive and tracks, along a genome or along FASTA records.
+
+    Of a shard it is what `merge` reads or copies, which a bedGraph isn't.
+    """
+    if on_genome:
+        return ("h5", "bigwig")
+    return ("h5",) if of_shard else ("h5", "bedgraph")
 
 
 def help_on_formats(default: str) -> str:

@@ -1,6 +1,7 @@
 """Contributions along the genome, as bigWig and as text."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -8,15 +9,22 @@ import numpy as np
 from Bio.bgzf import BgzfWriter
 
 from sparselrp_cli.files.atomic import replacing
+from sparselrp_cli.files.cores import usable_cores
 from sparselrp_cli.files.names import field
-from sparselrp_cli.outputs.bigwig import write_runs
+from sparselrp_cli.outputs.bigwig import ForeignTrackError, ShardTrack, write_joined, write_runs
 from sparselrp_cli.outputs.track_runs import Maps, Run, track_runs
 
 Interval = tuple[str, int, int, np.float32]
 
 
 def write_bigwig(
-    reader: Maps, path: Path | str, policy: str, target: int = 0, *, spread: bool = False
+    reader: Maps,
+    path: Path | str,
+    policy: str,
+    target: int = 0,
+    *,
+    spread: bool = False,
+    shards: Sequence[ShardTrack] = (),
 ) -> None:
     """Write the track of one target as bigWig, with zoom levels and every chromosome in genome order.
 
@@ -32,6 +40,9 @@ def write_bigwig(
     spread : bool
         Write the standard deviations over the models in place of the contributions. The policy is applied to
         them as it is to contributions, so that ``max-abs`` takes the largest.
+    shards : sequence of ShardTrack
+        This track of each shard that the windows came from, in order and under the same policy. What can be
+        copied from them is; that changes no byte.
 
     Raises
     ------
@@ -39,7 +50,12 @@ def write_bigwig(
         If the file can't be written, a value isn't finite, or windows overlap under ``error``.
     """
     with replacing(path, "tmp.bw") as hidden:
-        write_runs(hidden, reader.chrom_sizes, track_runs(reader, policy, target, spread=spread))
+        if shards:
+            with suppress(ForeignTrackError):
+                write_joined(hidden, reader, shards, policy, target, spread=spread, threads=usable_cores())
+                return
+        runs = track_runs(reader, policy, target, spread=spread)
+        write_runs(hidden, reader.chrom_sizes, runs, usable_cores())
 
 
 def write_bedgraph(

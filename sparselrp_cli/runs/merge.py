@@ -6,20 +6,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparselrp_cli.errors import InputError, OutputError
-from sparselrp_cli.files.belonging import listed, manifest_path, read_record, why_not
+from sparselrp_cli.files.belonging import manifest_path, read_record, why_not
 from sparselrp_cli.files.cores import usable_cores
 from sparselrp_cli.files.digest import sha256
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.archive import ArchiveReader
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block, Packer
 from sparselrp_cli.outputs.archive.joining import joined_blocks
+from sparselrp_cli.outputs.export import ShardFiles
 from sparselrp_cli.outputs.formats import standard_formats
 from sparselrp_cli.outputs.tables import read_skipped
+from sparselrp_cli.runs.file_set import own_files
 from sparselrp_cli.runs.run_files import RunHeader, RunSummary, path_of, write_files
 from sparselrp_cli.runs.totals import Totals
 from sparselrp_cli.settings.kinds import Shard
 from sparselrp_cli.settings.manifest import Manifest, Outcome, difference
 from sparselrp_cli.settings.reading import WrongValueError
+
+TRACK = ".bw"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +40,27 @@ class _Piece:
         return self.reader.path
 
     @property
+    def prefix(self) -> Path:
+        return self.path.with_suffix("")
+
+    @property
     def skipped(self) -> Path:
-        return path_of(self.path.with_suffix(""), ".skipped.tsv")
+        return path_of(self.prefix, ".skipped.tsv")
 
     @property
     def whole(self) -> Manifest:
         """What identifies the run, without what differs between its shards."""
         return replace(self.manifest, settings=self.manifest.settings.without_shard(), outcome=None)
+
+    def as_written(self, *, tracks: bool) -> frozenset[str]:
+        """Name the archive, and the tracks if asked, as far as they are as the shard's run left them.
+
+        That is told by the SHA-256 in the record beside them. What `export` made may be of another policy.
+        """
+        record = read_record(manifest_path(self.prefix))
+        files = own_files(record) if record is not None else {}
+        asked = [name for name in files if name == self.path.name or (tracks and name.endswith(TRACK))]
+        return frozenset(name for name in asked if not why_not(self.path.with_name(name), files))
 
 
 def merge(
@@ -93,7 +111,15 @@ def merge(
         if not any(piece.reader.n_windows for piece in pieces):
             raise InputError("none of the shards has a window; see their .skipped.tsv for the reasons")
         header = RunHeader(prefix, shape, manifest, reader.chrom_sizes, totals, command)
-        return write_files(header, _blocks(pieces, shape, path_of(prefix, ".h5")))
+        names = [piece.as_written(tracks="bigwig" in wanted) for piece in pieces]
+        copied = all(piece.path.name in known for piece, known in zip(pieces, names, strict=True))
+        blocks = _blocks(pieces, shape, path_of(prefix, ".h5"), copied=copied)
+        shards = [
+            ShardFiles(piece.prefix, piece.reader.n_windows, known)
+            for piece, known in zip(pieces, names, strict=True)
+            if copied and piece.manifest.settings.overlap == overlap
+        ]
+        return write_files(header, blocks, shards=shards if len(shards) == len(pieces) else [])
 
 
 def _piece(reader: ArchiveReader) -> _Piece:
@@ -138,12 +164,12 @@ def _require_one_run(pieces: Sequence[_Piece]) -> None:
                 f"{piece.path} is of another run than {pieces[0].path}: {other}; make the shards with"
                 " the same inputs and options"
             )
-        if piece.reader.chrom_sizes != pieces[0].reader.chrom_sizes:
+        if list(piece.reader.chrom_sizes.items()) != list(pieces[0].reader.chrom_sizes.items()):
             raise InputError(f"{piece.path} and {pieces[0].path} are on genomes with other chromosomes")
 
 
 def _blocks(
-    pieces: Sequence[_Piece], shape: ArchiveShape, path: Path
+    pieces: Sequence[_Piece], shape: ArchiveShape, path: Path, *, copied: bool
 ) -> Iterator[tuple[Block | None, list[tuple[str, ...]]]]:
     """Give the rows of all shards, and the lines of what they skipped."""
     for piece in pieces:
@@ -153,17 +179,9 @@ def _blocks(
             raise OutputError(f"{piece.skipped} doesn't belong to {piece.path}; copy both again")
         yield None, lines
     readers = [piece.reader for piece in pieces]
-    whole = all(map(_is_as_written, readers))
-    blocks = joined_blocks(readers, shape, usable_cores()) if whole else _repacked(readers, shape, path)
+    blocks = joined_blocks(readers, shape, usable_cores()) if copied else _repacked(readers, shape, path)
     for block in blocks:
         yield block, []
-
-
-def _is_as_written(reader: ArchiveReader) -> bool:
-    """Whether the manifest beside a shard knows its archive by its SHA-256."""
-    record = read_record(manifest_path(reader.path.with_suffix("")))
-    files = listed(record) if record is not None else {}
-    return reader.path.name in files and not why_not(reader.path, files)
 
 
 def _repacked(readers: Sequence[ArchiveReader], shape: ArchiveShape, path: Path) -> Iterator[Block]:

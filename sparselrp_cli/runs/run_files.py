@@ -14,7 +14,7 @@ from sparselrp_cli.files.interruptions import cleaned_up
 from sparselrp_cli.outputs.archive import ArchiveReader, ArchiveWriter
 from sparselrp_cli.outputs.archive.at_hand import AtHand
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape, Block
-from sparselrp_cli.outputs.export import export_files, planned_files
+from sparselrp_cli.outputs.export import ShardFiles, export_files, planned_files
 from sparselrp_cli.outputs.multiqc import RunRow, sample_name, write_multiqc
 from sparselrp_cli.outputs.tables import SkippedTable, WindowsTable
 from sparselrp_cli.runs.file_set import begin_set, end_set, own_files, wrong_files
@@ -69,7 +69,9 @@ def path_of(prefix: Path, suffix: str) -> Path:
     return prefix.with_name(prefix.name + suffix)
 
 
-def write_files(header: RunHeader, blocks: Blocks, at_hand: AtHand | None = None) -> RunSummary:
+def write_files(
+    header: RunHeader, blocks: Blocks, at_hand: AtHand | None = None, shards: Sequence[ShardFiles] = ()
+) -> RunSummary:
     """Write every file; the manifest, which says that all is complete, goes first and comes last.
 
     Parameters
@@ -78,6 +80,8 @@ def write_files(header: RunHeader, blocks: Blocks, at_hand: AtHand | None = None
         With the fields of the lines of what was skipped.
     at_hand : AtHand, optional
         The contributions of their rows, for the tracks.
+    shards : sequence of ShardFiles
+        That the rows come from, in their order.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def write_files(header: RunHeader, blocks: Blocks, at_hand: AtHand | None = None
         tables = _assemble(header, blocks, archive)
         with ArchiveReader(archive, at_hand) as reader:
             multiqc = header.multiqc and not header.archive_only
-            made = _from_archive(reader, header.prefix, multiqc=multiqc, only=only)
+            made = _from_archive(reader, header.prefix, multiqc=multiqc, only=only, shards=shards)
             files = [*([archive] if keep else []), made[0], *tables, *made[1:]]
             path = end_set(header.prefix, reader.manifest, header.command, files, kept)
     return RunSummary(header.totals, (*files, path))
@@ -253,7 +257,12 @@ def _files_of(prefix: Path, formats: Sequence[str], shape: ArchiveShape, *, mult
 
 
 def _from_archive(
-    reader: ArchiveReader, prefix: Path, *, multiqc: bool, only: Container[str] | None = None
+    reader: ArchiveReader,
+    prefix: Path,
+    *,
+    multiqc: bool,
+    only: Container[str] | None = None,
+    shards: Sequence[ShardFiles] = (),
 ) -> list[Path]:
     """Write the files that an archive says everything of, or only those of some names; the table first."""
     manifest = read_manifest(reader)
@@ -263,7 +272,7 @@ def _from_archive(
     if multiqc:
         write_multiqc(row_of(manifest), sample_name(prefix), row)
     settings = manifest.settings
-    exported = export_files(reader, prefix, settings.formats, settings.overlap, only)
+    exported = export_files(reader, prefix, settings.formats, settings.overlap, only, shards)
     return [windows, *([row] if multiqc else []), *exported]
 
 

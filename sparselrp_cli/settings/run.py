@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from sparselrp_cli import __version__
 from sparselrp_cli.outputs.choices import ARCHIVE_DTYPES, OVERLAPS, ArchiveDtype
-from sparselrp_cli.outputs.formats import FORMATS, OF_A_SHARD, help_on_formats, standard_formats
+from sparselrp_cli.outputs.formats import FORMATS, help_on_formats, standard_formats
 from sparselrp_cli.relevance.choices import (
     COMPOSITE,
     COMPOSITES,
@@ -121,7 +121,8 @@ class RunSettings:
         explains=False, own_of_shard=True,
         help=help_on_formats(
             f"{','.join(standard_formats(on_genome=True))}; without --regions"
-            f" {','.join(standard_formats(on_genome=False))}; with --shard {','.join(OF_A_SHARD)}"
+            f" {','.join(standard_formats(on_genome=False))}, or with --shard"
+            f" {','.join(standard_formats(on_genome=False, of_shard=True))}"
         ),
     )  # fmt: skip
     overlap: str = setting(
@@ -188,7 +189,7 @@ class RunSettings:
         """Give the formats, or those that a run writes unless told."""
         if self.formats:
             return self.formats
-        return OF_A_SHARD if self.shard else standard_formats(on_genome=on_genome)
+        return standard_formats(on_genome=on_genome, of_shard=self.shard is not None)
 
     def without_shard(self) -> Self:
         """Give what the shards of one run have in common, the rest open."""

@@ -20,7 +20,7 @@ from sparselrp_cli.graph.canonical import GraphOutput
 from sparselrp_cli.graph.shapes import BatchDim
 from sparselrp_cli.graph.targets import TargetParser
 from sparselrp_cli.model.output_names import OutputNames
-from sparselrp_cli.outputs.formats import EXPORTED, OF_A_SHARD, standard_formats
+from sparselrp_cli.outputs.formats import EXPORTED, standard_formats
 
 N = BatchDim()
 ANSI = re.compile(r"\x1b\[")
@@ -103,7 +103,7 @@ def test_examples_are_commands_that_can_be_read(name):
     ("name", "default"),
     [
         ("attribute", f"{','.join(standard_formats(on_genome=True))}; without --regions"
-                      f" {','.join(standard_formats(on_genome=False))}; with --shard {','.join(OF_A_SHARD)}"),
+                      f" {','.join(standard_formats(on_genome=False))}, or with --shard h5"),
         ("export", ",".join(EXPORTED)),
         ("merge", f"{','.join(standard_formats(on_genome=True))}; of FASTA records"
                   f" {','.join(standard_formats(on_genome=False))}"),

@@ -1,15 +1,12 @@
 """Whatever befalls the writer of bigWigs, nothing is left under the name that isn't the whole track."""
 
 import errno
+import io
 import os
-import resource
 import signal
-import struct
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pybigtools
 import pyBigWig
 import pytest
 from helpers.archives import rows_of_contributions, write_archive
@@ -19,8 +16,7 @@ from helpers.interruption import send_to_itself
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.errors import OutputError, Stopped
 from sparselrp_cli.files.atomic import replacing
-from sparselrp_cli.outputs import bigwig
-from sparselrp_cli.outputs.bigwig import write_runs
+from sparselrp_cli.outputs.bigwig import packing, write_runs, writer, zoom
 from sparselrp_cli.outputs.track_runs import Run
 from sparselrp_cli.runs.stopping import stop_request
 
@@ -45,50 +41,7 @@ def write(path, runs):
         write_runs(hidden, SIZES, runs)
 
 
-@pytest.fixture
-def through(monkeypatch):
-    """Put something in the place of pybigtools' writer: a function of the path, the writer and its values."""
-
-    def arrange(change):
-        class Writer:
-            def __init__(self, path):
-                self.path, self.writer = path, pybigtools.open(path, "w")
-
-            def write(self, sizes, values):
-                change(self.path, lambda v: self.writer.write(sizes, v), values)
-
-        class Library:
-            @staticmethod
-            def open(path, mode):
-                return Writer(path)
-
-        monkeypatch.setattr(bigwig, "pybigtools", Library)
-
-    return arrange
-
-
-def swallowing(number):
-    """A signal that comes as the first value is asked for, which a library takes for the end of them."""
-
-    def change(path, go_on, values):
-        try:
-            send_to_itself(number)
-        except KeyboardInterrupt:
-            values = iter(())
-        go_on(values)
-
-    return change
-
-
 STOPPING = [(signal.SIGTERM, Stopped), (signal.SIGUSR1, Stopped), (signal.SIGINT, KeyboardInterrupt)]
-
-
-@pytest.mark.parametrize(("number", "error"), STOPPING)
-def test_a_signal_as_a_bigwig_is_begun_is_raised_and_leaves_nothing(tmp_path, through, number, error):
-    through(swallowing(number))
-    with pytest.raises(error), stop_request():
-        write(tmp_path / "run.bw", some_runs())
-    assert left_behind(tmp_path) == []
 
 
 @pytest.mark.parametrize("at", range(0, N_RUNS, 4))
@@ -113,9 +66,11 @@ def test_a_signal_whose_handler_raises_nothing_does_not_cost_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
-def test_export_that_a_signal_meets_in_the_writer_ends_with_its_code(tmp_path, through, capsys, number, code):
+def test_export_that_a_signal_meets_in_the_writer_ends_with_its_code(
+    tmp_path, monkeypatch, capsys, number, code
+):
     archive = write_archive(tmp_path / "run.h5", rows_of_contributions([("chr1", 3)], [[1, 2, 3, 4]]))
-    through(swallowing(number))
+    monkeypatch.setattr(writer, "index_of", lambda *_: send_to_itself(number))
     assert run(["export", str(archive), "--formats", "bigwig"]) == code
     assert "nothing that isn't complete was left" in error_line(capsys)
     assert left_behind(tmp_path) == ["run.h5"]
@@ -145,134 +100,70 @@ def test_an_exception_among_the_values_is_raised(tmp_path, failure):
     assert left_behind(tmp_path) == []
 
 
-def stopping_early(path, go_on, values):
-    go_on(islice(values, 4000))
+def test_an_error_of_a_thread_that_packs_is_raised(tmp_path, monkeypatch):
+    def failing(batch):
+        raise MemoryError("no room for it")
 
-
-def giving_up(path, go_on, values):
-    go_on(iter(()))
-
-
-def dropping_one(path, go_on, values):
-    go_on(value for number, value in enumerate(values) if number != 20_000)
-
-
-def changing_one(path, go_on, values):
-    go_on((c, s, e, v + 1 if s == 4100 else v) for c, s, e, v in values)
-
-
-def moving_one(path, go_on, values):
-    go_on((c, s, e + (e == 3000), v) for c, s, e, v in values)
-
-
-def cutting_off(path, go_on, values):
-    go_on(values)
-    os.truncate(path, os.path.getsize(path) // 2)  # noqa: PTH202 - as pybigtools has it, a text
-
-
-def emptying(path, go_on, values):
-    go_on(values)
-    os.truncate(path, 0)
-
-
-def printing(path, go_on, values):
-    go_on(values)
-    os.write(1, b"Input/output error (os error 5)\n")
-
-
-def without_end(path, go_on, values):
-    go_on(values)
-    os.truncate(path, Path(path).stat().st_size - 4)
-
-
-def miscounting(path, go_on, values):
-    go_on(values)
-    with Path(path).open("r+b") as file:
-        (data,) = struct.unpack_from("<Q", file.read(64), 16)
-        file.seek(data)
-        file.write(bytes(8))
-
-
-def with_zeros(at):
-    def change(path, go_on, values):
-        go_on(values)
-        size = os.path.getsize(path)  # noqa: PTH202
-        with open(path, "r+b") as file:  # noqa: PTH123
-            file.seek(int(at * size))
-            file.write(bytes(512))
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        pytest.param(stopping_early, "it ends before its values do", id="the writer stops early"),
-        pytest.param(giving_up, "it ends before its values do", id="the writer asks for nothing"),
-        pytest.param(dropping_one, "it has 35999 of 36000 intervals, or other values", id="one is missing"),
-        pytest.param(changing_one, "it has 36000 of 36000 intervals, or other values", id="one is another"),
-        pytest.param(moving_one, "it has 36000 of 36000 intervals, or other values", id="one is longer"),
-        pytest.param(cutting_off, "it ", id="the file is cut off"),
-        pytest.param(emptying, "it ", id="the file is empty"),
-        pytest.param(without_end, "it has no end", id="the last bytes are missing"),
-        pytest.param(miscounting, "it says that it has another number of blocks", id="the count is wrong"),
-        *(
-            pytest.param(with_zeros(at), "it|index|block|reader|level", id=f"zeros at {at}")
-            for at in (0, 0.2, 0.5, 0.85, 0.95, 0.99)
-        ),
-    ],
-)
-def test_a_file_that_is_not_what_was_written_never_gets_its_name(tmp_path, through, change, said):
-    through(change)
-    with pytest.raises(OutputError, match=rf"run.bw can't be written: read back, .*({said})"):
+    monkeypatch.setattr(packing, "bins_of", failing)
+    with pytest.raises(MemoryError, match="no room for it"):
         write(tmp_path / "run.bw", some_runs())
     assert left_behind(tmp_path) == []
 
 
-def test_a_write_whose_failure_the_writer_only_prints_is_an_error(tmp_path, through, capfd):
-    through(printing)
-    with pytest.raises(OutputError, match=r"run\.bw can't be written: Input/output error; check the disk"):
+class Failing(io.FileIO):
+    """A file for which the k-th call to the system fails, or writes less than was asked for."""
+
+    calls = fails_at = 0
+    short = False
+
+    def write(self, content):
+        Failing.calls += 1
+        if Failing.calls != Failing.fails_at:
+            return super().write(content)
+        if Failing.short:
+            return super().write(bytes(content)[:7])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the k-th write to the file of a track fail, or be short; zoom levels don't stay in memory."""
+    monkeypatch.setattr(zoom, "IN_MEMORY", 1)
+
+    def arrange(fails_at, *, short=False):
+        Failing.calls, Failing.fails_at, Failing.short = 0, fails_at, short
+
+    before = Path.open
+
+    def opened(path, mode="r", **more):
+        return io.BufferedWriter(Failing(path, "w"), 1024) if mode == "wb" else before(path, mode, **more)
+
+    monkeypatch.setattr(Path, "open", opened)
+    return arrange
+
+
+def test_whichever_write_fails_is_told_and_nothing_is_left(tmp_path, failing):
+    failing(0)
+    write(tmp_path / "run.bw", some_runs())
+    whole, n_calls = (tmp_path / "run.bw").read_bytes(), Failing.calls
+    assert n_calls > 20
+    for k in range(1, n_calls + 1):
+        (tmp_path / "run.bw").unlink(missing_ok=True)
+        failing(k)
+        with pytest.raises(OutputError, match=r"run\.bw can't be written: no space is left on the disk"):
+            write(tmp_path / "run.bw", some_runs())
+        assert left_behind(tmp_path) == []
+        failing(k, short=True)
         write(tmp_path / "run.bw", some_runs())
-    assert left_behind(tmp_path) == []
-    assert capfd.readouterr() == ("", "")
+        assert (tmp_path / "run.bw").read_bytes() == whole
 
 
-@pytest.mark.parametrize("length", [1, 3])
-def test_writes_that_fail_for_a_moment_leave_the_whole_track_or_an_error(tmp_path, monkeypatch, length):
-    # A limit on the size of files stands for a disk that is full for a moment, or a network that is away.
-    monkeypatch.setattr(bigwig, "require_room", lambda *_: None)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+def test_a_zoom_level_that_does_not_fit_on_the_disk_is_told(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def failing_from(first):
-        for number, run_of_values in enumerate(some_runs()):
-            resource.setrlimit(
-                resource.RLIMIT_FSIZE, (1000 if first <= number < first + length else soft, hard)
-            )
-            yield run_of_values
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    outcomes = set()
-    for first in range(N_RUNS):
-        path = tmp_path / f"{first}.bw"
-        try:
-            write(path, failing_from(first))
-        except OutputError:
-            outcomes.add("error")
-            assert not path.exists()
-        else:
-            with pyBigWig.open(str(path)) as file:
-                assert file.header()["nBasesCovered"] == 3000 * N_RUNS
-                assert not np.isnan(file.values("chr1", 4000, 7000, numpy=True)).any()
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "error" in outcomes
-
-
-def test_a_read_that_fails_while_it_is_checked_is_an_error(tmp_path, monkeypatch):
-    def failing(*_):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(bigwig, "require_read_back", failing)
-    with pytest.raises(OutputError, match=r"run.bw can't be written: Input/output error; check the disk"):
+    monkeypatch.setattr(zoom, "_file_aside", lambda folder: Full())
+    with pytest.raises(OutputError, match=r"run\.bw can't be written: no space is left on the disk"):
         write(tmp_path / "run.bw", some_runs())
     assert left_behind(tmp_path) == []

@@ -8,7 +8,7 @@ import pyBigWig
 import pytest
 
 from sparselrp_cli.outputs.bigwig import write_runs
-from sparselrp_cli.outputs.chromosome_tree import BLOCK, MOST_IN_NODE, chromosome_tree
+from sparselrp_cli.outputs.bigwig.chromosome_tree import BLOCK, MOST_IN_NODE, chromosome_tree
 from sparselrp_cli.outputs.track_runs import Run
 
 AT = 1000
@@ -90,8 +90,10 @@ def check(path, sizes, valued, numbers, asked):
     file = pybigtools.open(str(path))
     assert file.chroms() == sizes
     for name in asked:
-        found = list(file.records(name, 0, 6))
-        assert found == ([(2, 5, numbers[name] + 0.5)] if name in valued else [])
+        found = [
+            (base, value) for start, end, value in file.records(name, 0, 6) for base in range(start, end)
+        ]
+        assert found == ([(base, numbers[name] + 0.5) for base in (2, 3, 4)] if name in valued else [])
 
 
 @pytest.mark.parametrize("n", [MOST_IN_NODE, MOST_IN_NODE + 1, 70_000])

@@ -109,26 +109,6 @@ def test_two_windows_done_by_hand(tmp_path, policy, expected):
     assert (run.chrom, run.start, run.end, run.values.tolist()) == ("chr1", 10, 16, expected)
 
 
-@pytest.mark.parametrize(
-    ("contributions", "intervals"),
-    [
-        ([1, 2, 3, 4], [(10, 11, 1), (11, 12, 2), (12, 13, 3), (13, 14, 4)]),
-        ([1, 1, 3, 3], [(10, 12, 1), (12, 14, 3)]),
-        ([1, 2, 2, 4], [(10, 11, 1), (11, 13, 2), (13, 14, 4)]),
-        ([0, 0, 0, 0], [(10, 14, 0)]),
-    ],
-    ids=["all different", "pairs", "two in the middle", "all equal"],
-)
-def test_bases_of_equal_value_share_an_interval_of_the_bigwig(tmp_path, contributions, intervals):
-    rows = rows_of_contributions([("chr1", 10)], [contributions])
-
-    with ArchiveReader(write_archive(tmp_path / "run.h5", rows)) as reader:
-        write_bigwig(reader, tmp_path / "run.bw", "mean")
-
-    with pyBigWig.open(str(tmp_path / "run.bw")) as track:
-        assert track.intervals("chr1") == tuple(intervals)
-
-
 @pytest.mark.parametrize("policy", ["nearest-centre", "max-abs"])
 def test_of_equal_windows_the_earlier_row_counts(tmp_path, policy):
     rows = rows_of_contributions([("chr1", 10)] * 3, [[2] * 4, [-2] * 4, [2] * 4])
@@ -245,9 +225,7 @@ def test_a_bigwig_reads_back_as_the_track(tmp_path, reader, rows, policy):
 
     covered = {(c, i): v for c, track in values.items() for i, v in enumerate(track) if not np.isnan(v)}
     assert covered == expected
-    with_values = [chrom for chrom in SIZES if any(c == chrom for c, _ in expected)]
-    assert list(chroms) == list(dict.fromkeys([*with_values, *SIZES]))
-    assert chroms == SIZES
+    assert list(chroms.items()) == list(SIZES.items())
     assert header["nBasesCovered"] == len(expected)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from helpers.tiny_net import MODEL
 
 from sparselrp_cli.cli.main import run
 from sparselrp_cli.files.lock import locked
+from sparselrp_cli.outputs.bigwig import write_joined
 from sparselrp_cli.relevance.choices import PROPORTION
 from sparselrp_cli.relevance.windows import WindowExplainer
 from sparselrp_cli.runs.journal import Journal
@@ -335,6 +337,68 @@ def test_any_number_of_shards_makes_the_whole(inputs, whole, tmp_path, records, 
     for found in (ours, theirs):
         found["outputs"] = [entry for entry in found["outputs"] if entry["file"] != "run_mqc.tsv"]
     assert {**ours, "command": []} == {**theirs, "command": []}
+
+
+def missing(track):
+    track.unlink()
+
+
+def damaged(track):
+    content = bytearray(track.read_bytes())
+    content[len(content) // 2] ^= 1
+    track.write_bytes(content)
+
+
+def exported(track):
+    again = ["export", str(track.with_suffix(".h5")), "--formats", "bigwig", "--overlap", "sum", "-q"]
+    assert run(again) == 0
+
+
+def of_no_record(track):
+    track.with_name("part2.manifest.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "copied"),
+    [
+        (None, [], True),
+        (None, ["--formats", "h5,bigwig,bedgraph"], True),
+        (None, ["--overlap", "sum"], False),
+        (missing, [], False),
+        (damaged, [], False),
+        (exported, [], False),
+        (of_no_record, [], False),
+    ],
+    ids=[
+        "as written",
+        "more formats",
+        "another policy",
+        "missing",
+        "damaged",
+        "exported since",
+        "without a record",
+    ],
+)
+def test_tracks_are_copied_where_each_shards_is_what_it_should_be(
+    inputs, shards, tmp_path, monkeypatch, change, options, copied
+):
+    for path in shards.glob("part?.*"):
+        shutil.copy(path, tmp_path)
+    if change is not None:
+        change(tmp_path / "part2.bw")
+    calls = []
+
+    def spying(*given, **more):
+        calls.append(given)
+        return write_joined(*given, **more)
+
+    monkeypatch.setattr("sparselrp_cli.outputs.tracks.write_joined", spying)
+    archives = [str(tmp_path / f"part{i}.h5") for i in (1, 2, 3)]
+    assert run(["merge", *archives, "-o", str(tmp_path / "run"), "-q", *options]) == 0
+    assert bool(calls) == copied
+    whole = ["export", str(shards / "all.h5"), "-o", str(tmp_path / "again"), "--formats", "bigwig"]
+    assert run([*whole, *(options if "--overlap" in options else [])]) == 0
+    assert (tmp_path / "run.bw").read_bytes() == (tmp_path / "again.bw").read_bytes()
 
 
 @pytest.fixture(scope="module")

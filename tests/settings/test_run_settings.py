@@ -168,7 +168,8 @@ def test_a_run_is_plain_where_nothing_is_pruned(given, plain):
 def test_formats_that_arent_named_follow_from_what_is_explained():
     assert RunSettings().wanted_formats(on_genome=True) == ("h5", "bigwig")
     assert RunSettings().wanted_formats(on_genome=False) == ("h5", "bedgraph")
-    assert RunSettings(shard=Shard(1, 2)).wanted_formats(on_genome=True) == ("h5",)
+    assert RunSettings(shard=Shard(1, 2)).wanted_formats(on_genome=True) == ("h5", "bigwig")
+    assert RunSettings(shard=Shard(1, 2)).wanted_formats(on_genome=False) == ("h5",)
     assert RunSettings(formats=("finemo",)).wanted_formats(on_genome=True) == ("finemo",)
 
 
