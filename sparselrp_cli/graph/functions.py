@@ -161,6 +161,9 @@ _ROWS = (
         by_arguments=lambda beta, _threshold: {"value": math.log(2.0) / float(beta)},
     ),
     Function("exp", torch.exp, aten.exp.default, value=1.0, slope=1.0, non_negative=True, end=True),
+    Function(
+        "exp2", torch.exp2, aten.exp2.default, value=1.0, slope=math.log(2.0), non_negative=True, end=True
+    ),
     Function("expm1", torch.expm1, aten.expm1.default, slope=1.0, end=True),
     Function("log", torch.log, aten.log.default, keeps_sign=False, end=True),
     Function("logit", torch.logit, aten.logit.default, ("eps",), keeps_sign=False, end=True),
