@@ -64,6 +64,7 @@ class Conversion:
         # Constants of all samples: these are merged with another axis, as heads are within attention, or
         # differ, as the numbers of samples do. Refused where they meet an activation.
         self.merged: dict[fx.Node, tuple[Any, str]] = {}
+        self.repeated: dict[fx.Node, Tensor] = {}  # of several batches, each row as in `values`
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.gates: set[str] = set()
@@ -172,12 +173,23 @@ class Conversion:
             axis = self.traced.axis(node)
             self.values[node] = result if axis is None else one_row(result, axis)
         except ModelError as error:
+            if (row := self._row_of_all(node, result)) is not None:
+                self.values[node], self.repeated[node] = row, result
+                return
             # What is wrong began where the samples were merged first.
             said = next((self.merged[n][1] for n in node.all_input_nodes if n in self.merged), str(error))
             self.merged[node] = result, said
 
+    def _row_of_all(self, node: fx.Node, result: Any) -> Tensor | None:
+        """Give the row of a constant of several batches, all of whose rows are alike, as first states are."""
+        axis = self.traced.axis_of_batches(node)
+        row = None if axis is None else result.narrow(axis, 0, 1)
+        return row.clone() if row is not None and torch.equal(row.expand_as(result), result) else None
+
     def _concrete(self, node: fx.Node) -> Any:
         n = self.example.shape[0]
+        if node in self.repeated:
+            return self.repeated[node]
         if node in self.merged:
             return self.merged[node][0]
         if node in self.refs:

@@ -150,6 +150,12 @@ class Traced:
             )
         return found[0]
 
+    def axis_of_batches(self, node: fx.Node) -> int | None:
+        """Give the only axis along which several rows lie for every sample; None where there is none."""
+        dims = self._dims(node)
+        found = [i for i, d in enumerate(dims[0]) if not isinstance(d, int)] if len(dims) == 1 else []
+        return found[0] if len(found) == 1 and isinstance(dims[0][found[0]], BatchDim) else None
+
     def number(self, node: fx.Node) -> Any:
         """Give a node's result where it is a number; a `BatchDim` where it counts samples."""
         value = node.meta.get("val")

@@ -82,9 +82,23 @@ class FixesItsBatchPositionsFirst(PositionsAndSamplesMerged):
         return self.head(rows.reshape(LENGTH, n, 5).mean(0))
 
 
+class StrandsAmongSamples(nn.Module):
+    """All windows before all their reverse complements; a recurrent layer's first states are constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scan, self.cell, self.head = nn.Conv1d(4, 5, 3), nn.GRU(5, 4, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = torch.cat([x, x.flip(1, 2)])
+        h, _ = self.cell(self.scan(both).relu().transpose(1, 2))
+        y = self.head(h.mean(1))
+        return (y[: len(x)] + y[len(x) :]) / 2
+
+
 MODELS = (
     RecurrentOverPositionsFirst, PositionsAndSamplesMerged, SamplesAndPositionsMerged, Encoder, FixesItsBatch,
-    FixesItsBatchPositionsFirst,
+    FixesItsBatchPositionsFirst, StrandsAmongSamples,
 )  # fmt: skip
 PRUNINGS = (Pruning(0.25), Pruning(0.25, redistribute="m"))
 
