@@ -241,8 +241,8 @@ def test_a_parameter_is_read_as_it_was_written(value):
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, object(), 1j, torch.device("cpu"), torch.rand, print],
-    ids=["nan", "object", "complex", "device", "torch function", "function"],
+    [math.nan, torch.tensor([0, math.nan]), object(), 1j, torch.device("cpu"), torch.rand, print],
+    ids=["nan", "tensor with nan", "object", "complex", "device", "torch function", "function"],
 )
 def test_what_no_file_can_hold_is_refused(value):
     with pytest.raises(UnpackableError):

@@ -137,6 +137,8 @@ def to_json(value: Any, kept: Callable[[Tensor, str], str], name: str) -> Any:
         case tuple() | list():
             return [to_json(part, kept, f"{name}.{i}") for i, part in enumerate(value)]
         case Tensor():
+            if value.is_floating_point() and bool(value.isnan().any()):
+                raise UnpackableError(f"{name}: a tensor that holds NaN")
             return {"tensor": kept(value, name)}
         case BatchDim():
             return _samples_to_json(value)
