@@ -199,6 +199,75 @@ def test_a_configuration_with_a_mistake_is_refused_by_name(plan, tmp_path, chang
     assert complaint in done.stdout + done.stderr
 
 
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+def aliases(opened: str, closed: str) -> str:
+    """Thirty lines that stand for 10^30 values."""
+    lines = [f"a0: &a0 {opened}k0: x, k1: x{closed}" if opened == "{" else "a0: &a0 [x, x]"]
+    for i in range(1, 30):
+        inner = [f"k{n}: *a{i - 1}" if opened == "{" else f"*a{i - 1}" for n in range(10)]
+        lines.append(f"a{i}: &a{i} {opened}{', '.join(inner)}{closed}")
+    return "\n".join([*lines, ""])
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (aliases("[", "]"), "more than 100,000 values, its aliases written out"),
+        (aliases("{", "}"), "more than 100,000 values, its aliases written out"),
+        (f"formats: {nested(50)}\n", "nested more than 20 deep"),
+        (f"formats: [{'h5, ' * 100_000}]\n", "more than 100,000 values"),
+    ],
+    ids=["aliases of lists", "aliases of mappings", "nested", "long"],
+)
+def test_a_configuration_that_never_ends_is_refused(plan, tmp_path, more, complaint):
+    copy_inputs(tmp_path)
+    config = write_config(tmp_path, (CONFIG + more).replace("formats: [bigwig, modisco, finemo]\n", "", 1))
+    done = plan(tmp_path, config)
+    assert done.returncode == 1
+    assert complaint in done.stdout
+    assert len(done.stdout) < 2000
+
+
+HEADER, ROW = b"sample\tgenome\tregions\n", b"peaks\tdata/chr2R-15-21Mb.fa.gz\tdata/suhw-peaks.bed\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        (HEADER + b"peaks\t" + b"x" * 200_000 + b"\t\n", "samples.tsv line 2 is over 65536 letters"),
+        (HEADER + b"x" * 60_000 + b"\tg.fa\t\n", "samples.tsv line 2: a name of over 100 letters"),
+        (HEADER + b"p\0\tg.fa\t\n", "samples.tsv line 2 holds a NUL"),
+        (HEADER + b"\xff\xfe\tg.fa\t\n", "samples.tsv isn't a table of text"),
+        (HEADER + b"../../up\tg.fa\t\n", "'../../up' does not match"),
+        (HEADER + b"peaks\tg.fa\t\tx\ty\n", "too many columns"),
+        (HEADER + b"peaks\n", "None is not of type 'string'"),
+        (HEADER + ROW + ROW, "line 3: sample 'peaks' is there already"),
+        (HEADER, "has no samples"),
+        (b"", "has no samples"),
+        (b"\n" * 100, "has no samples"),
+        (b"a\tb\n1\t2\n", "were unexpected"),
+    ],
+)
+def test_a_table_of_samples_with_absurd_cells_is_refused_in_a_few_words(plan, tmp_path, table, complaint):
+    copy_inputs(tmp_path)
+    config = write_config(tmp_path, CONFIG)
+    (tmp_path / "samples.tsv").write_bytes(table)
+    done = plan(tmp_path, config)
+    assert done.returncode == 1
+    assert complaint in done.stdout
+    assert len(done.stdout) < 2000
+
+
+def test_a_table_of_samples_may_begin_with_a_byte_order_mark(plan, tmp_path):
+    copy_inputs(tmp_path)
+    config = write_config(tmp_path, CONFIG)
+    (tmp_path / "samples.tsv").write_bytes(b"\xef\xbb\xbf" + HEADER + ROW)
+    assert plan(tmp_path, config).returncode == 0
+
+
 def test_the_null_has_the_settings_of_the_run_and_a_release_is_no_file(plan, tmp_path):
     copy_inputs(tmp_path)
     more = MOTIFS.replace("true", "true, database: 'jaspar2026:insects', options: [--fdr, '0.01']")

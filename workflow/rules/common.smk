@@ -9,21 +9,68 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
+# Of a configuration: values, and lists and mappings in one another.
+MOST_VALUES, DEEPEST = 100_000, 20
+# Of a line of the table of samples, and of a sample's name, of which names of files are made.
+LONGEST_LINE, LONGEST_NAME = 1 << 16, 100
+
+
+def count_values(part, depth, counted):
+    """Count the values of a part of the configuration, those that an alias stands for each time."""
+    if depth > DEEPEST:
+        raise WorkflowError(
+            f"the configuration is nested more than {DEEPEST} deep; see the schema"
+        )
+    if not isinstance(part, (dict, list)):
+        return 1
+    if id(part) not in counted:
+        inner = part.values() if isinstance(part, dict) else part
+        counted[id(part)] = 1 + sum(count_values(p, depth + 1, counted) for p in inner)
+    return counted[id(part)]
+
+
+def check_size():
+    """Refuse aliases of aliases, which a few lines make so many of that looking through them never ends."""
+    if count_values(config, 0, {}) > MOST_VALUES:
+        raise WorkflowError(
+            f"the configuration has more than {MOST_VALUES:,} values, its aliases written out"
+        )
+
+
+check_size()
 validate(config, "../schemas/config.schema.yaml")
+
+
+def lines_of(table, path):
+    """Give the lines of a table, none of which may be too long."""
+    number = 0
+    while line := table.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE or "\0" in line:
+            what = "holds a NUL" if "\0" in line else f"is over {LONGEST_LINE} letters"
+            raise WorkflowError(f"{path} line {number} {what}; is it a table?")
+        yield line
 
 
 def read_samples(path):
     """Give the rows of the table of samples by name."""
     try:
-        with open(path, newline="") as table:
+        with open(path, newline="", encoding="utf-8-sig") as table:
+            lines = lines_of(table, path)
             rows = list(
-                csv.DictReader(table, delimiter="\t", restkey="too many columns")
+                csv.DictReader(lines, delimiter="\t", restkey="too many columns")
             )
     except OSError as error:
         raise WorkflowError(f"samples: {path} can't be read: {error.strerror}")
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise WorkflowError(f"samples: {path} isn't a table of text: {error}")
     samples = {}
     for line, row in enumerate(rows, 2):
         validate(row, "../schemas/samples.schema.yaml")
+        if len(row["sample"]) > LONGEST_NAME:
+            raise WorkflowError(
+                f"{path} line {line}: a name of over {LONGEST_NAME} letters; shorten it"
+            )
         if row["sample"] in samples:
             raise WorkflowError(
                 f"{path} line {line}: sample '{row['sample']}' is there already; rename one"
