@@ -4,7 +4,7 @@ import io
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from helpers.tiny_net import MODEL, WINDOW
 from sparselrp_cli.probing import kept as kept_module
 from sparselrp_cli.probing import probe as probe_module
 from sparselrp_cli.probing.kept import Kept
+from sparselrp_cli.report import figures, probe_figures
 from sparselrp_cli.runs.journal import Journal
 
 ASKED = ("-m", MODEL, "-t", "0", "-t", "1", "-q", "--number", "5", "--orders", "3")
@@ -28,6 +29,16 @@ STEPS = 8
 
 def probe(*arguments: object) -> int:
     return command("probe", *arguments)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def written_instead_of_drawn() -> Iterator[None]:
+    """Write what figures would show, number by number: drawing takes most of the time of so small a probe."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_effects", "draw_interactions"):
+            patch.setattr(probe_module, name, lambda shown, title: f"{title}\n{shown}\n")
+        patch.setattr(probe_module, "save", lambda figure, path: path.write_text(figure))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +118,33 @@ def test_a_stopped_probe_goes_on_to_the_same_bytes(
     assert contents(tmp_path) == uninterrupted
     record = json.loads((tmp_path / "p.probe.json").read_text())
     assert "--resume" not in record["command"]
+
+
+@pytest.fixture
+def drawn() -> Iterator[None]:
+    """Draw figures all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_effects", "draw_interactions"):
+            patch.setattr(probe_module, name, getattr(probe_figures, name))
+        patch.setattr(probe_module, "save", figures.save)
+        yield
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_stopped_probe_draws_the_same_figures(tmp_path, windows, ending_at, monkeypatch):
+    arguments = (windows, "-m", MODEL, "-t", "0", "-q", "--number", "5", "--orders", "3", *PUT_IN)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        folder.mkdir()
+    assert probe(*arguments, "-o", whole / "p") == 0
+    ending_at(3, lambda: send_to_itself(signal.SIGTERM))
+    assert probe(*arguments, "-o", stopped / "p") == 75
+    monkeypatch.undo()
+    assert probe(*arguments, "--resume", "-o", stopped / "p") == 0
+    shown = contents(stopped)
+    assert {name for name in shown if name.endswith(".svg")} == {"p.probe.effects.svg", "p.probe.pairs.svg"}
+    assert shown["p.probe.pairs.svg"].startswith(b"<?xml")
+    assert shown == contents(whole)
 
 
 @pytest.fixture
