@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import shlex
 from pathlib import Path
@@ -16,11 +17,9 @@ LONGEST_LINE, LONGEST_NAME = 1 << 16, 100
 
 
 def count_values(part, depth, counted):
-    """Count the values of a part of the configuration, those that an alias stands for each time."""
+    """Count the values of a part of the configuration, those that an alias stands for each time; too deep is endless."""
     if depth > DEEPEST:
-        raise WorkflowError(
-            f"the configuration is nested more than {DEEPEST} deep; see the schema"
-        )
+        return math.inf
     if not isinstance(part, (dict, list)):
         return 1
     if id(part) not in counted:
@@ -33,7 +32,8 @@ def check_size():
     """Refuse aliases of aliases, which a few lines make so many of that looking through them never ends."""
     if count_values(config, 0, {}) > MOST_VALUES:
         raise WorkflowError(
-            f"the configuration has more than {MOST_VALUES:,} values, its aliases written out"
+            f"the configuration has more than {MOST_VALUES:,} values, its aliases written out, or is nested more"
+            f" than {DEEPEST} deep; see the schema"
         )
 
 
