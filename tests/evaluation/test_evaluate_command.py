@@ -13,6 +13,7 @@ from torch import nn
 
 from sparselrp_cli.cli import evaluate as command
 from sparselrp_cli.cli.main import run
+from sparselrp_cli.evaluation import figures
 
 WINDOW = 30
 SEED = 1
@@ -79,6 +80,13 @@ def archives(tmp_path):
     return made
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave figures empty where tables are tested: drawing takes most of the time of a small evaluation."""
+    for name in ("plot_metrics", "plot_curves"):
+        monkeypatch.setattr(figures, name, lambda frame, path: path.touch())
+
+
 def evaluated(tmp_path, *arguments):
     prefix = tmp_path / "out"
     assert run(["evaluate", *map(str, arguments), "-o", str(prefix), "-q"]) == 0
@@ -101,6 +109,7 @@ def test_baselines_on_an_additive_model_are_the_map_itself(archives, tmp_path):
     assert table.loc["mutagenesis", "agreement_with_first"] == pytest.approx(1)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_map_of_an_additive_model_agrees_with_mutagenesis_on_both_strands(archives, tmp_path):
     """Half of the windows are read on the opposite strand."""
     net = archives("net", "Net", "-t", "0", "-p", "0", "--composite", "zero", "--centre", "none")
@@ -122,12 +131,14 @@ def test_the_map_of_an_additive_model_agrees_with_mutagenesis_on_both_strands(ar
     assert "background_score" not in compared
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_centred_map_of_an_additive_model_is_mutagenesis_up_to_a_factor(archives, tmp_path):
     one = archives("one", "Sum", "-p", "0", "--composite", "zero")
     table, _ = evaluated(tmp_path, one, "-m", f"{__file__}:Sum")
     assert table.loc["one", ["ism_r", "var_r"]].tolist() == pytest.approx([1, 1])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_matches_of_a_matrix_give_the_metrics_of_sites_and_of_informative_bases(archives, tmp_path):
     motif = tmp_path / "motif.jaspar"
     motif.write_text(">M1 some\nA [9 0 3]\nC [0 9 2]\nG [0 0 2]\nT [0 0 2]\n")
@@ -140,6 +151,7 @@ def test_matches_of_a_matrix_give_the_metrics_of_sites_and_of_informative_bases(
     assert "auprc_informative" not in of_bed.columns
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_mutagenesis_is_left_out_where_asked(archives, tmp_path):
     one = archives("one", "Sum", "-p", "0")
     given = (one, "-m", f"{__file__}:Sum", "--no-mutagenesis", "--faithfulness", "1")
@@ -166,6 +178,7 @@ def test_mutagenesis_that_cant_be_is_refused(archives, capsys, options, said):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_windows_that_do_not_score_more_than_their_background_are_said(archives, tmp_path, capsys):
     none = archives("none", "Nothing", "-p", "0")
     assert run(["evaluate", str(none), "-m", f"{__file__}:Nothing", "--faithfulness", "1"]) == 0
@@ -176,6 +189,7 @@ def test_windows_that_do_not_score_more_than_their_background_are_said(archives,
     assert "ism_r and var_r not defined in 20 of 20 windows, where a map or mutagenesis is the same" in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_progress_of_mutagenesis_counts_single_changes(archives, tmp_path, monkeypatch):
     told = []
 
@@ -269,6 +283,7 @@ def test_another_model_than_the_archive_s_is_refused(archives, tmp_path, capsys)
     assert "one.h5 was made with the model 'Net' from other files" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_archive_of_several_models_is_judged_without_asking_one(archives, tmp_path, capsys):
     both = archives("both", "Net", "-m", f"{__file__}:Net", "-t", "0")
     assert run(["evaluate", str(both), "--sites", str(tmp_path / "sites.bed"), "-q"]) == 0

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+import sparselrp
 from sparselrp_cli.runs import threads
 
 COUNTING = """
@@ -22,12 +25,8 @@ def ticks():  # of each thread, user and system time
     return {task: int(each[11]) + int(each[12]) for task, each in fields.items()}
 
 use_threads(int(sys.argv[1]))
-net = torch.nn.Sequential(
-    torch.nn.Conv1d(4, 64, 15, padding=7), torch.nn.ReLU(), torch.nn.Conv1d(64, 64, 9, padding=4),
-    torch.nn.ReLU(), torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten(), torch.nn.Linear(64, 1),
-)
 x = torch.eye(4)[torch.arange(8 * 2000).reshape(8, 2000) % 4].mT.contiguous()
-plrp = sparselrp.PLRP(net.eval())
+plrp = sparselrp.PLRP(sparselrp.load_model(sys.argv[2]))
 plrp.attribute(x)
 before = ticks()
 for _ in range(10):
@@ -37,13 +36,23 @@ print(sum(each > max(taken) / 8 for each in taken), torch.get_num_threads())
 """
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of layers wide enough for two threads, traced once for all processes."""
+    net = nn.Sequential(
+        nn.Conv1d(4, 64, 15, padding=7), nn.ReLU(), nn.Conv1d(64, 64, 9, padding=4), nn.ReLU(),
+        nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(64, 1),
+    )  # fmt: skip
+    return sparselrp.pack(net.eval(), tmp_path_factory.mktemp("model") / "net", window=2000)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads' times are read from /proc")
 @pytest.mark.parametrize("number", [1, 2])
-def test_as_many_threads_compute_as_were_asked_for(number):
+def test_as_many_threads_compute_as_were_asked_for(model, number):
     """In a process of its own, where numba would start more."""
     environment = {**os.environ, "NUMBA_NUM_THREADS": "4", "OMP_WAIT_POLICY": "PASSIVE"}
     environment.pop("OMP_NUM_THREADS", None)
-    command = [sys.executable, "-c", COUNTING, str(number)]
+    command = [sys.executable, "-c", COUNTING, str(number), str(model)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(number), str(number)]
 
