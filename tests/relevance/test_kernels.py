@@ -49,6 +49,7 @@ def draws(rng: np.random.Generator, dtype: torch.dtype) -> dict[str, torch.Tenso
         "of all sizes": wide,
         "tied": few,
         "constant": np.full(4_097, 0.3),
+        "beside each other": 0.3 * (1 + 1e-2 * rng.random(20_000)) * rng.choice([-1, 1], 20_000),
         "mostly zero": normal * (rng.random(70_000) < 0.001),
         "single": rng.normal(size=1),
         "zero": np.zeros(100),
