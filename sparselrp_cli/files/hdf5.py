@@ -102,7 +102,7 @@ def holds_its_text(dataset: h5py.Dataset, pieces: Iterable[slice]) -> bool:
         if raw is None or len(raw) % references.itemsize:
             return False
         total += int(np.frombuffer(raw, references)["length"].sum(dtype=np.uint64))
-    return total <= size
+    return bool(total <= size)
 
 
 def _reference_bytes(dataset: h5py.Dataset) -> int:
