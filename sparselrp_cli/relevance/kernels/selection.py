@@ -139,8 +139,8 @@ def select(a, c, proportions, tolerances, edges, shift, no_bits):
 
     A histogram of the relevance of each sample, by sign and magnitude, says in which bucket pruning ends; the
     values of that bucket are taken apart further. `tolerances` are those of equal values and of running sums,
-    `edges` the magnitudes at which buckets begin, `shift` the bits that a bucket leaves out, `no_bits` an empty array of
-    the unsigned integers as wide as a number.
+    `edges` the magnitudes at which buckets begin, `shift` the bits that a bucket leaves out, `no_bits` an
+    empty array of the unsigned integers as wide as a number.
     """
     n, m = a.shape
     n_pieces = max(1, (m + PIECE - 1) // PIECE)
