@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "sparselrp_cli"
 ALLOWED = {
     "errors": set(),
     "files": set(),
-    "sequences": set(),
+    "sequences": {"files"},
     "model": {"files"},
     "graph": {"model"},
     "relevance": {"files", "model", "graph"},

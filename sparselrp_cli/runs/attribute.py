@@ -192,7 +192,9 @@ def _carry_out(
         kept.append(state)
         tracks = not run.request.archive_only and not set(TRACKS).isdisjoint(run.settings.formats)
         at_hand = AtHand(run.shape.dtype) if tracks else None
-        if not state.complete:
+        if state.complete:
+            run.source.read_sizes()
+        else:
             _explain_rest(run, journal, state, places, progress, stop, at_hand)
         if not state.n_rows and run.settings.shard is None:
             n = state.n_skipped

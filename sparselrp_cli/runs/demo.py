@@ -56,7 +56,9 @@ def put_demo_files(folder: Path) -> None:
 
 def _has_broken_off(names: Sequence[str]) -> bool:
     """Whether names are of files of a demo that isn't at its end."""
-    return PAGE not in names and all(name in FILES or name.startswith((f"{NAME}.", HIDDEN)) for name in names)
+    return PAGE not in names and all(
+        name in FILES or name.startswith((f"{NAME}.", f"{NAME}_", HIDDEN)) for name in names
+    )
 
 
 def demo_steps(folder: Path) -> list[Step]:

@@ -1,16 +1,20 @@
 """The index of a genome: made once, replaced when it doesn't fit, safe where several jobs start at a time."""
 
 import errno
+import fcntl
 import glob
 import logging
+import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.files.atomic import own
 from sparselrp_cli.sequences.bgzip import (
     BgzipFile,
     Block,
@@ -32,7 +36,7 @@ READ_WHOLE = 1 << 24
 FEW_BYTES = 1 << 13
 """So many bytes a record are read faster in one go than looked at where they begin and end."""
 ABANDONED = 3600
-"""Seconds after which an index under a temporary name has no writer any more."""
+"""Seconds after which an index under a temporary name has no writer any more, where there are no locks."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 FAILING = (*NO_ROOM, errno.EIO, errno.ESTALE)
 """What a disk says that fails; a folder that isn't ours to write says something else."""
@@ -196,18 +200,12 @@ def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
     """Write index files, the .fai last."""
     _clear(wanted)
     temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
-    try:
-        with _reported(name):
-            try:
-                for path, content in zip(temporary, contents, strict=True):
-                    path.write_bytes(content)
-                for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
-                    path.replace(final)
-            finally:
-                _remove(temporary)
-    except BaseException:  # a signal's handler may have raised while they were being removed
-        _remove(temporary)
-        raise
+    with _reported(name), ExitStack() as stack:
+        for path, content in zip(temporary, contents, strict=True):
+            stack.enter_context(own(path))
+            path.write_bytes(content)
+        for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
+            path.replace(final)
 
 
 @contextmanager
@@ -228,19 +226,24 @@ def _reported(name: str) -> Iterator[None]:
         ) from error
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with suppress(OSError):
-            path.unlink()
-
-
 def _clear(wanted: list[Path]) -> None:
-    """Remove what writers left that were killed; those that are at it have written lately."""
+    """Remove what writers left that were killed."""
     for path in wanted:
         for left in path.parent.glob(f".{'[0-9a-f]' * 16}-{glob.escape(path.name)}"):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
+            with suppress(OSError), left.open("rb") as file:
+                if _is_abandoned(file):
                     left.unlink()
+
+
+def _is_abandoned(file: BinaryIO) -> bool:
+    """Whether no writer has a file any more; it is ours then until it is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: those that are at it have written lately
+        return time.time() - os.fstat(file.fileno()).st_mtime > ABANDONED
+    return True
 
 
 def _opened(fasta: Path, entries: Mapping[str, Entry], blocks: list[Block] | None) -> IndexedFasta:

@@ -96,6 +96,9 @@ class WindowSource(ABC):
     def chrom_sizes(self) -> dict[str, int]:
         """Lengths in bp by name; of plain FASTA, of the records read so far."""
 
+    def read_sizes(self) -> None:  # noqa: B027 - most know them from the start
+        """Read all sizes, where no windows are asked for."""
+
     @abstractmethod
     def count(self) -> int | None:
         """Count the windows to come, skipped ones included; None where that needs the only look there is."""
@@ -281,6 +284,10 @@ class RecordSource(WindowSource):
     @property
     def chrom_sizes(self) -> dict[str, int]:
         return self._sizes
+
+    def read_sizes(self) -> None:
+        """Read all sizes, where no windows are asked for."""
+        self._sizes = {record.name: len(record.sequence) for record in read_records(self.path)}
 
     def count(self) -> int | None:
         """Count the windows, which also finds a malformed record before anything is computed."""

@@ -82,7 +82,7 @@ def test_one_that_broke_off_is_gone_on_with(tmp_path, monkeypatch, ran):
     monkeypatch.setattr("sparselrp_cli.runs.demo.can_find_motifs", lambda: True)
     assert command("demo", "-q") == 0
     folder = tmp_path / "sparselrp-demo"
-    for name in ("suhw.partial", "suhw.h5", ".sparselrp-0123456789abcdef.tmp"):
+    for name in ("suhw.partial", "suhw.h5", "suhw_mqc.tsv", ".sparselrp-0123456789abcdef.tmp"):
         (folder / name).write_text("of the demo that broke off")
     (folder / FILES[0]).unlink()
     assert command("demo", "-q") == 0

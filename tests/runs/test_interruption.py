@@ -19,6 +19,7 @@ from helpers.interruption import send_to_itself
 from helpers.tiny_net import MODEL
 
 from sparselrp_cli.cli.main import run
+from sparselrp_cli.errors import OutputError
 from sparselrp_cli.files.lock import locked
 from sparselrp_cli.outputs.bigwig import write_joined
 from sparselrp_cli.relevance.choices import PROPORTION
@@ -276,6 +277,24 @@ def test_what_is_complete_isnt_done_again_and_another_run_isnt_replaced(
     (tmp_path / "run.bw").unlink()
     assert attribute(inputs, prefix, "--resume") == 0
     assert contents(prefix) == before
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_a_run_that_lacks_only_its_files_is_finished_from_what_is_kept(
+    inputs, tmp_path, whole, monkeypatch, capsys, records
+):
+    prefix = tmp_path / "run"
+
+    def full(*_):
+        raise OutputError("no space is left on the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sparselrp_cli.runs.attribute.write_files", full)
+        assert attribute(inputs, prefix, records=records) == 1
+    assert "run the same command with --resume to go on" in capsys.readouterr().err
+    monkeypatch.setattr("sparselrp_cli.runs.attribute._explain_rest", None)
+    assert attribute(inputs, prefix, "--resume", records=records) == 0
+    assert contents(prefix) == contents(whole[records])
 
 
 def test_a_pipe_isnt_resumed_and_leaves_no_work_behind(inputs, tmp_path, at_batch, monkeypatch):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from test_fasta_records import bgzipped
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.files.atomic import own
 from sparselrp_cli.sequences import genome_index
 from sparselrp_cli.sequences import text as text_module
 from sparselrp_cli.sequences.genome import Genome
@@ -216,12 +217,26 @@ def test_a_folder_that_cannot_be_written_is_fine(
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
-def test_what_a_killed_job_left_of_an_index_goes_with_a_later_one(tmp_path: Path) -> None:
+def test_what_a_killed_job_left_of_an_index_goes_with_the_next_one(tmp_path: Path) -> None:
+    path = write(tmp_path, text())
+    left, held = (tmp_path / f".{digit * 16}-genome.fa.fai" for digit in "ab")
+    left.write_text("half")
+    with own(held), Genome(path):
+        assert sorted(p.name for p in tmp_path.iterdir()) == [held.name, "genome.fa", "genome.fa.fai"]
+
+
+def test_without_locks_what_a_killed_job_left_of_an_index_goes_an_hour_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
     path = write(tmp_path, text())
     old, new = (tmp_path / f".{digit * 16}-genome.fa.fai" for digit in "ab")
     for left in (old, new):
         left.write_text("half")
     os.utime(old, (1, 1))
+    monkeypatch.setattr("fcntl.flock", no_locks)
     with Genome(path):
         pass
     assert sorted(p.name for p in tmp_path.iterdir()) == [new.name, "genome.fa", "genome.fa.fai"]
