@@ -252,5 +252,7 @@ def code_of(given: Sequence[str]) -> int:
 def _number(pipe: int) -> int:
     text = b""
     while not text.endswith(b"\n"):
-        text += os.read(pipe, 1)
+        if not (letter := os.read(pipe, 1)):
+            raise EOFError("the process that forked this one has ended")
+        text += letter
     return int(text)
