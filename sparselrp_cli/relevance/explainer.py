@@ -23,7 +23,6 @@ from sparselrp_cli.graph.steps import require_smooth
 from sparselrp_cli.graph.targets import Target
 from sparselrp_cli.graph.targets.functional import NOTHING, Touched
 from sparselrp_cli.model.output_names import OutputNames
-from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.batching import memory_for_values
 from sparselrp_cli.relevance.centring import Centre
 from sparselrp_cli.relevance.choices import COMPOSITE, Ends
@@ -32,6 +31,7 @@ from sparselrp_cli.relevance.ends import Tail, find_tail, notes
 from sparselrp_cli.relevance.explanation import Explanation
 from sparselrp_cli.relevance.forward import ForwardPass
 from sparselrp_cli.relevance.keeping import Keeping, plan_keeping
+from sparselrp_cli.relevance.kernels.calling import use_threads
 from sparselrp_cli.relevance.offsets import onto_bases
 from sparselrp_cli.relevance.pace import Pace, Say
 from sparselrp_cli.relevance.plan import plan_pruning
@@ -324,7 +324,7 @@ class Explainer:
             One for each target.
         """
         targets = self._oriented(mirrored)
-        kernels.use_threads()
+        use_threads()
         program, touched = self._program_for(targets), self.touched(marked)
         with torch.inference_mode():
             given = with_rows(program.graph, rows) if rows else NO_ROWS

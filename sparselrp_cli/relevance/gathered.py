@@ -10,6 +10,7 @@ from sparselrp_cli.graph.layer import Layer
 from sparselrp_cli.graph.operations.convolution import Convolution
 from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.kernels.columns import gather_columns, nonzero_rows, scatter_columns
 from sparselrp_cli.relevance.rows import by_channel
 
 DENSE_ABOVE = 0.4
@@ -52,7 +53,7 @@ def active_rows(layer: Layer, c: Tensor, samples: Samples) -> ActiveRows | None:
     rows = by_channel(c.movedim(1, -1).contiguous().movedim(-1, 1), 1, samples)
     if rows is None:
         return None
-    found = kernels.nonzero_rows(rows, DENSE_ABOVE)
+    found = nonzero_rows(rows, DENSE_ABOVE)
     if found is None:
         return None
     length = c.shape[2]
@@ -100,7 +101,7 @@ class GatheredConvolution(Convolution):
         matrix = weight.movedim(1, 2).reshape(c_out, width * c_in).T
         parts = []
         for block in self._blocks(c_in * width):
-            columns = kernels.gather_columns(rows, self.index[block], width, *self._geometry())
+            columns = gather_columns(rows, self.index[block], width, *self._geometry())
             parts.append(columns @ matrix if bias is None else torch.addmm(bias, columns, matrix))
         return torch.cat(parts) if parts else x.new_zeros(0, c_out)
 
@@ -110,7 +111,7 @@ class GatheredConvolution(Convolution):
         total = values.new_zeros(like.shape[0], like.shape[2], c_in)
         for block in self._blocks(c_in * width):
             columns = values[block] @ matrix
-            kernels.scatter_columns(columns, self.index[block], width, *self._geometry(), total)
+            scatter_columns(columns, self.index[block], width, *self._geometry(), total)
         return total.movedim(-1, 1)
 
     def spread(self, bias: Tensor, z: Tensor) -> Tensor:

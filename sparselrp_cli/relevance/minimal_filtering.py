@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.kernels.operations import clear_unread, from_points, to_points
 
 WIDTHS = (3, 4, 5)
 CHANNELS = 256
@@ -87,10 +88,10 @@ def convolved(
     of_values, of_result = _transforms(width, x.dtype)
     for sample, found in zip(rows, made, strict=True):
         for block in blocks:
-            kernels.to_points(sample, block - before, dilation, of_values, points)
+            to_points(sample, block - before, dilation, of_values, points)
             torch.bmm(points[:, : len(block)], filters, out=products[:, : len(block)])
-            kernels.from_points(products, block, dilation, of_result, added, found)
-        kernels.clear_unread(sample, width, dilation, before, added, found)
+            from_points(products, block, dilation, of_result, added, found)
+        clear_unread(sample, width, dilation, before, added, found)
     return made.movedim(-1, 1)
 
 

@@ -10,6 +10,7 @@ from sparselrp_cli.graph.canonical import Node
 from sparselrp_cli.graph.operation import At, Pulled
 from sparselrp_cli.graph.operations.pooling import MaxPool
 from sparselrp_cli.relevance import kernels
+from sparselrp_cli.relevance.kernels.operations import give_winners, winners
 from sparselrp_cli.relevance.rows import channels_last
 
 
@@ -25,7 +26,7 @@ class CompiledMaxPool(MaxPool):
         if not _fits(x):
             return super().forward(x)
         count = _count(x.shape[2], *self._along(), self.ceil_mode)
-        y, first = kernels.winners(x.movedim(1, -1), count, *self._along())
+        y, first = winners(x.movedim(1, -1), count, *self._along())
         return y.movedim(-1, 1), first
 
     def pull(self, c: Tensor, at: At) -> Pulled:
@@ -33,7 +34,7 @@ class CompiledMaxPool(MaxPool):
         if not _fits(x):
             return super().pull(c, at)
         c, x, y = (values.movedim(1, -1) for values in (c, x, at.output))
-        return (kernels.give_winners(c, x, y, at.memo, *self._along()).movedim(-1, 1),)
+        return (give_winners(c, x, y, at.memo, *self._along()).movedim(-1, 1),)
 
     def _along(self) -> tuple[int, int, int, int]:
         """Give width, stride, padding and dilation along the sequence."""

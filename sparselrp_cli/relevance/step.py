@@ -16,6 +16,14 @@ from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.gathered import active_rows
 from sparselrp_cli.relevance.kernels.channels import Channels
+from sparselrp_cli.relevance.kernels.shares import (
+    FavouredShares,
+    MaskedShares,
+    Shares,
+    share_favoured_rows,
+    share_masked_rows,
+    share_rows,
+)
 from sparselrp_cli.relevance.rows import MemoryOrder, by_channel, first_rows, like_by_channel
 from sparselrp_cli.relevance.rules import Branch, Favoured, Rule
 
@@ -252,7 +260,7 @@ class Output:
             return MemoryOrder.of(self.z, self.samples).shaped(rows)
         return like_by_channel(rows, self.z, axis)
 
-    def share(self, branch: Branch, denominator: Tensor) -> kernels.Shares:
+    def share(self, branch: Branch, denominator: Tensor) -> Shares:
         """Divide the relevance of a branch by stabilised denominators.
 
         Relevance over an exact zero goes to the stabiliser whole; it takes ``R eps sign / stabilise(z~)``.
@@ -261,16 +269,16 @@ class Output:
         if viewed is None:
             return self._share_relevance(self.relevance(branch), branch, denominator)
         (c, z, d), lie = viewed
-        shares = kernels.share_rows(c, z, d, branch, self.prepared.rule.epsilon, lie)
+        shares = share_rows(c, z, d, branch, self.prepared.rule.epsilon, lie)
         return replace(shares, values=self._shaped(shares.values))
 
-    def share_favoured(self, favoured: Favoured, magnitude: Tensor) -> kernels.FavouredShares:
+    def share_favoured(self, favoured: Favoured, magnitude: Tensor) -> FavouredShares:
         """Divide all relevance by ``scale z + sign(z) magnitude``, stabilised."""
         epsilon = self.prepared.rule.epsilon
         viewed = self._rows(magnitude)
         if viewed is not None:
             (c, z, m), lie = viewed
-            shares = kernels.share_favoured_rows(c, z, m, favoured, epsilon, lie)
+            shares = share_favoured_rows(c, z, m, favoured, epsilon, lie)
             return replace(shares, values=self._shaped(shares.values), signed=self._shaped(shares.signed))
         denominator = torch.copysign(magnitude, self.z).add_(self.z, alpha=favoured.scale)
         plain = Branch("any", favoured.plain, None, favoured.bias)
@@ -281,9 +289,9 @@ class Output:
             to_bias = to_bias + self.sums(
                 signed * self.prepared.layer.spread(favoured.bias_magnitude, signed)
             )
-        return kernels.FavouredShares(shared.values, to_bias, shared.to_stabiliser, signed)
+        return FavouredShares(shared.values, to_bias, shared.to_stabiliser, signed)
 
-    def share_masked(self, branch: Branch, inner: Tensor, least: Tensor | None) -> kernels.MaskedShares:
+    def share_masked(self, branch: Branch, inner: Tensor, least: Tensor | None) -> MaskedShares:
         """Divide the relevance of a branch by masked denominators, but for those that nearly cancel.
 
         `least` are the magnitudes below which a denominator counts as cancelled; a zero always does.
@@ -293,18 +301,18 @@ class Output:
         if viewed is not None:
             (c, z, d, *bound), lie = viewed
             given = bound[0] if bound else None
-            found = kernels.share_masked_rows(c, z, d, given, branch, epsilon, lie)
+            found = share_masked_rows(c, z, d, given, branch, epsilon, lie)
             return replace(found, values=self._shaped(found.values), fallen=self._shaped(found.fallen))
         falls = inner == 0 if least is None else (inner == 0) | (inner.abs() < least)
         relevance = self.relevance(branch)
         shares = self._share_relevance(relevance.masked_fill(falls, 0), replace(branch, bias=None), inner)
         fallen = falls & (relevance != 0)
-        return kernels.MaskedShares(
+        return MaskedShares(
             shares.values, self.c * fallen, shares.to_stabiliser, self.sums(fallen),
             self.sums(relevance.abs() * fallen),
         )  # fmt: skip
 
-    def _share_relevance(self, relevance: Tensor, branch: Branch, denominator: Tensor) -> kernels.Shares:
+    def _share_relevance(self, relevance: Tensor, branch: Branch, denominator: Tensor) -> Shares:
         """Divide some relevance by stabilised denominators; what `share` computes, operation by operation.
 
         The shares take the place of the relevance, which must be a tensor of its own.
@@ -319,7 +327,7 @@ class Output:
         to_bias = torch.zeros_like(to_stabiliser)
         if branch.bias is not None:
             to_bias = self.sums(relevance * self.prepared.layer.spread(branch.bias, relevance))
-        return kernels.Shares(relevance, to_bias, to_stabiliser)
+        return Shares(relevance, to_bias, to_stabiliser)
 
     def _longest_axis(self) -> int:
         """Give the longest axis that samples don't lie along."""

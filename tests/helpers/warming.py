@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from sparselrp_cli.graph.capture import capture
+from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.motifs import kept_loops
-from sparselrp_cli.relevance import gathered, kernels
+from sparselrp_cli.relevance import gathered, kernels, minimal_filtering
+from sparselrp_cli.relevance.compiled_softmax import CompiledSoftmax
 from sparselrp_cli.relevance.explainer import Explainer
 from sparselrp_cli.relevance.kernels import selection
 from sparselrp_cli.relevance.pruning import Pruning
@@ -50,6 +52,13 @@ def compile_loops(dtype: torch.dtype) -> None:
     for redistribute in ("lambda", "m"):
         pruning = Pruning(0.25, redistribute=redistribute)
         Explainer(graph, [Target("first", (Term(0, 0, None),))], pruning=pruning).explain(x)
+    # What pays for large networks alone.
+    minimal_filtering.convolved(x, torch.ones(4, 4, 3, dtype=dtype), None, 1)
+    softmax, scores = CompiledSoftmax(-1), x.reshape(-1, 4)
+    shares, memo = softmax.forward(scores)
+    at = At((scores,), shares, memo)
+    softmax.pull(shares, at)
+    softmax.absorbed(shares, at)
 
 
 def are_cold() -> bool:

@@ -19,6 +19,9 @@ from sparselrp_cli.graph.shapes import Samples
 from sparselrp_cli.relevance import kernels
 from sparselrp_cli.relevance.gathered import GatheredConvolution
 from sparselrp_cli.relevance.kernels import compiling
+from sparselrp_cli.relevance.kernels.calling import use_threads
+from sparselrp_cli.relevance.kernels.columns import nonzero_rows
+from sparselrp_cli.relevance.kernels.shares import share_rows
 from sparselrp_cli.relevance.pruning import Pruning, kept, scale_to_mass, survivors_scale
 from sparselrp_cli.relevance.rows import MemoryOrder, sums
 from sparselrp_cli.relevance.rules import RULES, Branch
@@ -129,11 +132,11 @@ def test_the_number_of_threads_changes_no_bit():
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            kernels.use_threads()
+            use_threads()
             results.append([*kernels.prune(a, c, 0.25, 0.125, as_mask=False), kernels.sums(a)])
     finally:
         torch.set_num_threads(before)
-        kernels.use_threads()
+        use_threads()
     assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
 
 
@@ -259,11 +262,11 @@ def test_a_convolution_at_some_positions_is_the_whole_one_there(seed, changes):
 def test_rows_without_relevance_are_found_and_too_many_others_are_not_looked_for():
     values = torch.zeros(1_000, 7)
     values[[3, 500, 999], [0, 6, 3]] = torch.tensor([1.0, -1e-45, 2.0])
-    found = kernels.nonzero_rows(values, 0.25)
+    found = nonzero_rows(values, 0.25)
     assert found is not None
     assert found.tolist() == [3, 500, 999]
-    assert kernels.nonzero_rows(values, 0.002) is None
-    none = kernels.nonzero_rows(torch.zeros(10, 2), 0.25)
+    assert nonzero_rows(values, 0.002) is None
+    none = nonzero_rows(torch.zeros(10, 2), 0.25)
     assert none is not None
     assert len(none) == 0
 
@@ -301,7 +304,7 @@ def test_a_branch_of_negative_outputs_gives_nothing_to_others():
     c = torch.ones(2, 3)
     z = torch.tensor([[-1.0, 0.0, 2.0], [3.0, -4.0, -0.0]])
     branch = Branch("negative", torch.ones(3, 1), None, None)
-    shares = kernels.share_rows(c, z, torch.ones(2, 3), branch, 0.0, torch.tensor([0, 1, 2]))
+    shares = share_rows(c, z, torch.ones(2, 3), branch, 0.0, torch.tensor([0, 1, 2]))
     assert shares.values.tolist() == [[-1.0, 0.0, 0.0], [0.0, -4.0, 0.0]]
 
 

@@ -128,7 +128,8 @@ def product_with_rows(
     """
     of_each = (BatchDim(), len(constant), *shape[1:])
     layer = _contraction(constant, of_each, constant_first=first)
-    assert layer is not None
+    if layer is None:
+        raise NoRule("its constant is of another number of groups")
     made = (BatchDim(), len(constant), *output[1:])
     return Chain((Reshape(shape, of_each), layer, Reshape(made, output)), ())
 
