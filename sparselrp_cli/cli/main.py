@@ -158,12 +158,24 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - a fault of ours: still one line, and how to see more
         if verbose:
             traceback.print_exc()
+        if (came := _interruption_before(error)) is not None:
+            let_go(error)
+            return _interrupted(came)
         if (lacking := shortage(error) or missing_scratch(error)) is not None:
             return _failed(lacking, FAILED)
         what = " ".join(str(error).split())
         hint = "" if verbose else "; run again with -v and report it"
         return _failed(f"internal error ({type(error).__name__}: {what}){hint}", FAILED)
     return code if isinstance(code, int) else DONE
+
+
+def _interruption_before(error: BaseException) -> BaseException | None:
+    """Give the interruption in the midst of which an error was met, as of a file that can't be closed."""
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, KeyboardInterrupt):
+            return error
+    return None
 
 
 def _interrupted(error: BaseException | None) -> int:

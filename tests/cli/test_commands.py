@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,7 @@ from helpers.tiny_net import MODEL, WINDOW, TinyNet
 from torch import nn
 
 from sparselrp_cli.cli.main import run
+from sparselrp_cli.errors import Stopped
 
 ROOT = Path(__file__).parents[2]
 SUHW = ROOT / "models" / "suhw-dm3"
@@ -445,3 +447,34 @@ def test_tf32_without_a_gpu_is_an_error(genome, peaks, tmp_path, capsys):
     code = attribute(genome, "-r", peaks, "-m", MODEL, "-o", tmp_path / "x", "--dtype", "tf32")
     assert code == 1
     assert "--dtype tf32 needs an NVIDIA GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("came", "code", "word"), [(Stopped, 75, "stopped"), (KeyboardInterrupt, 130, "interrupted")]
+)
+def test_what_fails_in_the_midst_of_an_interruption_is_not_our_fault(
+    came, code, word, tmp_path, monkeypatch, capsys
+):
+    """A signal between the opening of a member of a zip file and what would close it."""
+
+    def broken_off(*_args, **_named):
+        with zipfile.ZipFile(tmp_path / "maps.npz", "w") as archive:
+            member = archive.open("a.npy", "w")
+            member.write(b"half")
+            raise came
+
+    monkeypatch.setattr("sparselrp_cli.cli.main.cli.main", broken_off)
+    assert run(["export", "any.h5"]) == code
+    assert capsys.readouterr().err == f"sparselrp: error: {word}; nothing that isn't complete was left\n"
+
+
+def test_a_fault_of_ours_alone_is_an_internal_error(monkeypatch, capsys):
+    def failing(*_args, **_named):
+        try:
+            raise KeyError("handled")
+        except KeyError:
+            raise ValueError("wrong") from None
+
+    monkeypatch.setattr("sparselrp_cli.cli.main.cli.main", failing)
+    assert run(["export", "any.h5"]) == 1
+    assert "internal error (ValueError: wrong)" in capsys.readouterr().err
