@@ -19,7 +19,7 @@ rule attribute:
         f"{OUT}/logs/attribute/{{sample}}.{{model}}.{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/attribute/{{sample}}.{{model}}.{{shard}}.tsv"
-    retries: config["retries"]
+    retries: RETRIES
     conda:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
@@ -48,7 +48,7 @@ rule merge:
         f"{OUT}/logs/merge/{{sample}}.{{model}}.log",
     benchmark:
         f"{OUT}/benchmarks/merge/{{sample}}.{{model}}.tsv"
-    retries: config["retries"]
+    retries: RETRIES
     conda:
         "../envs/sparselrp.yaml"
     resources:

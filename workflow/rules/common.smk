@@ -90,6 +90,9 @@ OUT = config["outdir"]
 # No such resource rather than none of it: some executors take its name for a wish.
 GPU = config["resources"]["attribute"]["gpu"]
 GPUS = {"gpu": GPU} if GPU else {}
+# Whoever submits tries again. A job on a node that did so, too, would use up what is left of its time, and
+# memory that it wasn't given.
+RETRIES = config["retries"] if workflow.is_main_process else 0
 SHARDS = range(1, config["shards"] + 1)
 # Rule modisco reads the arrays that this format brings.
 FORMATS = ",".join(

@@ -8,7 +8,7 @@ rule shuffle:
         f"{OUT}/logs/shuffle/{{sample}}.{{model}}.log",
     benchmark:
         f"{OUT}/benchmarks/shuffle/{{sample}}.{{model}}.tsv"
-    retries: config["retries"]
+    retries: RETRIES
     conda:
         "../envs/sparselrp.yaml"
     resources:
@@ -37,7 +37,7 @@ rule background:
         f"{OUT}/logs/background/{{sample}}.{{model}}.log",
     benchmark:
         f"{OUT}/benchmarks/background/{{sample}}.{{model}}.tsv"
-    retries: config["retries"]
+    retries: RETRIES
     conda:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
@@ -83,7 +83,7 @@ rule motifs:
         f"{OUT}/logs/motifs/{PAIR}.log",
     benchmark:
         f"{OUT}/benchmarks/motifs/{PAIR}.tsv"
-    retries: config["retries"]
+    retries: RETRIES
     conda:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["motifs"]["threads"]
@@ -120,7 +120,7 @@ rule unpruned:
         f"{OUT}/logs/unpruned/{{sample}}.{{model}}.log",
     benchmark:
         f"{OUT}/benchmarks/unpruned/{{sample}}.{{model}}.tsv"
-    retries: config["retries"]
+    retries: RETRIES
     conda:
         "../envs/sparselrp.yaml"
     threads: config["resources"]["attribute"]["threads"]
@@ -155,7 +155,7 @@ rule report:
         f"{OUT}/logs/report/{PAIR}.log",
     benchmark:
         f"{OUT}/benchmarks/report/{PAIR}.tsv"
-    retries: config["retries"]
+    retries: RETRIES
     conda:
         "../envs/sparselrp.yaml"
     resources:
