@@ -124,7 +124,8 @@ class Bench:
     def _judge(self, which: str, ending: Ending) -> None:
         left = contents(self.work)
         found = verdict(ending, left, self.whole, self.before, self.work)
-        problems = [*found.problems, *(() if found.is_whole else self._rerun(left))]
+        done = found.is_whole or (left == self.whole and not self.trial.overwrites)
+        problems = [*found.problems, *(() if done else self._rerun(left))]
         self.outcomes[WRONG if problems else found.outcome] += 1
         self.problems += [f"{which}: {problem}" for problem in problems]
         for problem in problems:

@@ -45,8 +45,11 @@ def put_demo_files(folder: Path) -> None:
     """
     with reported(folder):
         if folder.is_dir() and not _has_broken_off([path.name for path in folder.iterdir()]):
+            page = folder / PAGE
             raise OutputError(
-                f"{folder} isn't empty, and the demo overwrites nothing; name another folder with -o"
+                f"{folder} has a demo already: open {page}, or name another folder with -o"
+                if page.is_file()
+                else f"{folder} isn't empty, and the demo overwrites nothing; name another folder with -o"
             )
         folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:

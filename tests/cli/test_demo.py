@@ -96,7 +96,10 @@ def test_one_that_is_at_its_end_is_not_overwritten(tmp_path, monkeypatch, capsys
     assert command("demo", "-q") == 0
     (tmp_path / "sparselrp-demo" / "suhw.report.html").write_text("the page")
     assert command("demo", "-q") == 1
-    assert "sparselrp-demo isn't empty" in error_line(capsys)
+    assert error_line(capsys) == (
+        "sparselrp: error: sparselrp-demo has a demo already: open sparselrp-demo/suhw.report.html, "
+        "or name another folder with -o"
+    )
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])
