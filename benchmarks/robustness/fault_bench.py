@@ -124,7 +124,7 @@ class Bench:
     def _judge(self, which: str, ending: Ending) -> None:
         left = contents(self.work)
         found = verdict(ending, left, self.whole, self.before, self.work)
-        done = found.is_whole or (left == self.whole and not self.trial.overwrites)
+        done = found.is_whole and (ending.code == 0 or not self.trial.overwrites)
         problems = [*found.problems, *(() if done else self._rerun(left))]
         self.outcomes[WRONG if problems else found.outcome] += 1
         self.problems += [f"{which}: {problem}" for problem in problems]

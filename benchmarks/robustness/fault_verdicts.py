@@ -85,7 +85,7 @@ def verdict(ending: Ending, left: Files, whole: Files, before: Files, folder: Pa
         outcome = "killed" if ending.code < 0 else "stopped in order"
     else:
         outcome = "refused in a line"
-    return Verdict(outcome, tuple(found), is_whole and ending.code == 0)
+    return Verdict(outcome, tuple(found), is_whole)
 
 
 def _results(files: Files) -> dict[str, bytes]:
