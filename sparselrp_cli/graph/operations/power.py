@@ -62,7 +62,8 @@ class Raised(Operation):
         return inputs[0] ** inputs[1], None
 
     def pull(self, c: Tensor, at: At) -> Pulled:
-        return _to_base(c, *at.inputs, at.output), None
+        base, exponent = at.inputs
+        return _to_base(c, base, exponent, at.output), None
 
     def absorbed(self, c: Tensor, at: At) -> Tensor | None:
         return c * (at.inputs[1] == 0)

@@ -1,4 +1,3 @@
-
 """A number times a logarithm: half to each; 0 where the number is 0."""
 
 import numpy as np
