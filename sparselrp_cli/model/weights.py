@@ -39,6 +39,8 @@ class Filled:
 
 NOTHING = Filled()
 _SHOWN = 3
+_TORCHS = b"\x80\x02\x8a\nl\xfc\x9cF"
+"""How a file of torch.save of old begins."""
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -113,7 +115,7 @@ def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
             return _load_without_objects(path)
         named = re.search(r"GLOBAL (\S+)", str(error))
         if named is None:
-            raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
+            raise ModelError(f"{path}: {_damage(path)}") from error
         what = f" ({named[1]})" if named else ""
         raise ModelError(
             f"{path}: holds more than tensors{what}, so reading it could run code; save its state dict alone"
@@ -122,7 +124,19 @@ def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
         ) from error
     # The file is what it is; torch's reader has no error of its own for a damaged one.
     except Exception as error:
-        raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
+        raise ModelError(f"{path}: {_damage(path)}") from error
+
+
+def _damage(path: Path) -> str:
+    """Say what may be wrong with a file that torch can't read."""
+    with path.open("rb") as stream:
+        start = stream.read(len(_TORCHS))
+    if start.startswith(b"\x80") and start != _TORCHS:
+        return (
+            "a plain pickle, and reading it could run code; write it anew where you trust it:"
+            f" torch.save(pickle.load(open('{path.name}', 'rb')), 'weights.pt')"
+        )
+    return "corrupt or not a weights file; get the file again"
 
 
 def _load_without_objects(path: Path) -> Checkpoint:

@@ -1,6 +1,7 @@
 """Weights from files: what stands around the names is taken off and said; what doesn't fit is named."""
 
 import argparse
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 
@@ -170,6 +171,11 @@ MODEL_NAMES = "the model's names are 'scan.weight', 'scan.bias', 'norm.weight', 
             " file's are 'scan.bias', 'norm.weight', 'norm.bias', ...",
         ),
         (
+            lambda: {**without_scan(), "scan.weight_v": torch.ones(1)},
+            f"weights for 'scan.weight' are missing (1 in all): {MODEL_NAMES}the file's are 'scan.weight_v',"
+            " 'scan.bias', 'norm.weight', ...",
+        ),
+        (
             lambda: {**trained(), "extra.weight": torch.ones(1)},
             f"the model has no 'extra.weight' (1 such in all): {MODEL_NAMES}others of the file are"
             " 'extra.weight'",
@@ -207,7 +213,8 @@ MODEL_NAMES = "the model's names are 'scan.weight', 'scan.bias', 'norm.weight', 
         ),
     ],
     ids=[
-        "other names", "one missing", "one missing in a nested one", "one more", "one more under the prefix",
+        "other names", "one missing", "one missing in a nested one", "one under another name",
+        "one more", "one more under the prefix",
         "shape", "no tensors", "no names", "two sets", "an ensemble", "quantised", "complex",
     ],
 )  # fmt: skip
@@ -382,6 +389,25 @@ def test_a_torchscript_archive_is_named(tmp_path):
             "m.onnx",
             b"\x08",
             "an ONNX model, which isn't read; give the PyTorch model that it was exported from",
+        ),
+        (
+            "w.pt",
+            b"version https://git-lfs.github.com/spec/v1",
+            "a pointer of Git LFS and not the file itself; get that with `git lfs pull`",
+        ),
+        ("w.pt", b"<!DOCTYPE html>", "a web page; download the file itself"),
+        ("w.pt.gz", b"\x1f\x8b\x08", "compressed by gzip; unpack it first"),
+        (
+            "w.npz",
+            b"PK",
+            "arrays of numpy; write them as weights: torch.save({{k: torch.from_numpy(v) for k, v in"
+            " np.load('w.npz').items()}}, 'weights.pt')",
+        ),
+        (
+            "w.pkl",
+            pickle.dumps({"w": 1}),
+            "a plain pickle, and reading it could run code; write it anew where you trust it:"
+            " torch.save(pickle.load(open('w.pkl', 'rb')), 'weights.pt')",
         ),
         ("w.pt", b"nothing", "corrupt or not a weights file; get the file again"),
     ],
