@@ -11,8 +11,7 @@ _BY_SUFFIX = {
     ".pb": "a TensorFlow graph; " + _IMPORT,
     ".onnx": "an ONNX model, which isn't read; give the PyTorch model that it was exported from",
     ".tflite": "a TensorFlow Lite model, which isn't read; give the model that it was made from",
-    ".index.json": "an index of weights in several files; join them: w = {{k: v for f in files for k, v in"
-    " load_file(f).items()}}; save_file(w, 'weights.safetensors')",
+    ".index.json": "an index of weights without a model; use FILE.py:FACTORY with -w {path}",
     ".npz": "arrays of numpy; write them as weights: torch.save({{k: torch.from_numpy(v) for k, v in"
     " np.load('{path.name}').items()}}, 'weights.pt')",
 }  # fmt: skip

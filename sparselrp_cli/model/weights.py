@@ -13,9 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, number_of
 from sparselrp_cli.model.foreign import foreign_file
 from sparselrp_cli.model.plain_modules import foreign_classes, with_weights_of_modules
+from sparselrp_cli.model.sharded import INDEX, read_index
 from sparselrp_cli.model.state_dict import MisfitError, equal, expected_tensors, find_weights, misfit, places
 from sparselrp_cli.model.trusted import is_script, load_objects
 from sparselrp_cli.model.unpickling import read_checkpoint
@@ -70,11 +71,14 @@ class Checkpoint:
         Named tensors, perhaps among other things; stand-ins for what would need code.
     note : str
         What wasn't read, for the log; may be empty.
+    parts : tuple of Path
+        The files that an index of several names.
     """
 
     path: Path
     document: object
     note: str = ""
+    parts: tuple[Path, ...] = ()
 
 
 def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
@@ -93,11 +97,26 @@ def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
+    if path.name.endswith(INDEX):
+        return _load_parts(path, trust=trust)
     if (said := foreign_file(path)) is not None:
         raise ModelError(f"{path}: {said}")
     if path.suffix == ".safetensors":
         return Checkpoint(path, load_weights(path))
     return _load_pickled(path, trust=trust)
+
+
+def _load_parts(path: Path, *, trust: bool) -> Checkpoint:
+    """Read what the files of an index hold, each name from the file that the index says."""
+    document = {}
+    files = read_index(path)
+    for file, names in files.items():
+        held = load_checkpoint(file, trust=trust).document
+        for name in names:
+            if not isinstance(held, dict) or name not in held:
+                raise ModelError(f"{file}: lacks '{name}', which {path.name} says is in it")
+            document[name] = held[name]
+    return Checkpoint(path, document, f"weights of {number_of(len(files), 'file')}", tuple(files))
 
 
 def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
