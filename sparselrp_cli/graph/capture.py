@@ -23,6 +23,7 @@ from sparselrp_cli.errors import ModelError
 from sparselrp_cli.graph.apart import apart
 from sparselrp_cli.graph.beside import default_rows
 from sparselrp_cli.graph.canonical import CanonicalGraph
+from sparselrp_cli.graph.cells import CellsWrittenOut
 from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.faults import require_explainable
 from sparselrp_cli.graph.functional import is_functional
@@ -229,7 +230,7 @@ def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> Exported
     if rows := tuple(row.contiguous() for row in default_rows(module, len(example)).values()):
         arguments = (example, rows)
         dynamic_shapes = dynamic_shapes and (*dynamic_shapes, tuple(dynamic_shapes[0] for _ in rows))
-    with silently(), returning_dictionaries(module):
+    with silently(), returning_dictionaries(module), CellsWrittenOut():
         program = torch.export.export(module, arguments, dynamic_shapes=dynamic_shapes, strict=False)
         return program if is_functional(program) else program.run_decompositions({})
 

@@ -10,8 +10,8 @@ from sparselrp_cli.errors import ModelError
 
 
 def finite(constant: Tensor) -> Tensor:
-    """Replace the infinities of a mask, whose entries get no relevance, so that they stay out of sums."""
-    return constant.masked_fill(constant.isinf(), 0)
+    """Replace infinities and NaN, as of a mask, whose entries get no relevance: they stay out of sums."""
+    return constant.masked_fill(~constant.isfinite(), 0)
 
 
 def never_negative(constant: Tensor) -> bool:
@@ -20,7 +20,7 @@ def never_negative(constant: Tensor) -> bool:
 
 
 def takes_relevance(constant: Tensor) -> bool:
-    """Whether a constant term has anything to absorb relevance with: more than zeros and infinities."""
+    """Whether a constant term has anything to absorb relevance with: more than zeros, infinities and NaN."""
     return bool((finite(constant) != 0).any())
 
 

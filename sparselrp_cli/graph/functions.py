@@ -166,6 +166,7 @@ _ROWS = (
     ),
     Function("expm1", torch.expm1, aten.expm1.default, slope=1.0, end=True),
     Function("log", torch.log, aten.log.default, keeps_sign=False, end=True),
+    Function("entr", torch.special.entr, aten.special_entr.default, keeps_sign=False),
     Function("logit", torch.logit, aten.logit.default, ("eps",), keeps_sign=False, end=True),
     Function("log1p", torch.log1p, aten.log1p.default, slope=1.0, end=True),
     Function("log2", torch.log2, aten.log2.default, keeps_sign=False, end=True),

@@ -1,5 +1,6 @@
 """What to do where a model doesn't take its input: found by trying what would fit."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeGuard
@@ -78,19 +79,29 @@ def _tensor_advice(module: nn.Module, example: Tensor, error: Exception) -> str:
 
 def _other_inputs(module: nn.Module, said: str) -> str:
     """Say how to give the other inputs of a forward, where one is missing or None; nothing where none is."""
-    names = list(parameters_of(module))
+    parameters = _free_parameters(module)
+    names = list(parameters)
     if "missing" in said and "argument" in said:
         given = " ".join(f"--input {name}=SHAPE:VALUE" for name in names[1:])
         first = f" ('{names[0]}' takes the sequence, unless it is held, too)" if names else ""
         rows = f", or give a row for each region, --input {names[1] if names[1:] else 'NAME'}=FILE.npz"
         return f"hold its other inputs constant with {given or '--input NAME=SHAPE:VALUE'}{first}{rows}"
-    optional = [name for name, p in list(parameters_of(module).items())[1:] if p.default is None]
+    optional = [name for name in names[1:] if parameters[name].default is None]
     if "NoneType" in said and optional:
         name = optional[0]
         return (
             f"it wants more inputs: give them with --input {name}=SHAPE:VALUE, or {name}=FILE.npz by region"
         )
     return ""
+
+
+def _free_parameters(module: nn.Module) -> dict[str, inspect.Parameter]:
+    """Give the parameters of the model's own forward that aren't held, the sequence first."""
+    if not _holds(module):
+        return parameters_of(module)
+    own = parameters_of(module.module)
+    free = [name for name in own if name not in module.names and name != module.sequence]
+    return {name: own[name] for name in (module.sequence, *free) if name in own}
 
 
 def _holds(module: nn.Module) -> TypeGuard[WithConstantInputs]:

@@ -11,9 +11,18 @@ _BY_SUFFIX = {
     ".pb": "a TensorFlow graph; " + _IMPORT,
     ".onnx": "an ONNX model, which isn't read; give the PyTorch model that it was exported from",
     ".tflite": "a TensorFlow Lite model, which isn't read; give the model that it was made from",
-    ".index.json": "an index of weights in several files; join them: w = {{k: v for f in files for k, v in"
-    " load_file(f).items()}}; save_file(w, 'weights.safetensors')",
+    ".index.json": "an index of weights without a model; use FILE.py:FACTORY with -w {path}",
+    ".npz": "arrays of numpy; write them as weights: torch.save({{k: torch.from_numpy(v) for k, v in"
+    " np.load('{path.name}').items()}}, 'weights.pt')",
 }  # fmt: skip
+_BY_START = {
+    _HDF5: "a Keras or HDF5 file; if it is a Keras model, " + _IMPORT,
+    b"version https://git-lfs": "a pointer of Git LFS and not the file itself; get that with `git lfs pull`",
+    b"\x1f\x8b": "compressed by gzip; unpack it first",
+    b"<!DOCTYPE": "a web page; download the file itself",
+    b"<html": "a web page; download the file itself",
+}
+_LONGEST = max(map(len, _BY_START))
 
 
 def foreign_file(path: Path) -> str | None:
@@ -23,9 +32,8 @@ def foreign_file(path: Path) -> str | None:
             return said.format(path=path)
     try:
         with path.open("rb") as stream:
-            start = stream.read(len(_HDF5))
+            start = stream.read(_LONGEST)
     except OSError:
         return None
-    if start == _HDF5:
-        return "a Keras or HDF5 file; if it is a Keras model, " + _IMPORT.format(path=path)
-    return None
+    found = (said for begins, said in _BY_START.items() if start.startswith(begins))
+    return next((said.format(path=path) for said in found), None)

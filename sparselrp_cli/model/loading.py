@@ -255,7 +255,8 @@ def _load_factory(request: ModelRequest) -> LoadedModel:
     notes = tuple(f"{request.reference}: {note}" for note in (*called, *wrappers))
     filled = NOTHING if checkpoint is None else fill_from(module, checkpoint)
     require_finite(module, str(request.weights or request.reference))
-    files = [file for file in (file_of(request.reference), request.weights) if file is not None]
+    parts = () if checkpoint is None else checkpoint.parts
+    files = [file for file in (file_of(request.reference), request.weights, *parts) if file is not None]
     name = request.reference.rpartition(":")[2]
     names = own_names(module, factory.function)
     model = LoadedModel(

@@ -232,10 +232,11 @@ def _nearest_misfit(expected: Mapping[str, Tensor], candidates: list[tuple[str, 
 def misfit(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str = "") -> str:
     """Say how weights don't fit, with names of both sides; nothing where they do."""
     unknown = [name for name in weights if name not in expected]
+    known = [name for name in weights if name in expected]
     if missing := _missing(expected, weights):
         return (
             f"weights for '{missing[0]}' are missing{where} ({len(missing)} in all): the model's names are"
-            f" {_listed(list(expected))}; the file's are {_listed(list(weights))}"
+            f" {_listed(list(expected))}; the file's are {_listed(unknown + known)}"
         )
     if unknown:
         return (

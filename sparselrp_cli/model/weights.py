@@ -13,9 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sparselrp_cli.errors import ModelError
+from sparselrp_cli.errors import ModelError, number_of
 from sparselrp_cli.model.foreign import foreign_file
 from sparselrp_cli.model.plain_modules import foreign_classes, with_weights_of_modules
+from sparselrp_cli.model.sharded import INDEX, read_index
 from sparselrp_cli.model.state_dict import MisfitError, equal, expected_tensors, find_weights, misfit, places
 from sparselrp_cli.model.trusted import is_script, load_objects
 from sparselrp_cli.model.unpickling import read_checkpoint
@@ -39,6 +40,8 @@ class Filled:
 
 NOTHING = Filled()
 _SHOWN = 3
+_TORCHS = b"\x80\x02\x8a\nl\xfc\x9cF"
+"""How a file of torch.save of old begins."""
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -68,11 +71,14 @@ class Checkpoint:
         Named tensors, perhaps among other things; stand-ins for what would need code.
     note : str
         What wasn't read, for the log; may be empty.
+    parts : tuple of Path
+        The files that an index of several names.
     """
 
     path: Path
     document: object
     note: str = ""
+    parts: tuple[Path, ...] = ()
 
 
 def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
@@ -91,11 +97,26 @@ def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file")
+    if path.name.endswith(INDEX):
+        return _load_parts(path, trust=trust)
     if (said := foreign_file(path)) is not None:
         raise ModelError(f"{path}: {said}")
     if path.suffix == ".safetensors":
         return Checkpoint(path, load_weights(path))
     return _load_pickled(path, trust=trust)
+
+
+def _load_parts(path: Path, *, trust: bool) -> Checkpoint:
+    """Read what the files of an index hold, each name from the file that the index says."""
+    document = {}
+    files = read_index(path)
+    for file, names in files.items():
+        held = load_checkpoint(file, trust=trust).document
+        for name in names:
+            if not isinstance(held, dict) or name not in held:
+                raise ModelError(f"{file}: lacks '{name}', which {path.name} says is in it")
+            document[name] = held[name]
+    return Checkpoint(path, document, f"weights of {number_of(len(files), 'file')}", tuple(files))
 
 
 def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
@@ -113,7 +134,7 @@ def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
             return _load_without_objects(path)
         named = re.search(r"GLOBAL (\S+)", str(error))
         if named is None:
-            raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
+            raise ModelError(f"{path}: {_damage(path)}") from error
         what = f" ({named[1]})" if named else ""
         raise ModelError(
             f"{path}: holds more than tensors{what}, so reading it could run code; save its state dict alone"
@@ -122,7 +143,19 @@ def _load_pickled(path: Path, *, trust: bool) -> Checkpoint:
         ) from error
     # The file is what it is; torch's reader has no error of its own for a damaged one.
     except Exception as error:
-        raise ModelError(f"{path}: corrupt or not a weights file; get the file again") from error
+        raise ModelError(f"{path}: {_damage(path)}") from error
+
+
+def _damage(path: Path) -> str:
+    """Say what may be wrong with a file that torch can't read."""
+    with path.open("rb") as stream:
+        start = stream.read(len(_TORCHS))
+    if start.startswith(b"\x80") and start != _TORCHS:
+        return (
+            "a plain pickle, and reading it could run code; write it anew where you trust it:"
+            f" torch.save(pickle.load(open('{path.name}', 'rb')), 'weights.pt')"
+        )
+    return "corrupt or not a weights file; get the file again"
 
 
 def _load_without_objects(path: Path) -> Checkpoint:

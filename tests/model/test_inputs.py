@@ -202,7 +202,7 @@ def test_an_input_held_twice_is_refused(load):
 
 
 def test_an_input_that_is_missing_is_said_with_the_way_to_give_it(load):
-    with pytest.raises(ModelError, match=r"shape \(2, 4, 10\).*hold its other inputs constant with --input"):
+    with pytest.raises(ModelError, match=r"shape \(2, 4, 10\).*other inputs constant with --input depth="):
         capture_model(load("control=2x10"))
 
 

@@ -1,6 +1,8 @@
 """Weights from files: what stands around the names is taken off and said; what doesn't fit is named."""
 
 import argparse
+import json
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from torch import nn
 
 from sparselrp_cli.errors import ModelError
 from sparselrp_cli.model.state_dict import find_weights
-from sparselrp_cli.model.weights import fill
+from sparselrp_cli.model.weights import fill, load_checkpoint
 
 
 class Net(nn.Module):
@@ -170,6 +172,11 @@ MODEL_NAMES = "the model's names are 'scan.weight', 'scan.bias', 'norm.weight', 
             " file's are 'scan.bias', 'norm.weight', 'norm.bias', ...",
         ),
         (
+            lambda: {**without_scan(), "scan.weight_v": torch.ones(1)},
+            f"weights for 'scan.weight' are missing (1 in all): {MODEL_NAMES}the file's are 'scan.weight_v',"
+            " 'scan.bias', 'norm.weight', ...",
+        ),
+        (
             lambda: {**trained(), "extra.weight": torch.ones(1)},
             f"the model has no 'extra.weight' (1 such in all): {MODEL_NAMES}others of the file are"
             " 'extra.weight'",
@@ -207,7 +214,8 @@ MODEL_NAMES = "the model's names are 'scan.weight', 'scan.bias', 'norm.weight', 
         ),
     ],
     ids=[
-        "other names", "one missing", "one missing in a nested one", "one more", "one more under the prefix",
+        "other names", "one missing", "one missing in a nested one", "one under another name",
+        "one more", "one more under the prefix",
         "shape", "no tensors", "no names", "two sets", "an ensemble", "quantised", "complex",
     ],
 )  # fmt: skip
@@ -369,8 +377,7 @@ def test_a_torchscript_archive_is_named(tmp_path):
         (
             "pytorch_model.bin.index.json",
             b"{}",
-            "an index of weights in several files; join them: w = {{k: v for f in files for k, v in"
-            " load_file(f).items()}}; save_file(w, 'weights.safetensors')",
+            "no index of weights: its 'weight_map' of names to files is missing",
         ),
         (
             "m.pb",
@@ -382,6 +389,25 @@ def test_a_torchscript_archive_is_named(tmp_path):
             "m.onnx",
             b"\x08",
             "an ONNX model, which isn't read; give the PyTorch model that it was exported from",
+        ),
+        (
+            "w.pt",
+            b"version https://git-lfs.github.com/spec/v1",
+            "a pointer of Git LFS and not the file itself; get that with `git lfs pull`",
+        ),
+        ("w.pt", b"<!DOCTYPE html>", "a web page; download the file itself"),
+        ("w.pt.gz", b"\x1f\x8b\x08", "compressed by gzip; unpack it first"),
+        (
+            "w.npz",
+            b"PK",
+            "arrays of numpy; write them as weights: torch.save({{k: torch.from_numpy(v) for k, v in"
+            " np.load('w.npz').items()}}, 'weights.pt')",
+        ),
+        (
+            "w.pkl",
+            pickle.dumps({"w": 1}),
+            "a plain pickle, and reading it could run code; write it anew where you trust it:"
+            " torch.save(pickle.load(open('w.pkl', 'rb')), 'weights.pt')",
         ),
         ("w.pt", b"nothing", "corrupt or not a weights file; get the file again"),
     ],
@@ -410,3 +436,45 @@ def test_attributes_that_a_pickle_hangs_on_what_it_holds_change_nothing(tmp_path
     module = Net()
     fill(module, written(tmp_path / "w.pt", {"state_dict": weights}))
     assert filled_as(module, trained())
+
+
+def sharded(folder: Path, save=save_file, ending="safetensors", **changes: object) -> Path:
+    """Weights in two files and the index beside them, as large models are published."""
+    weights, files = trained(), [f"model-0000{i}-of-00002.{ending}" for i in (1, 2)]
+    places = {name: files[i % 2] for i, name in enumerate(weights)}
+    for file in files:
+        save({name: weights[name] for name in weights if places[name] == file}, folder / file)
+    path = folder / f"model.{ending}.index.json"
+    path.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places | changes}))
+    return path
+
+
+@pytest.mark.parametrize(("save", "ending"), [(save_file, "safetensors"), (torch.save, "bin")])
+def test_weights_of_several_files_are_joined_by_their_index(tmp_path, save, ending):
+    module = Net()
+    path = sharded(tmp_path, save, ending)
+    filled = fill(module, path)
+    assert filled_as(module, trained())
+    assert filled.notes == (f"{path}: weights of 2 files",)
+    assert load_checkpoint(path).parts == tuple(tmp_path / f"model-0000{i}-of-00002.{ending}" for i in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scan.bias": "../other.safetensors"}, "{path}: 'scan.bias' lies in '../other.safetensors', which"),
+        ({"scan.bias": 3}, "{path}: 'scan.bias' lies in 3, which isn't the name of a file beside it"),
+        ({"scan.bias": "other.safetensors"}, "{folder}/other.safetensors: no such weights file"),
+        (
+            {"more": "model-00001-of-00002.safetensors"},
+            "{folder}/model-00001-of-00002.safetensors: lacks 'more', which {path.name} says is in it",
+        ),
+        ({"scan.bias": "model.safetensors.index.json"}, "{path}: 'scan.bias' lies in 'model.safetensors.i"),
+    ],
+    ids=["elsewhere", "no name", "missing", "not in it", "itself"],
+)
+def test_an_index_that_doesnt_fit_its_files_is_refused(tmp_path, changes, message):
+    path = sharded(tmp_path, **changes)
+    with pytest.raises(ModelError) as caught:
+        fill(Net(), path)
+    assert str(caught.value).startswith(message.format(path=path, folder=tmp_path))

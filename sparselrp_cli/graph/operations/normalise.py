@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, chain
 from sparselrp_cli.graph.operation import At, Operation, Pulled
+from sparselrp_cli.graph.operations.batch_norm import batch_norm
 from sparselrp_cli.graph.shapes import BatchDim, size
 
 aten = torch.ops.aten
@@ -99,6 +100,9 @@ def group_norm(call: Call) -> Converted:
 
 
 def instance_norm(call: Call) -> Converted:
+    """Convert an instance norm; one that tracked its statistics uses those, as a batch norm does."""
+    if not call["use_input_stats"]:
+        return batch_norm(call)
     return _grouped(call, "instance", size(call.shape("input"), 1))
 
 

@@ -83,9 +83,9 @@ CASES = {
 }
 ONE = ["activation"]
 # What takes a negative number to nan is given a positive one.
-POSITIVE = ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
+POSITIVE = ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "entr")
 TORCHS = {
-    name: getattr(torch, name, None) or getattr(functional, name, None)
+    name: getattr(torch, name, None) or getattr(functional, name, None) or getattr(torch.special, name, None)
     for name in [*FUNCTIONS, "logsigmoid"]
     if name not in ("power", "prelu", "hardtanh", "log_sigmoid", "threshold")
 }

@@ -97,6 +97,12 @@ CONVERSIONS = {
     "RMS": (lambda x: functional.rms_norm(x, (6,), weights(6), 1e-4), ["normalise"]),
     "group": (lambda x: functional.group_norm(x, 2, weights(4), weights(4)), ["normalise"]),
     "instance": (functional.instance_norm, ["normalise"]),
+    "instance, by statistics of the training": (
+        lambda x: functional.instance_norm(
+            x, weights(4), weights(4).square() + 0.5, weights(4), weights(4), use_input_stats=False
+        ),
+        ["affine"],
+    ),
 }
 REFUSALS = {
     "over samples": (

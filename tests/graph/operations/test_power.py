@@ -7,7 +7,7 @@ import torch
 from oracles.operations import SEEDS, Case, check_conversions, check_refusals, check_relevance, tensor
 
 from sparselrp_cli.graph.operation import At
-from sparselrp_cli.graph.operations.power import Power
+from sparselrp_cli.graph.operations.power import Power, Raised
 
 SHAPE = (2, 3, 6)
 
@@ -31,10 +31,27 @@ def case(exponent, shape, *, signed=False):
     return draw
 
 
+def raised(base, exponent):
+    """All relevance to the base, none to the exponent."""
+
+    def relevance(R, x, y):
+        axes = tuple(a for a in range(R.ndim) if x.shape[a] < R.shape[a])
+        return [R.sum(axes, keepdims=True), np.zeros_like(y)]
+
+    def draw(rng):
+        inputs = [0.2 + rng.random(base), rng.normal(size=exponent)]
+        return Case(Raised(), inputs, lambda x, y: x**y, relevance)
+
+    return draw
+
+
 CASES = {
     "exponents": case(np.array([[0.5], [2.0], [-1.5]]), SHAPE),
     "exponents with 0 and 1": case(np.array([0.0, 1, 2, 0, 3, 0.5]), SHAPE),
     "whole exponents of both signs": case(np.array([[1.0], [2.0], [3.0]]), SHAPE, signed=True),
+    "of two activations": raised((2, 3, 4), (2, 3, 4)),
+    "of two activations, a broadcast base": raised((2, 1, 4), (2, 3, 4)),
+    "of two activations, a broadcast exponent": raised((2, 3, 4), (2, 1, 4)),
     "a broadcast base": case(np.array([[0.5, 2.0, 0.0, 1.0, -1.0, 3.0]]), (2, 3, 1)),
 }
 EXPONENT, BASE = torch.tensor([[0.5], [2.0], [3.0]]).double(), torch.tensor([[0.5], [2.0], [3.0]]).double()
@@ -42,13 +59,10 @@ CONVERSIONS = {
     "an exponent for each row": (lambda x: x.exp() ** EXPONENT, ["activation", "power"]),
     "one exponent": (lambda x: x ** torch.tensor(2.0).double(), ["activation"]),
     "a base for each row": (lambda x: BASE**x, ["scale", "activation"]),
+    "of two activations": (lambda x: x.exp() ** x, ["activation", "raised"]),
     "by torch.pow": (lambda x: torch.pow(x.exp(), EXPONENT), ["activation", "power"]),
 }
 REFUSALS = {
-    "of activations": (
-        lambda x: x.exp() ** x,
-        "pow: only powers with a constant base or exponent have a rule; write (y * x.log()).exp() for x ** y",
-    ),
     "of negative bases": (lambda x: (-BASE) ** x, "pow: powers of 0 and of negative numbers have no rule"),
 }
 
@@ -74,6 +88,16 @@ def test_at_0_only_the_exponent_1_lets_a_multiplier_through():
     (found,) = operation.pull(torch.ones_like(y), At((x,), y))
     assert found.tolist() == [[1.0, 0.0, 0.0, 0.0]]
     assert operation.absorbed(torch.ones_like(y), At((x,), y)).tolist() == [[0.0, 0.0, 0.0, 1.0]]
+
+
+def test_a_base_of_0_takes_the_slope_and_an_exponent_of_0_absorbs():
+    x, y = torch.tensor([0.0, 0.0, 0.0, 3.0]).double(), torch.tensor([1.0, 2.0, 0.0, 0.0]).double()
+    operation = Raised()
+    z, _ = operation.forward(x, y)
+    on_x, on_y = operation.pull(torch.ones_like(z), At((x, y), z))
+    assert on_x.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert on_y is None
+    assert operation.absorbed(torch.ones_like(z), At((x, y), z)).tolist() == [0.0, 0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(

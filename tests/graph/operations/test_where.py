@@ -66,8 +66,8 @@ def test_aten_functions_are_converted_and_compute_the_same():
 
 @pytest.mark.parametrize(
     ("value", "absorbing"),
-    [(0.0, False), (-torch.inf, False), (2.0, True)],
-    ids=["zero", "infinity", "number"],
+    [(0.0, False), (-torch.inf, False), (torch.nan, False), (2.0, True)],
+    ids=["zero", "infinity", "not a number", "number"],
 )
 def test_what_constants_can_absorb_is_known_before_the_walk(value, absorbing):
     constant = torch.tensor([0.0, value])
