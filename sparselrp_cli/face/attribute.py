@@ -10,7 +10,15 @@ import torch
 from sparselrp_cli.errors import SettingError
 from sparselrp_cli.face.calling import undisturbed
 from sparselrp_cli.face.models import AnyModel
-from sparselrp_cli.face.requests import Targets, device_of, dtype_of, models_of, request_of, targets_of
+from sparselrp_cli.face.requests import (
+    Targets,
+    device_of,
+    dtype_of,
+    models_of,
+    path_text,
+    request_of,
+    targets_of,
+)
 from sparselrp_cli.face.run import COMMAND, Folder, Run
 from sparselrp_cli.face.settings import DEFAULTS, Centre, settings_of
 from sparselrp_cli.face.wording import in_python_words
@@ -72,8 +80,8 @@ def attribute(
         BED or narrowPeak; None explains every record of `sequences`.
     model : nn.Module, LoadedModel, str, Path, or a sequence of these
         A module, or what the command takes with ``-m``; several are averaged.
-    target : str, sequence of str, or dict, optional
-        What is explained, as behind ``-t``; a dict gives targets names.
+    target : str, int, sequence of these, or dict, optional
+        What is explained, as behind ``-t``, or the number of a task; a dict gives targets names.
     prefix : str or Path, optional
         Where the files of the run are written, as the command's ``-o``. By default they lie in a temporary
         folder, which goes with the run; `Run.save` writes them.
@@ -118,8 +126,9 @@ def attribute(
         folder = Folder() if prefix is None else None
         place = Path(prefix or "") if folder is None else folder.path / "run"
         request = RunRequest(
-            str(sequences), place, tuple(requests), settings,
-            None if regions is None else str(regions), resume=resume, archive_only=folder is not None,
+            path_text("sequences", sequences), place, tuple(requests), settings,
+            None if regions is None else path_text("regions", regions), resume=resume,
+            archive_only=folder is not None,
         )  # fmt: skip
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         with undisturbed(choose_device(settings.device)):

@@ -101,9 +101,12 @@ class Attribution:
         n, size = len(self), self.inputs.shape[2:]
         what = "image" if self.are_images else "window"
         shape = f"{size[0]} x {size[1]}" if self.are_images else f"{size[0]} bp"
+        scores = f", {self._scores()}" if n else ""
+        return f"Attribution({n} {what}{'s' * (n != 1)} of {shape}, target '{self.target}'{scores})"
+
+    def _scores(self) -> str:
         low, high = (f"{float(value):.4g}" for value in (self.score.min(), self.score.max()))
-        scores = f"score {low}" if low == high else f"scores {low} to {high}"
-        return f"Attribution({n} {what}{'s' * (n != 1)} of {shape}, target '{self.target}', {scores})"
+        return f"score {low}" if low == high else f"scores {low} to {high}"
 
     def numpy(self) -> dict[str, npt.NDArray[Any]]:
         """Give arrays by name: those of the attributes, `maps` under the name of what they are."""

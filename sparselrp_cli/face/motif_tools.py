@@ -49,6 +49,10 @@ def call(attribution: "Attribution", background: "Attribution | None", fdr: floa
     """Call seqlets of both signs; see `Attribution.seqlets`."""
     if not 0 < fdr <= 1:
         raise InputError(f"fdr={fdr!r}: the largest q-value lies above 0 and at most at 1")
+    if background is not None and not isinstance(background, type(attribution)):
+        raise InputError(
+            f"background= is of type {type(background).__name__}; give an Attribution, of shuffled sequences"
+        )
     maps = maps_of(attribution, "the attribution")
     null_of = maps if background is None else maps_of(background, "the background")
     kind = "permuted" if background is None else "background"

@@ -142,7 +142,7 @@ class PLRP:
             If it can't be traced; UnsupportedOperationError, if an operation has no rule.
         """
         engine = self._engine
-        with in_python_words(), undisturbed(getattr(x, "device", torch.device("cpu"))):
+        with in_python_words(), undisturbed(x.device if isinstance(x, Tensor) else torch.device("cpu")):
             examples = read_examples(x, engine.module, engine.layout)
             self._require_possible(examples, batch_size)
             rows = read_more(additional_forward_args, engine.module, len(x))

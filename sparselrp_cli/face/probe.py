@@ -13,7 +13,15 @@ import torch
 from sparselrp_cli.errors import SettingError, number_of
 from sparselrp_cli.face.calling import undisturbed
 from sparselrp_cli.face.models import AnyModel
-from sparselrp_cli.face.requests import Targets, device_of, dtype_of, models_of, request_of, targets_of
+from sparselrp_cli.face.requests import (
+    Targets,
+    device_of,
+    dtype_of,
+    models_of,
+    path_text,
+    request_of,
+    targets_of,
+)
 from sparselrp_cli.face.run import Folder
 from sparselrp_cli.face.settings import DEFAULTS, Centre, settings_of
 from sparselrp_cli.face.wording import in_python_words
@@ -177,7 +185,7 @@ def probe(
         Of shuffles, orders and intervals.
     figures : {"svg", "png", "pdf", "none"}
         What is drawn beside the tables, where there is a `prefix`.
-    target : str, sequence of str, or dict, optional
+    target : str, int, sequence of these, or dict, optional
         As for `attribute`.
     prefix : str or Path, optional
         Where the files are written, as the command's ``-o``. By default the tables lie in a temporary
@@ -209,12 +217,14 @@ def probe(
         )  # fmt: skip
         folder = Folder() if prefix is None else None
         options = ProbeOptions(
-            sequences=str(sequences), prefix=Path(prefix or "") if folder is None else folder.path / "run",
+            sequences=path_text("sequences", sequences),
+            prefix=Path(prefix or "") if folder is None else folder.path / "run",
             models=tuple(
                 request_of(m, stack, weights, trust=trust, window=window, layout=layout, alphabet=alphabet)
                 for m in models
             ),
-            settings=settings, regions=_text(regions), motifs=_text(motifs), hits=_text(delete),
+            settings=settings, regions=_path("regions", regions),
+            motifs=_path("motifs", motifs), hits=_path("delete", delete),
             inserts=_inserts(insert), pairs=_pairs(pair), spacings=_spacings(spacing),
             at=_whole("at", at, -FARTHEST, FARTHEST),
             background=_one_of("backgrounds", backgrounds, BACKGROUNDS),
@@ -240,8 +250,8 @@ def _files(options: ProbeOptions) -> tuple[Path, ...]:
     return (*(record.with_name(name) for name in listed(read_record(record))), record)
 
 
-def _text(path: str | Path | None) -> str | None:
-    return None if path is None else str(path)
+def _path(name: str, path: str | Path | None) -> str | None:
+    return None if path is None else path_text(name, path)
 
 
 def _inserts(insert: Inserts) -> tuple[str, ...]:

@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
 
-from sparselrp_cli.errors import SettingError
+from sparselrp_cli.errors import InputError, SettingError, TargetError
 from sparselrp_cli.face.models import AnyModel, as_model, write_folder
 from sparselrp_cli.face.settings import DEFAULTS
 from sparselrp_cli.model.loading import LoadedModel, module_device, module_dtype
 from sparselrp_cli.model.request import ModelRequest
 
-Targets = str | Sequence[str] | Mapping[str, str] | None
-"""A target, several, or expressions by name; None where the model gives a single number."""
+Target = str | int
+"""An expression, or the number of a task."""
+Targets = Target | Sequence[Target] | Mapping[str, Target] | None
+"""A target, several, or targets by name; None where the model gives a single number."""
 
 
 def models_of(model: AnyModel | Sequence[AnyModel], weights: object) -> tuple[AnyModel, ...]:
@@ -35,11 +39,30 @@ def targets_of(target: Targets) -> object:
     """Give targets as a manifest has them."""
     if target is None:
         return []
-    if isinstance(target, str):
-        return [target]
     if isinstance(target, Mapping):
-        return [{"name": name, "expression": expression} for name, expression in target.items()]
-    return list(target)
+        return [{"name": name, "expression": _expression(each)} for name, each in target.items()]
+    if isinstance(target, Sequence) and not isinstance(target, str):
+        return [_expression(each) for each in target]
+    return [_expression(target)]
+
+
+def _expression(target: object) -> str:
+    if isinstance(target, bool) or not isinstance(target, (str, Integral)):
+        raise TargetError(f"target={target!r}: give a text such as '1-0', or the number of a task")
+    return str(target)
+
+
+def path_text(name: str, path: str | Path | None) -> str:
+    """Give the path of a file as it is typed.
+
+    Raises
+    ------
+    InputError
+        If it is something else, such as the content of the file.
+    """
+    if not isinstance(path, (str, PathLike)):
+        raise InputError(f"{name}= is of type {type(path).__name__}; give the path of a file")
+    return str(path)
 
 
 def _module(model: AnyModel) -> nn.Module | None:

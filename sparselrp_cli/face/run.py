@@ -28,7 +28,7 @@ COMMAND = ("sparselrp.attribute",)
 """What the manifest of a run names in the place of a command line."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Locus:
     """A stretch of a chromosome, and its contributions.
 
@@ -45,6 +45,9 @@ class Locus:
     start: int
     end: int
     contributions: npt.NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        return f"Locus({self.chrom}:{self.start + 1}-{self.end}, {self.end - self.start} bp)"
 
     def plot(self, *, ax: "Axes | None" = None) -> "Axes":
         """Draw letters as high as their contributions, positions counted from 1; an outline over 200 bp.
@@ -171,7 +174,7 @@ class Run:
         InputError
             If it isn't a place, or no window lies there.
         """
-        chrom, start, end = parse_place(place)
+        chrom, start, end = parse_place(str(place))
         with self._reading() as reader:
             found = read_stretch(reader, chrom, start, end, self._number)
         return Locus(chrom, start, end, found.contributions)

@@ -60,6 +60,7 @@ def test_a_repr_is_one_short_line(found):
     assert repr(found) == f"Attribution(4 windows of 30 bp, target '1', scores {low} to {high})"
     one = f"{float(found.score[0]):.4g}"
     assert repr(found[0]) == f"Attribution(1 window of 30 bp, target '1', score {one})"
+    assert repr(found[2:2]) == "Attribution(0 windows of 30 bp, target '1')"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,8 @@ def test_seqlets_without_relevance_are_refused(found):
         found[0].seqlets()
     with pytest.raises(sparselrp.InputError, match="fdr=0: the largest q-value lies above 0"):
         found.seqlets(fdr=0)
+    with pytest.raises(sparselrp.InputError, match="background= is of type Tensor; give an Attribution"):
+        found.seqlets(found.inputs)
 
 
 def test_motif_tools_take_one_hot_sequences_only(tmp_path):

@@ -93,6 +93,7 @@ def test_an_archive_is_the_same_run(run, by_command):
 
 def test_a_repr_is_one_line(run):
     assert repr(run) == "Run(4 windows of 40 bp, target '1' of 2, run.h5)"
+    assert repr(run.locus("chr1:101-140")) == "Locus(chr1:101-140, 40 bp)"
 
 
 def test_a_locus_is_read_as_browsers_write_it(run):
@@ -106,8 +107,9 @@ def test_a_locus_is_read_as_browsers_write_it(run):
     axes = locus.plot()
     assert axes.get_xlim() == (100.5, 140.5)
     assert axes.get_xlabel() == "position on chr1"
-    with pytest.raises(sparselrp.InputError, match="isn't a place"):
-        run.locus("chr1")
+    for place in ("chr1", ("chr1", 101, 140), 101):
+        with pytest.raises(sparselrp.InputError, match="isn't a place"):
+            run.locus(place)
     with pytest.raises(sparselrp.InputError, match="has no window at"):
         run.locus("chr1:250-260")
 
@@ -133,6 +135,14 @@ def test_several_models_are_averaged(genome, regions):
         mean.hypothetical, (each[0].hypothetical + each[1].hypothetical) / 2, rtol=1e-5, atol=1e-6
     )
     assert "score_sd" in mean.windows
+
+
+def test_targets_may_be_numbers_of_tasks(genome, regions):
+    run = sparselrp.attribute(genome, regions, MODEL, target=[1, np.int64(-2)], batch_size=4)
+    assert run.targets == ("1", "-2")
+    as_text = sparselrp.attribute(genome, regions, MODEL, target=["1", "-2"], batch_size=4)
+    pd.testing.assert_frame_equal(run.windows, as_text.windows)
+    assert sparselrp.attribute(genome, regions, MODEL, target={"second": 1}).targets == ("second",)
 
 
 def test_records_are_explained_without_regions(tmp_path):
@@ -191,6 +201,13 @@ REFUSED = {
     "window": ({"model": made(Sites)}, sparselrp.ModelError, "window length of Sites isn't known"),
     "long window": ({"model": made(Sites), "window": 10**9}, sparselrp.ModelError, "window=1000000000"),
     "target": ({"target": "7"}, sparselrp.TargetError, "there is no task 7"),
+    "no text": ({"target": 1.0}, sparselrp.TargetError, "target=1.0: give a text such as '1-0'"),
+    "a truth": ({"target": [True]}, sparselrp.TargetError, "target=True: give a text"),
+    "a table": (
+        {"regions": pd.DataFrame({"chrom": ["chr1"]})}, sparselrp.InputError,
+        "regions= is of type DataFrame; give the path of a file",
+    ),
+    "no genome": ({"sequences": None}, sparselrp.InputError, "sequences= is of type NoneType"),
     "no target": ({"target": None}, sparselrp.TargetError, "choose with target= among"),
     "prune": ({"prune": 2}, sparselrp.SettingError, "prune=2"),
     "formats": ({"formats": ("bam",)}, sparselrp.SettingError, "formats="),

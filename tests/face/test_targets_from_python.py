@@ -69,6 +69,7 @@ def test_the_outputs_of_a_dict_are_targets_by_name():
 
 INPUT, TARGET = sparselrp.InputError, sparselrp.TargetError
 REFUSED = {
+    "an array": (Sites, np.ones((1, 4, 30), "f4"), 0, INPUT, "x is of type ndarray; give a tensor"),
     "no tensor": (Sites, [[1.0]], 0, INPUT, "x is of type list; give a tensor"),
     "no batch": (Sites, sequences()[0], 0, INPUT, r"shape \(4, 30\); give one sequence as x\[None\]"),
     "positions first": (Sites, sequences().transpose(1, 2), 0, INPUT, "say layout='NLC'"),
