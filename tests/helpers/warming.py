@@ -22,7 +22,7 @@ from sparselrp_cli.motifs import kept_loops
 from sparselrp_cli.relevance import gathered, kernels, minimal_filtering
 from sparselrp_cli.relevance.compiled_softmax import CompiledSoftmax
 from sparselrp_cli.relevance.explainer import Explainer
-from sparselrp_cli.relevance.kernels import selection
+from sparselrp_cli.relevance.kernels import operations, pooling, selection
 from sparselrp_cli.relevance.pruning import Pruning
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,9 @@ def compile_loops(dtype: torch.dtype) -> None:
         pruning = Pruning(0.25, redistribute=redistribute)
         Explainer(graph, [Target("first", (Term(0, 0, None),))], pruning=pruning).explain(x)
     # What pays for large networks alone.
-    minimal_filtering.convolved(x, torch.ones(4, 4, 3, dtype=dtype), None, 1)
+    minimal_filtering.convolved(x * (torch.arange(64) < 9), torch.ones(4, 4, 3, dtype=dtype), None, 1)
+    rows = torch.ones(1, 4, pooling.FEW, dtype=dtype)
+    operations.give_winners(rows[:, :2], rows, *operations.winners(rows, 2, 2, 2, 0, 1), 2, 2, 0, 1)
     softmax, scores = CompiledSoftmax(-1), x.reshape(-1, 4)
     shares, memo = softmax.forward(scores)
     at = At((scores,), shares, memo)
@@ -65,7 +67,7 @@ def are_cold() -> bool:
     """Whether the loops' sources are newer than what is kept of them."""
     if kernels.must_compile():
         return True
-    kept = Path(selection.prune.stats.cache_path).glob("*.nbi")
+    kept = Path(selection.select.stats.cache_path).glob("*.nbi")
     sources = Path(kernels.__file__).parent.glob("*.py")
     return max(path.stat().st_mtime for path in kept) < max(path.stat().st_mtime for path in sources)
 

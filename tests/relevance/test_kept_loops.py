@@ -2,11 +2,17 @@
 
 import logging
 import resource
+from importlib import import_module
+from pathlib import Path
 
 import numba
 import pytest
+import torch
+from helpers.warming import compile_loops
 
-from sparselrp_cli.relevance.kernels.compiling import compiled
+from sparselrp_cli.relevance import gathered, kernels
+from sparselrp_cli.relevance.kernels import compiling
+from sparselrp_cli.relevance.kernels.compiling import kept as kept_loop
 
 
 def add(x, y):
@@ -33,7 +39,7 @@ def kept(folder, pattern):
 
 def loaded():
     """Compile or load the loop and call it; gives how often it came from the disk."""
-    loop = compiled(parallel=False)(add)
+    loop = kept_loop(numba.njit(add), add)
     assert loop(2, 3) == 5
     return sum(loop.stats.cache_hits.values())
 
@@ -102,3 +108,24 @@ def test_without_a_place_nothing_is_kept(monkeypatch, warnings):
     monkeypatch.setattr("sparselrp_cli.relevance.kernels.compiling._Kept.__init__", no_place)
     assert loaded() == 0
     assert loaded() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_all_loops_are_compiled_before_the_suite_has_workers(monkeypatch, dtype):
+    called = set()
+
+    def noting(module, name):
+        loop = getattr(module, name)
+        return lambda *arrays: called.add((module, name)) or loop(*arrays)
+
+    files = Path(kernels.__file__).parent.glob("*.py")
+    modules = [import_module(f"{kernels.__name__}.{p.stem}") for p in files if "triton" not in p.stem]
+    loops = [(m, name) for m in modules for name, each in vars(m).items() if hasattr(each, "_cache")]
+    # A part of loops, which isn't kept alone, can't be called from here.
+    loops = [(m, name) for m, name in loops if isinstance(getattr(m, name)._cache, compiling._Kept)]
+    assert len(loops) > 10
+    monkeypatch.setattr(gathered, "LEAST_WORK", gathered.LEAST_WORK)
+    for module, name in loops:
+        monkeypatch.setattr(module, name, noting(module, name))
+    compile_loops(dtype)
+    assert set(loops) - called == set()

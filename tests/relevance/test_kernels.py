@@ -309,24 +309,26 @@ def test_a_branch_of_negative_outputs_gives_nothing_to_others():
 
 
 def test_loops_are_compiled_anew_where_nothing_can_be_kept(monkeypatch):
-    def njit(cache: bool = False, **options: bool):
+    def njit(cache: bool = False, **options: object):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
     monkeypatch.setattr(compiling, "njit", njit)
-    assert compiling.compiled(parallel=False)(lambda x: x + 1)(1) == 2
+    assert compiling.compiled(lambda x: x + 1)(1) == 2
 
 
 def test_compilation_is_announced_until_something_is_kept(monkeypatch, tmp_path):
     stats = types.SimpleNamespace(cache_path=str(tmp_path))
-    monkeypatch.setattr(kernels, "selection", types.SimpleNamespace(prune=types.SimpleNamespace(stats=stats)))
+    monkeypatch.setattr(
+        kernels, "selection", types.SimpleNamespace(select=types.SimpleNamespace(stats=stats))
+    )
     assert kernels.must_compile()
-    (tmp_path / "selection.prune-77.py311.nbi").touch()
+    (tmp_path / "selection.select-77.py311.nbi").touch()
     assert not kernels.must_compile()
     stats.cache_path = None
     assert kernels.must_compile()
-    monkeypatch.setattr(kernels.selection, "prune", lambda: None)  # NUMBA_DISABLE_JIT
+    monkeypatch.setattr(kernels.selection, "select", lambda: None)  # NUMBA_DISABLE_JIT
     assert not kernels.must_compile()
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from sparselrp_cli.graph.rounding import ties
 from sparselrp_cli.relevance.kernels import selection
-from sparselrp_cli.relevance.kernels.calling import array, with_threads
+from sparselrp_cli.relevance.kernels.calling import added_up, array, with_threads
+from sparselrp_cli.relevance.kernels.compiling import PIECE
 
 SUMS = 2.0**-20
 """A running sum of relevance this much above ``p V``, relatively, counts as equal to it."""
@@ -46,11 +47,11 @@ def has_sharing(tensor: Tensor) -> bool:
 
 def must_compile() -> bool:
     """Whether the loops haven't been compiled on this machine yet, which takes some seconds."""
-    stats = getattr(selection.prune, "stats", None)
+    stats = getattr(selection.select, "stats", None)
     if stats is None:  # NUMBA_DISABLE_JIT: nothing is compiled
         return False
     folder = stats.cache_path
-    return folder is None or not any(Path(folder).glob("selection.prune-*.nbi"))
+    return folder is None or not any(Path(folder).glob("selection.select-*.nbi"))
 
 
 @cache
@@ -92,12 +93,40 @@ def prune(
         # A survivor has a multiplier, and is scaled by 1 or more.
         given = (survivors.multiplier != 0).to(c.dtype) if as_mask else survivors.multiplier
         return given, survivors.kept, survivors.found[:, :, 1].sum(1), survivors.found[:, :, 2].sum(1)
-    proportions = np.array([positive, negative])
+    found = _thresholds(a, c, positive, negative)
+    theta, mass, pruned = found[:, :, 0], found[:, :, 1], found[:, :, 2]
+    scale = np.ones(mass.shape)
+    if not as_mask:
+        np.divide(mass, mass - pruned, out=scale, where=mass > 0)  # A sign that is there has a survivor.
+    multiplier = torch.empty(c.shape, dtype=c.dtype)
+    scaled = multiplier.numpy()
+    counts = np.zeros((len(a), _cut(a.shape[1])[0]), np.int64)
+    factors = theta.astype(scaled.dtype), scale.astype(scaled.dtype)
+    selection.scale_survivors(array(a), array(c), *factors, as_mask, scaled, counts)
+    kept, of_all, of_pruned = (torch.from_numpy(numbers.sum(1)) for numbers in (counts, mass, pruned))
+    return multiplier, kept, of_all, of_pruned
+
+
+def _thresholds(a: Tensor, c: Tensor, positive: float, negative: float) -> Any:
+    """Find by sample and sign the threshold, the mass and what is pruned of it: float64 of (N, 2, 3)."""
+    edges, shift, no_bits = _buckets(a.dtype)
+    n, (pieces, size) = len(a), _cut(a.shape[1])
+    histogram = np.zeros((n, pieces, 2 * (len(edges) - 1)))
+    relevance = np.empty((n, pieces, size), edges.dtype)
+    filled, chosen = np.zeros((n, pieces), np.int64), np.zeros((n, 2), no_bits.dtype)
+    found = np.empty((n, 2, 3))
     with_threads(a.numel())
-    tolerances = np.array([ties(a.dtype), SUMS])
-    found = selection.prune(array(a), array(c), proportions, tolerances, *_buckets(a.dtype), as_mask)
-    multiplier, kept, mass, pruned = map(torch.from_numpy, found)
-    return multiplier, kept, mass, pruned
+    selection.select(
+        array(a), array(c), np.array([positive, negative]), np.array([ties(a.dtype), SUMS]), edges, shift,
+        no_bits, histogram, relevance, relevance.view(no_bits.dtype), filled, chosen, found,
+    )  # fmt: skip
+    return found
+
+
+def _cut(m: int) -> tuple[int, int]:
+    """Say how many pieces so many numbers make, and of what size."""
+    pieces = max(1, -(-m // PIECE))
+    return pieces, -(-m // pieces)
 
 
 def sums(values: Tensor) -> Tensor:
@@ -105,7 +134,9 @@ def sums(values: Tensor) -> Tensor:
     if not is_compiled(values):
         return values.sum(1, dtype=torch.float64)
     with_threads(values.numel())
-    return torch.from_numpy(selection.sums(array(values)))
+    out = np.zeros((len(values), _cut(values.shape[1])[0]))
+    selection.sums(array(values), out)
+    return added_up(out)
 
 
 def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
@@ -122,11 +153,14 @@ def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
         For + and -: all, kept.
     """
     with_threads(a.numel())
-    return torch.from_numpy(selection.masses(array(a), array(c), array(keep)))
+    out = np.zeros((len(a), _cut(a.shape[1])[0], 2, 2))
+    selection.masses(array(a), array(c), array(keep), out)
+    return added_up(out)
 
 
 def rescale(a: Tensor, c: Tensor, keep: Tensor, scale: Tensor) -> Tensor:
     """Scale multipliers by the factor of the sign of ``a c``, shape (N, 2), and by `keep`."""
     with_threads(a.numel())
-    scaled = selection.rescale(array(a), array(c), array(keep), array(scale.to(c.dtype)))
-    return torch.from_numpy(scaled)
+    scaled = torch.empty(c.shape, dtype=c.dtype)
+    selection.rescale(array(a), array(c), array(keep), array(scale.to(c.dtype)), scaled.numpy())
+    return scaled

@@ -3,6 +3,7 @@
 import threading
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,3 +40,11 @@ def with_threads(size: int) -> None:
 def array(tensor: Tensor) -> Any:
     """View a tensor as an array in C order."""
     return (tensor if tensor.is_contiguous() else tensor.contiguous()).numpy()
+
+
+def added_up(sums: Any) -> Tensor:
+    """Add up the sums of pieces, float64 of shape (N, pieces, ...), always in the same order: (N, ...)."""
+    total = np.zeros((len(sums), *sums.shape[2:]))
+    for piece in range(sums.shape[1]):
+        total += sums[:, piece]
+    return torch.from_numpy(total)

@@ -22,7 +22,8 @@ def nonzero_rows(values: Tensor, at_most: float) -> Tensor | None:
     Tensor of int64 or None
     """
     with_threads(values.numel())
-    flags = gathering.flag_rows(array(values))
+    flags = np.zeros(len(values), np.bool_)
+    gathering.flag_rows(array(values), flags)
     if flags.mean() > at_most:
         return None
     return torch.from_numpy(np.flatnonzero(flags))
@@ -47,8 +48,9 @@ def gather_columns(
     Tensor, shape (rows, width x channels)
     """
     with_threads(len(index) * width * x.shape[2])
-    columns = gathering.gather(array(x), array(index), width, length, stride, padding, dilation)
-    return torch.from_numpy(columns)
+    columns = x.new_empty(len(index), width * x.shape[2])
+    gathering.gather(array(x), array(index), width, length, stride, padding, dilation, columns.numpy())
+    return columns
 
 
 def scatter_columns(

@@ -21,6 +21,10 @@ logger = logging.getLogger("sparselrp")
 PIECE = 1 << 15
 """Numbers that one thread works on at a time."""
 
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_ALSO_PARALLEL = ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil")
+"""What numba shares out among threads besides `prange`: it is small here, and takes long to compile."""
+
 
 def use_threads(count: int) -> None:
     """Let the loops use as many threads as this, or as many as there are.
@@ -36,20 +40,29 @@ def use_threads(count: int) -> None:
         raise SparselrpError(f"numba can't start its threads: {error} Check NUMBA_THREADING_LAYER") from error
 
 
-def compiled(*, parallel: bool) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function, kept on disk where there is a place for it."""
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a loop whose `prange` is shared out among threads, and keep it on disk.
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        options: dict[str, Any] = {"nogil": True, "parallel": parallel, "error_model": "numpy"}
-        loop = njit(**options)(function)
-        # NUMBA_DISABLE_JIT leaves the function as it is. Where neither the package's folder nor the user's
-        # can be written there is no place to keep the loop.
-        if hasattr(loop, "enable_caching"):
-            with suppress(RuntimeError):
-                loop._cache = _Kept(function)  # type: ignore[no-untyped-call]
-        return loop
+    It fills arrays that it is given: making some, or adding up along an axis, would take longer to compile
+    than the loop itself.
+    """
+    options = {**_OPTIONS, "parallel": dict.fromkeys(_ALSO_PARALLEL, False)}
+    return kept(njit(**options)(function), function)
 
-    return decorate
+
+def kept(loop: Any, function: Callable[..., Any]) -> Any:
+    """Keep what a function is compiled to where there is a place for it: its own folder, or the user's."""
+    # NUMBA_DISABLE_JIT leaves the function as it is.
+    if hasattr(loop, "enable_caching"):
+        with suppress(RuntimeError):
+            loop._cache = _Kept(function)  # type: ignore[no-untyped-call]
+    return loop
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile what loops call and Python doesn't; it is kept in each of them."""
+    options = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return njit(**options)(function)
 
 
 class _Kept(KeptLoops):

@@ -2,22 +2,21 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from numba import prange
 
-from sparselrp_cli.relevance.kernels.compiling import compiled
+from sparselrp_cli.relevance.kernels.compiling import compiled, part
 
 Numbers = npt.NDArray[Any]
 
 
-@compiled(parallel=False)
+@part
 def _add(total: Numbers, factor: Any, row: Numbers) -> None:
     for j in range(total.shape[0]):
         total[j] += factor * row[j]
 
 
-@compiled(parallel=True)
+@compiled
 def to_points(x: Numbers, firsts: Numbers, dilation: int, factors: Numbers, points: Numbers) -> None:
     """Take each set's rows of `x` to its points.
 
@@ -34,14 +33,15 @@ def to_points(x: Numbers, firsts: Numbers, dilation: int, factors: Numbers, poin
     for i in prange(firsts.shape[0]):
         for p in range(factors.shape[0]):
             total = points[p, i]
-            total[:] = 0
+            for j in range(total.shape[0]):
+                total[j] = 0
             for k in range(factors.shape[1]):
                 row = firsts[i] + k * dilation
                 if factors[p, k] != 0 and row >= 0 and row < x.shape[0]:
                     _add(total, factors[p, k], x[row])
 
 
-@compiled(parallel=True)
+@compiled
 def from_points(
     products: Numbers, firsts: Numbers, dilation: int, factors: Numbers, bias: Numbers, found: Numbers
 ) -> None:
@@ -63,25 +63,21 @@ def from_points(
             if row >= found.shape[0]:
                 break
             total = found[row]
-            total[:] = bias
+            for j in range(total.shape[0]):
+                total[j] = bias[j]
             for p in range(factors.shape[1]):
                 if factors[k, p] != 0:
                     _add(total, factors[k, p], products[p, i])
 
 
-@compiled(parallel=True)
-def clear(x: Numbers, width: int, dilation: int, padding: int, bias: Numbers, found: Numbers) -> None:
-    """Set rows of a convolution that read nothing but zeros to what they are: the bias."""
-    empty = np.zeros(x.shape[0], np.bool_)
-    for i in prange(x.shape[0]):
-        empty[i] = not np.any(x[i])
-    inside = padding <= dilation * (width - 1) and found.shape[0] <= x.shape[0] + padding
-    if inside and not np.any(empty):
-        return
+@compiled
+def clear(flags: Numbers, width: int, dilation: int, padding: int, bias: Numbers, found: Numbers) -> None:
+    """Set rows of a convolution that read none of the flagged rows to what they are: the bias."""
     for i in prange(found.shape[0]):
         reads = False
         for k in range(width):
             row = i - padding + k * dilation
-            reads |= row >= 0 and row < x.shape[0] and not empty[row]
+            reads |= row >= 0 and row < flags.shape[0] and flags[row]
         if not reads:
-            found[i] = bias
+            for j in range(bias.shape[0]):
+                found[i, j] = bias[j]

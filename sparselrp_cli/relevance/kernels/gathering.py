@@ -1,6 +1,5 @@
 """Compiled gathering and scattering for convolutions at some positions of their output."""
 
-import numpy as np
 from numba import prange
 
 from sparselrp_cli.relevance.kernels.compiling import compiled
@@ -9,11 +8,10 @@ _ROWS = 256
 _LANES = 16
 
 
-@compiled(parallel=True)
-def flag_rows(values):
-    """Say which rows hold anything but zeros."""
+@compiled
+def flag_rows(values, flags):
+    """Set the flags of rows that hold anything but zeros."""
     n = values.shape[0]
-    flags = np.zeros(n, np.bool_)
     pieces = (n + _ROWS - 1) // _ROWS
     for piece in prange(pieces):
         for row in range(piece * _ROWS, min(n, (piece + 1) * _ROWS)):
@@ -21,14 +19,13 @@ def flag_rows(values):
                 if values[row, j] != 0:
                     flags[row] = True
                     break
-    return flags
 
 
-@compiled(parallel=True)
-def gather(x, index, width, length, stride, padding, dilation):
+@compiled
+def gather(x, index, width, length, stride, padding, dilation, columns):
     """Lay the inputs of some output positions side by side; see `kernels.gather_columns`."""
     n, channels = index.shape[0], x.shape[2]
-    columns = np.empty((n, width * channels), x.dtype)
+    nothing = x.dtype.type(0)
     pieces = (n + _ROWS - 1) // _ROWS
     for piece in prange(pieces):
         for row in range(piece * _ROWS, min(n, (piece + 1) * _ROWS)):
@@ -37,13 +34,15 @@ def gather(x, index, width, length, stride, padding, dilation):
                 position = first + tap * dilation
                 into = columns[row, tap * channels : (tap + 1) * channels]
                 if position >= 0 and position < x.shape[1]:
-                    into[:] = x[sample, position]
+                    numbers = x[sample, position]
+                    for j in range(channels):
+                        into[j] = numbers[j]
                 else:
-                    into[:] = 0
-    return columns
+                    for j in range(channels):
+                        into[j] = nothing
 
 
-@compiled(parallel=True)
+@compiled
 def scatter(columns, index, width, length, stride, padding, dilation, total):
     """Add columns back to the inputs they came from; see `kernels.scatter_columns`.
 

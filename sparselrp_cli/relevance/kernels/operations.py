@@ -1,10 +1,11 @@
 """Operations of a graph in compiled passes: max pools, minimal filtering, the way back through a softmax."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sparselrp_cli.graph.rounding import ties
-from sparselrp_cli.relevance.kernels import filtering, pooling, softmax
+from sparselrp_cli.relevance.kernels import filtering, gathering, pooling, softmax
 from sparselrp_cli.relevance.kernels.calling import array, with_threads
 
 
@@ -66,7 +67,11 @@ def from_points(
 def clear_unread(x: Tensor, width: int, dilation: int, padding: int, bias: Tensor, found: Tensor) -> None:
     """Set rows of `found` that a convolution makes of zeros alone to the bias; see `kernels.filtering`."""
     with_threads(x.numel())
-    filtering.clear(array(x), width, dilation, padding, array(bias), found.numpy())
+    flags = np.zeros(len(x), np.bool_)
+    gathering.flag_rows(array(x), flags)
+    inside = padding <= dilation * (width - 1) and len(found) <= len(x) + padding
+    if not inside or not flags.all():
+        filtering.clear(flags, width, dilation, padding, array(bias), found.numpy())
 
 
 def softmax_of_short_rows(x: Tensor) -> Tensor:

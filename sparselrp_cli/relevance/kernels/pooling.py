@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
-from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled
+from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled, part
 
 Numbers = npt.NDArray[Any]
 
@@ -16,7 +16,7 @@ FEW = 16
 """Channels from which on a pass that takes many at a time pays."""
 
 
-@compiled(parallel=False)
+@part
 def _largest(x: Numbers, begin: int, width: int, dilation: int, y: Numbers, first: Numbers) -> None:
     """Find the largest number of one window, channel by channel, and its place; the last NaN if there is one.
 
@@ -37,7 +37,7 @@ def _largest(x: Numbers, begin: int, width: int, dilation: int, y: Numbers, firs
             first[j] = place if larger else first[j]
 
 
-@compiled(parallel=False)
+@part
 def _first(
     x: Numbers, begin: int, width: int, dilation: int, tolerance: Any, y: Numbers, first: Numbers
 ) -> None:
@@ -51,7 +51,7 @@ def _first(
             first[j] = place if numbers[j] >= y[j] - abs(y[j]) * tolerance else first[j]
 
 
-@compiled(parallel=True)
+@compiled
 def winners(
     x: Numbers,
     width: int,
@@ -78,7 +78,7 @@ def winners(
             _first(x[sample], begin, width, dilation, tolerance, of_y, of_first)
 
 
-@compiled(parallel=False)
+@part
 def _give_window(
     c: Numbers, x: Numbers, begin: int, width: int, y: Numbers, first: Numbers, total: Numbers
 ) -> None:
@@ -95,7 +95,7 @@ def _give_window(
             given[j] = nothing + c[j] * share if first[j] == place else nothing
 
 
-@compiled(parallel=True)
+@compiled
 def give_apart(
     c: Numbers, x: Numbers, y: Numbers, first: Numbers, width: int, stride: int, padding: int, total: Numbers
 ) -> None:
@@ -116,7 +116,7 @@ def give_apart(
             of_total[begin + width : end] = 0
 
 
-@compiled(parallel=True)
+@compiled
 def give(c: Numbers, x: Numbers, y: Numbers, first: Numbers, total: Numbers) -> None:
     """Give each winner its window's multiplier, scaled so that it takes what the largest number would.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled
+from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled, part
 
 _SORTED = 64
 """Values among which an end is found by sorting them."""
@@ -11,7 +11,7 @@ _DIGIT = 10
 """Bits by which more values are told apart at a time."""
 
 
-@compiled(parallel=False)
+@part
 def _nonzero_products(a, c, products):
     """Put the non-zero products of `a` and `c` side by side; give their number."""
     for i in range(a.shape[0]):
@@ -24,13 +24,13 @@ def _nonzero_products(a, c, products):
     return n
 
 
-@compiled(parallel=False)
+@part
 def _add_to_histogram(relevance, bits, histogram, shift):
     for i in range(relevance.shape[0]):
         histogram[bits[i] >> shift] += abs(relevance[i])
 
 
-@compiled(parallel=False)
+@part
 def _keep_buckets(relevance, bits, shift, one, other):
     """Move the values of two buckets to the front; give how many there are."""
     n = np.uint64(0)
@@ -41,16 +41,18 @@ def _keep_buckets(relevance, bits, shift, one, other):
     return n
 
 
-@compiled(parallel=False)
+@part
 def _limit(proportion, total, sums):
     """Give the mass that may be pruned: less than all, also where it is rounded up."""
     return min(proportion * (1 + sums) * total, np.nextafter(total, 0.0))
 
 
-@compiled(parallel=False)
+@part
 def _find_bucket(masses, proportion, sums, out):
     """Find the bucket where one sign's pruning ends; `out` is (theta, mass, mass pruned under the bucket)."""
-    total = masses.sum()
+    total = 0.0
+    for i in range(masses.shape[0]):
+        total += masses[i]
     limit = _limit(proportion, total, sums)
     pruned, bucket = 0.0, 0
     if limit != 0:
@@ -61,7 +63,7 @@ def _find_bucket(masses, proportion, sums, out):
     return bucket
 
 
-@compiled(parallel=False)
+@part
 def _mass_under(a, c, sign, bound):
     """Add up what is smaller than a bound of one sign's relevance."""
     mass = 0.0
@@ -72,7 +74,18 @@ def _mass_under(a, c, sign, bound):
     return mass
 
 
-@compiled(parallel=False)
+@part
+def _sort(values):
+    """Sort a few values where they are."""
+    for i in range(1, values.shape[0]):
+        value, place = values[i], i
+        while place > 0 and values[place - 1] > value:
+            values[place] = values[place - 1]
+            place -= 1
+        values[place] = value
+
+
+@part
 def _first_over(values, bits, running, limit, shift):
     """Find the first value, ascending, with which a running sum is over the limit; the largest if none is.
 
@@ -100,7 +113,7 @@ def _first_over(values, bits, running, limit, shift):
         values, bits = values[:n], bits[:n]
     if shift == 0:
         return values[0]  # they are equal
-    values.sort()
+    _sort(values)
     for i in range(values.shape[0]):
         running += values[i]
         if running > limit:
@@ -108,7 +121,7 @@ def _first_over(values, bits, running, limit, shift):
     return values[-1]
 
 
-@compiled(parallel=False)
+@part
 def _finish(values, no_bits, shift, low, proportion, tolerances, a, c, sign, out):
     """Find the threshold among the magnitudes of the bucket where pruning ends.
 
@@ -118,7 +131,9 @@ def _finish(values, no_bits, shift, low, proportion, tolerances, a, c, sign, out
     limit = _limit(proportion, out[1], tolerances[1])
     if limit == 0:
         return
-    apart = values.copy()
+    apart = np.empty(values.shape[0], values.dtype)
+    for i in range(values.shape[0]):
+        apart[i] = values[i]
     first = _first_over(apart, apart.view(no_bits.dtype), out[2], limit, shift)
     bound = np.float64(first) * (1 - tolerances[0])
     if bound < low:
@@ -133,25 +148,20 @@ def _finish(values, no_bits, shift, low, proportion, tolerances, a, c, sign, out
     out[0] = theta
 
 
-@compiled(parallel=True)
-def select(a, c, proportions, tolerances, edges, shift, no_bits):
+@compiled
+def select(
+    a, c, proportions, tolerances, edges, shift, no_bits, histogram, relevance, bits, filled, chosen, out
+):
     """Find the thresholds of pruning; see `kernels.prune`.
 
     A histogram of the relevance of each sample, by sign and magnitude, says in which bucket pruning ends; the
     values of that bucket are taken apart further. `tolerances` are those of equal values and of running sums,
     `edges` the magnitudes at which buckets begin, `shift` the bits that a bucket leaves out, `no_bits` an
-    empty array of the unsigned integers as wide as a number.
+    empty array of the unsigned integers as wide as a number. `out` is the result, (N, 2, 3): the threshold of
+    each sign, its mass and the mass that is pruned. Those between are places to work in.
     """
     n, m = a.shape
-    n_pieces = max(1, (m + PIECE - 1) // PIECE)
-    size = (m + n_pieces - 1) // n_pieces
-    buckets = edges.shape[0] - 1
-    histogram = np.zeros((n, n_pieces, 2 * buckets))
-    relevance = np.empty((n, n_pieces, size), a.dtype)
-    bits = relevance.view(no_bits.dtype)
-    filled = np.zeros((n, n_pieces), np.int64)
-    chosen = np.zeros((n, 2), no_bits.dtype)
-    out = np.empty((n, 2, 3))
+    n_pieces, size, buckets = relevance.shape[1], relevance.shape[2], edges.shape[0] - 1
     for task in prange(n * n_pieces):
         sample, piece = task // n_pieces, task % n_pieces
         start, end = min(m, piece * size), min(m, (piece + 1) * size)
@@ -163,7 +173,8 @@ def select(a, c, proportions, tolerances, edges, shift, no_bits):
         sample, s = task // 2, task % 2
         masses = np.zeros(buckets)
         for piece in range(n_pieces):
-            masses += histogram[sample, piece, s * buckets : (s + 1) * buckets]
+            for i in range(buckets):
+                masses[i] += histogram[sample, piece, s * buckets + i]
         chosen[sample, s] = s * buckets + _find_bucket(masses, proportions[s], tolerances[1], out[sample, s])
     for task in prange(n * n_pieces):
         sample, piece = task // n_pieces, task % n_pieces
@@ -174,7 +185,10 @@ def select(a, c, proportions, tolerances, edges, shift, no_bits):
     for task in prange(2 * n):
         sample, s = task // 2, task % 2
         sign = a.dtype.type(1 - 2 * s)
-        values, k = np.empty(filled[sample].sum(), a.dtype), 0
+        total = 0
+        for piece in range(n_pieces):
+            total += filled[sample, piece]
+        values, k = np.empty(total, a.dtype), 0
         for piece in range(n_pieces):
             for i in range(filled[sample, piece]):
                 values[k] = sign * relevance[sample, piece, i]
@@ -185,10 +199,9 @@ def select(a, c, proportions, tolerances, edges, shift, no_bits):
                 values[:k], no_bits, shift, low, proportions[s], tolerances, a[sample], c[sample], sign,
                 out[sample, s],
             )  # fmt: skip
-    return out
 
 
-@compiled(parallel=False)
+@part
 def _scale_piece(a, c, plus, minus, up, down, as_mask, scaled):
     n = 0
     nothing = a.dtype.type(0)
@@ -204,18 +217,15 @@ def _scale_piece(a, c, plus, minus, up, down, as_mask, scaled):
     return n
 
 
-@compiled(parallel=True)
-def scale_survivors(a, c, theta, scale, as_mask):
+@compiled
+def scale_survivors(a, c, theta, scale, as_mask, scaled, counts):
     """Scale the multipliers of survivors by their sign's factor, and set the others to 0.
 
-    `theta` and `scale` are (N, 2), of the numbers' own type. With `as_mask` the factors alone are given. Also
-    count the survivors of each sample.
+    `theta` and `scale` are (N, 2), of the numbers' own type. With `as_mask` the factors alone are given.
+    `counts` are the survivors of each sample's pieces.
     """
-    n, m = a.shape
-    pieces = max(1, (m + PIECE - 1) // PIECE)
+    n, m, pieces = a.shape[0], a.shape[1], counts.shape[1]
     size = (m + pieces - 1) // pieces
-    scaled = np.empty_like(c)
-    counts = np.zeros((n, pieces), np.int64)
     for task in prange(n * pieces):
         sample, piece = task // pieces, task % pieces
         start, end = min(m, piece * size), min(m, (piece + 1) * size)
@@ -223,26 +233,9 @@ def scale_survivors(a, c, theta, scale, as_mask):
             a[sample, start:end], c[sample, start:end], theta[sample, 0], theta[sample, 1],
             scale[sample, 0], scale[sample, 1], as_mask, scaled[sample, start:end],
         )  # fmt: skip
-    return scaled, counts.sum(1)
 
 
-@compiled(parallel=False)
-def prune(a, c, proportions, tolerances, edges, shift, no_bits, as_mask):
-    """Find the thresholds of pruning and apply them; see `kernels.prune`."""
-    found = select(a, c, proportions, tolerances, edges, shift, no_bits)
-    n = a.shape[0]
-    theta, scale = np.empty((n, 2), a.dtype), np.ones((n, 2), a.dtype)
-    for sample in range(n):
-        for s in range(2):
-            theta[sample, s] = found[sample, s, 0]
-            # A sign that is present always has a survivor.
-            if not as_mask and found[sample, s, 1] > 0:
-                scale[sample, s] = found[sample, s, 1] / (found[sample, s, 1] - found[sample, s, 2])
-    multiplier, kept = scale_survivors(a, c, theta, scale, as_mask)
-    return multiplier, kept, found[:, :, 1].sum(1), found[:, :, 2].sum(1)
-
-
-@compiled(parallel=False)
+@part
 def _sum_piece(values):
     # Several sums side by side: one would wait for itself.
     sums = np.zeros(8)
@@ -252,23 +245,23 @@ def _sum_piece(values):
             sums[k] += values[i + k]
     for i in range(whole, values.shape[0]):
         sums[0] += values[i]
-    return sums.sum()
+    total = 0.0
+    for k in range(8):
+        total += sums[k]
+    return total
 
 
-@compiled(parallel=True)
-def sums(values):
-    """Add up each row in float64."""
-    n, m = values.shape
-    pieces = max(1, (m + PIECE - 1) // PIECE)
+@compiled
+def sums(values, out):
+    """Add up the pieces of each row in float64: `out` is (N, pieces)."""
+    n, m, pieces = values.shape[0], values.shape[1], out.shape[1]
     size = (m + pieces - 1) // pieces
-    out = np.zeros((n, pieces))
     for task in prange(n * pieces):
         sample, piece = task // pieces, task % pieces
         out[sample, piece] = _sum_piece(values[sample, piece * size : min(m, (piece + 1) * size)])
-    return out.sum(1)
 
 
-@compiled(parallel=False)
+@part
 def _masses_of_piece(a, c, keep, out):
     """Add up the relevance of one piece by sign, all of it and what is kept: `out` is (2, 2)."""
     for i in range(a.shape[0]):
@@ -280,29 +273,25 @@ def _masses_of_piece(a, c, keep, out):
         out[1, 1] += minus * keep[i]
 
 
-@compiled(parallel=True)
-def masses(a, c, keep):
-    """Add up relevance ``a c`` by sign, all of it and what `keep` (0 or 1) leaves: (N, 2, 2)."""
-    n, m = a.shape
-    pieces = max(1, (m + PIECE - 1) // PIECE)
+@compiled
+def masses(a, c, keep, out):
+    """Add up the relevance of the pieces of each row: `out` is (N, pieces, 2, 2)."""
+    n, m, pieces = a.shape[0], a.shape[1], out.shape[1]
     size = (m + pieces - 1) // pieces
-    out = np.zeros((n, pieces, 2, 2))
     for task in prange(n * pieces):
         sample, piece = task // pieces, task % pieces
         start, end = min(m, piece * size), min(m, (piece + 1) * size)
         _masses_of_piece(
             a[sample, start:end], c[sample, start:end], keep[sample, start:end], out[sample, piece]
         )
-    return out.sum(1)
 
 
-@compiled(parallel=True)
-def rescale(a, c, keep, scale):
+@compiled
+def rescale(a, c, keep, scale, scaled):
     """Scale multipliers by the factor of the sign of ``a c``, (N, 2), and by `keep`."""
     n, m = a.shape
     pieces = max(1, (m + PIECE - 1) // PIECE)
     size = (m + pieces - 1) // pieces
-    scaled = np.empty_like(c)
     for task in prange(n * pieces):
         sample, piece = task // pieces, task % pieces
         up, down, nothing = scale[sample, 0], scale[sample, 1], scale.dtype.type(0)
@@ -310,4 +299,3 @@ def rescale(a, c, keep, scale):
             r = a[sample, i] * c[sample, i]
             factor = up if r > 0 else (down if r < 0 else nothing)
             scaled[sample, i] = c[sample, i] * keep[sample, i] * factor
-    return scaled

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from sparselrp_cli.relevance.kernels import sharing
-from sparselrp_cli.relevance.kernels.calling import array, with_threads
+from sparselrp_cli.relevance.kernels.calling import added_up, array, with_threads
 from sparselrp_cli.relevance.kernels.channels import Channels
+from sparselrp_cli.relevance.kernels.compiling import PIECE
 
 if TYPE_CHECKING:
     from sparselrp_cli.relevance.rules import Branch, Favoured
@@ -47,11 +48,22 @@ def share_rows(
         return Shares(values, books[:, 0], books[:, 1])
     bias = c.new_zeros(c.shape[1]) if branch.bias is None else branch.bias
     with_threads(c.numel())
-    values, taken = sharing.share(
-        array(c), array(z), array(denominator), array(bias), *_numbers(branch, epsilon, c), array(lie)
-    )
-    books = torch.from_numpy(taken)
-    return Shares(torch.from_numpy(values), books[:, 0], books[:, 1])
+    firsts, values = array(lie), torch.empty(c.shape, dtype=c.dtype)
+    height, taken = _pieces(firsts, c.shape[1], 2)
+    sharing.share(
+        array(c), array(z), array(denominator), array(bias), *_numbers(branch, epsilon, c), firsts, height,
+        values.numpy(), taken,
+    )  # fmt: skip
+    books = added_up(taken)
+    return Shares(values, books[:, 0], books[:, 1])
+
+
+def _pieces(firsts: Any, channels: int, accounts: int) -> tuple[int, Any]:
+    """Give the rows of a piece, and zeros for the accounts of each piece of each sample."""
+    height = max(1, PIECE // max(1, channels))
+    longest = int((firsts[1:] - firsts[:-1]).max(initial=0))
+    pieces = max(1, -(-longest // height))
+    return height, np.zeros((len(firsts) - 1, pieces, accounts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,12 +93,18 @@ def share_favoured_rows(
     biases = [none if b is None else b for b in (favoured.bias, favoured.bias_magnitude)]
     number = np.float32 if c.dtype == torch.float32 else np.float64
     with_threads(c.numel())
-    values, signed, taken = sharing.share_favoured(
+    firsts, values, signed = (
+        array(lie),
+        torch.empty(c.shape, dtype=c.dtype),
+        torch.empty(c.shape, dtype=c.dtype),
+    )
+    height, taken = _pieces(firsts, c.shape[1], 2)
+    sharing.share_favoured(
         array(c), array(z), array(magnitude), number(favoured.scale), *map(array, biases),
-        number(epsilon), array(lie),
+        number(epsilon), firsts, height, values.numpy(), signed.numpy(), taken,
     )  # fmt: skip
-    books = torch.from_numpy(taken)
-    return FavouredShares(torch.from_numpy(values), books[:, 0], books[:, 1], torch.from_numpy(signed))
+    books = added_up(taken)
+    return FavouredShares(values, books[:, 0], books[:, 1], signed)
 
 
 def _numbers(branch: "Branch", epsilon: float, like: Tensor) -> tuple[Any, Any, int]:
@@ -142,8 +160,14 @@ def share_masked_rows(
         return MaskedShares(values, fallen, *books.unbind(1))
     bound = c.new_zeros(1, c.shape[1]) if least is None else least
     with_threads(c.numel())
-    values, fallen, taken = sharing.share_masked(
-        array(c), array(z), array(inner), array(bound), *_numbers(branch, epsilon, c), array(lie)
+    firsts, values, fallen = (
+        array(lie),
+        torch.empty(c.shape, dtype=c.dtype),
+        torch.empty(c.shape, dtype=c.dtype),
     )
-    books = torch.from_numpy(taken)
-    return MaskedShares(torch.from_numpy(values), torch.from_numpy(fallen), *books.unbind(1))
+    height, taken = _pieces(firsts, c.shape[1], 3)
+    sharing.share_masked(
+        array(c), array(z), array(inner), array(bound), *_numbers(branch, epsilon, c), firsts, height,
+        values.numpy(), fallen.numpy(), taken,
+    )  # fmt: skip
+    return MaskedShares(values, fallen, *added_up(taken).unbind(1))

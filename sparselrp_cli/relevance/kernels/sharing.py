@@ -3,10 +3,10 @@
 import numpy as np
 from numba import prange
 
-from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled
+from sparselrp_cli.relevance.kernels.compiling import compiled, part
 
 
-@compiled(parallel=False)
+@part
 def _distributed(c, z, factor, output):
     """Give the relevance of one output neuron that a branch distributes."""
     r = factor * (c * z)
@@ -17,7 +17,7 @@ def _distributed(c, z, factor, output):
     return r
 
 
-@compiled(parallel=False)
+@part
 def _share_piece(c, z, d, bias, epsilon, factor, output, shares, sums):
     """Share the relevance of some rows; `sums` (2, channels) collects what biases and stabilisers take."""
     nothing = c.dtype.type(0)
@@ -35,26 +35,23 @@ def _share_piece(c, z, d, bias, epsilon, factor, output, shares, sums):
             sums[1, j] += taken
 
 
-@compiled(parallel=False)
-def _cut(firsts, channels):
-    """Say how many rows make a piece, and how many pieces the longest sample has."""
-    height = max(1, PIECE // max(1, channels))
-    longest = 0
-    for sample in range(firsts.shape[0] - 1):
-        longest = max(longest, firsts[sample + 1] - firsts[sample])
-    return height, max(1, (longest + height - 1) // height)
+@part
+def _add_up(sums, taken):
+    """Add up each row of `sums`."""
+    for k in range(sums.shape[0]):
+        total = 0.0
+        for j in range(sums.shape[1]):
+            total += sums[k, j]
+        taken[k] = total
 
 
-@compiled(parallel=True)
-def share(c, z, d, bias, epsilon, factor, output, firsts):
-    """Divide relevance by stabilised denominators; see `kernels.share_rows`. All are (rows, channels).
+@compiled
+def share(c, z, d, bias, epsilon, factor, output, firsts, height, shares, taken):
+    """Divide relevance by stabilised denominators; see `shares.share_rows`. All are (rows, channels).
 
-    Also give what biases and stabilisers take, (N, 2).
+    `taken` is what biases and stabilisers take, (N, pieces, 2), by pieces of `height` rows.
     """
-    n, channels = firsts.shape[0] - 1, c.shape[1]
-    height, pieces = _cut(firsts, channels)
-    shares = np.empty_like(c)
-    taken = np.zeros((n, pieces, 2))
+    n, pieces, channels = taken.shape[0], taken.shape[1], c.shape[1]
     for task in prange(n * pieces):
         sample, piece = task // pieces, task % pieces
         start = firsts[sample] + piece * height
@@ -65,12 +62,10 @@ def share(c, z, d, bias, epsilon, factor, output, firsts):
                 c[start:end], z[start:end], d[start:end], bias, epsilon, factor, output,
                 shares[start:end], sums,
             )  # fmt: skip
-            taken[sample, piece, 0] = sums[0].sum()
-            taken[sample, piece, 1] = sums[1].sum()
-    return shares, taken.sum(1)
+            _add_up(sums, taken[sample, piece])
 
 
-@compiled(parallel=False)
+@part
 def _share_favoured_piece(c, z, magnitude, scale, bias, bias_magnitude, epsilon, shares, signed, sums):
     """Share the relevance of some rows over denominators of their outputs' signs."""
     nothing = c.dtype.type(0)
@@ -90,17 +85,15 @@ def _share_favoured_piece(c, z, magnitude, scale, bias, bias_magnitude, epsilon,
             sums[1, j] += taken
 
 
-@compiled(parallel=True)
-def share_favoured(c, z, magnitude, scale, bias, bias_magnitude, epsilon, firsts):
-    """Divide relevance by stabilised denominators; see `kernels.share_favoured_rows`.
+@compiled
+def share_favoured(
+    c, z, magnitude, scale, bias, bias_magnitude, epsilon, firsts, height, shares, signed, taken
+):
+    """Divide relevance by stabilised denominators; see `shares.share_favoured_rows`.
 
-    Also give the shares times the signs of their outputs, and what biases and stabilisers take, (N, 2).
+    `signed` are the shares times the signs of their outputs; `taken` is as for `share`.
     """
-    n, channels = firsts.shape[0] - 1, c.shape[1]
-    height, pieces = _cut(firsts, channels)
-    shares = np.empty_like(c)
-    signed = np.empty_like(c)
-    taken = np.zeros((n, pieces, 2))
+    n, pieces, channels = taken.shape[0], taken.shape[1], c.shape[1]
     for task in prange(n * pieces):
         sample, piece = task // pieces, task % pieces
         start = firsts[sample] + piece * height
@@ -111,12 +104,10 @@ def share_favoured(c, z, magnitude, scale, bias, bias_magnitude, epsilon, firsts
                 c[start:end], z[start:end], magnitude[start:end], scale, bias, bias_magnitude, epsilon,
                 shares[start:end], signed[start:end], sums,
             )  # fmt: skip
-            taken[sample, piece, 0] = sums[0].sum()
-            taken[sample, piece, 1] = sums[1].sum()
-    return shares, signed, taken.sum(1)
+            _add_up(sums, taken[sample, piece])
 
 
-@compiled(parallel=False)
+@part
 def _share_masked_piece(c, z, inner, least, epsilon, factor, output, shares, fallen, sums):
     """Share the relevance of some rows over masked denominators, but for those that nearly cancel."""
     nothing = c.dtype.type(0)
@@ -137,19 +128,15 @@ def _share_masked_piece(c, z, inner, least, epsilon, factor, output, shares, fal
             sums[2, j] += abs(r) if falls else nothing
 
 
-@compiled(parallel=True)
-def share_masked(c, z, inner, least, epsilon, factor, output, firsts):
-    """Divide relevance by masked denominators; see `kernels.share_masked_rows`.
+@compiled
+def share_masked(c, z, inner, least, epsilon, factor, output, firsts, height, shares, fallen, taken):
+    """Divide relevance by masked denominators; see `shares.share_masked_rows`.
 
     `least` are the magnitudes below which a denominator counts as cancelled, (rows, channels), or a row of
-    zeros. Also give the multipliers of what fell back, and what stabilisers took, how many fell and their
-    mass, (N, 3).
+    zeros. `fallen` are the multipliers of what fell back. `taken` is what stabilisers took, how many fell and
+    their mass, (N, pieces, 3).
     """
-    n, channels = firsts.shape[0] - 1, c.shape[1]
-    height, pieces = _cut(firsts, channels)
-    shares = np.empty_like(c)
-    fallen = np.empty_like(c)
-    taken = np.zeros((n, pieces, 3))
+    n, pieces, channels = taken.shape[0], taken.shape[1], c.shape[1]
     for task in prange(n * pieces):
         sample, piece = task // pieces, task % pieces
         start = firsts[sample] + piece * height
@@ -161,6 +148,4 @@ def share_masked(c, z, inner, least, epsilon, factor, output, firsts):
                 c[start:end], z[start:end], inner[start:end], bound, epsilon, factor, output,
                 shares[start:end], fallen[start:end], sums,
             )  # fmt: skip
-            for k in range(3):
-                taken[sample, piece, k] = sums[k].sum()
-    return shares, fallen, taken.sum(1)
+            _add_up(sums, taken[sample, piece])

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
-from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled
+from sparselrp_cli.relevance.kernels.compiling import PIECE, compiled, part
 
 Numbers = npt.NDArray[Any]
 
@@ -16,7 +16,7 @@ SHORT = 32
 """Entries below which a row is computed one entry after the other."""
 
 
-@compiled(parallel=False)
+@part
 def _softmax(x: Numbers, s: Numbers) -> None:
     """Compute rows; indices, not views of rows, as a view costs more than two entries."""
     for row in range(x.shape[0]):
@@ -31,7 +31,7 @@ def _softmax(x: Numbers, s: Numbers) -> None:
             s[row, i] /= total
 
 
-@compiled(parallel=True)
+@compiled
 def softmax(x: Numbers, s: Numbers) -> None:
     """Compute the softmax of short rows, for which torch takes ten times as long as for long ones."""
     height = max(1, PIECE // max(1, x.shape[1]))
@@ -40,7 +40,7 @@ def softmax(x: Numbers, s: Numbers) -> None:
         _softmax(x[start:end], s[start:end])
 
 
-@compiled(parallel=False)
+@part
 def _pull_short(s: Numbers, c: Numbers, found: Numbers) -> None:
     for row in range(s.shape[0]):
         mean = s.dtype.type(0)
@@ -50,7 +50,7 @@ def _pull_short(s: Numbers, c: Numbers, found: Numbers) -> None:
             found[row, i] = s[row, i] * (c[row, i] - mean)
 
 
-@compiled(parallel=False)
+@part
 def _dot(s: Numbers, c: Numbers) -> float:
     sums = np.zeros(_LANES)
     whole = s.shape[0] // _LANES * _LANES
@@ -59,10 +59,13 @@ def _dot(s: Numbers, c: Numbers) -> float:
             sums[k] += s[i + k] * c[i + k]
     for i in range(whole, s.shape[0]):
         sums[0] += s[i] * c[i]
-    return float(sums.sum())
+    total = 0.0
+    for k in range(_LANES):
+        total += sums[k]
+    return total
 
 
-@compiled(parallel=False)
+@part
 def _pull_long(s: Numbers, c: Numbers, found: Numbers) -> None:
     for row in range(s.shape[0]):
         mean = s.dtype.type(_dot(s[row], c[row]))
@@ -71,7 +74,7 @@ def _pull_long(s: Numbers, c: Numbers, found: Numbers) -> None:
             of_found[i] = of_s[i] * (of_c[i] - mean)
 
 
-@compiled(parallel=True)
+@compiled
 def pull(s: Numbers, c: Numbers, found: Numbers) -> None:
     """Carry multipliers through ``s = softmax(x)``: ``s (c - sum s c)``, row by row."""
     height = max(1, PIECE // max(1, s.shape[1]))
@@ -83,7 +86,7 @@ def pull(s: Numbers, c: Numbers, found: Numbers) -> None:
             _pull_long(s[start:end], c[start:end], found[start:end])
 
 
-@compiled(parallel=False)
+@part
 def _constants_short(x: Numbers, s: Numbers, c: Numbers, found: Numbers) -> None:
     for row in range(s.shape[0]):
         one, two, three = 0.0, 0.0, 0.0
@@ -97,7 +100,7 @@ def _constants_short(x: Numbers, s: Numbers, c: Numbers, found: Numbers) -> None
         found[row] = (1 + two) * one - three
 
 
-@compiled(parallel=False)
+@part
 def _constant(x: Numbers, s: Numbers, c: Numbers) -> float:
     sums = np.zeros((3, _LANES))
     whole = s.shape[0] // _LANES * _LANES
@@ -109,10 +112,15 @@ def _constant(x: Numbers, s: Numbers, c: Numbers) -> float:
             sums[0, k] += weighed
             sums[1, k] += share * place
             sums[2, k] += weighed * place
-    return float((1 + sums[1].sum()) * sums[0].sum() - sums[2].sum())
+    one, two, three = 0.0, 0.0, 0.0
+    for k in range(_LANES):
+        one += sums[0, k]
+        two += sums[1, k]
+        three += sums[2, k]
+    return (1 + two) * one - three
 
 
-@compiled(parallel=True)
+@compiled
 def constants(x: Numbers, s: Numbers, c: Numbers, found: Numbers) -> None:
     """Give what the constant of the softmax's expansion at `x` absorbs by row: ``sum c (s - J x)``.
 
