@@ -40,4 +40,5 @@ def export(
     for archive in archives:
         target = prefix or archive.with_suffix("")
         files = export_archive(archive, target, formats or EXPORTED, overlap, command_line())
-        logging.getLogger("sparselrp").info("wrote %s", ", ".join(map(str, files)))
+        said = f"wrote {', '.join(map(str, files))}" if files else f"{archive} is there; nothing to write"
+        logging.getLogger("sparselrp").info("%s", said)

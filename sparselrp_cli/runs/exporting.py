@@ -34,14 +34,21 @@ def export_archive(
     Raises
     ------
     OutputError
-        If the archive can't be read, a file can't be written, or another run has the prefix.
+        If the archive can't be read, a file can't be written, another run has the prefix, or the archive
+        itself is asked for under another one.
     """
+    wanted = frozenset(formats)
     with ArchiveReader(archive) as reader, locked(prefix):
-        if not is_same_file(path_of(prefix, ".h5"), archive) and of_another(prefix, reader.manifest):
+        is_elsewhere = not is_same_file(path_of(prefix, ".h5"), archive)
+        if is_elsewhere and "h5" in wanted:
+            raise OutputError(
+                f"an export makes no {path_of(prefix, '.h5')}; copy {archive}, and leave h5 out of --formats"
+            )
+        if is_elsewhere and of_another(prefix, reader.manifest):
             raise OutputError(
                 f"{prefix}.* are the files of another run than {archive}; choose another --output, or remove"
                 " them"
             )
-        files = export_files(reader, prefix, formats, overlap)
+        files = export_files(reader, prefix, wanted, overlap)
         add_to_set(prefix, reader.manifest, command, files)
     return files

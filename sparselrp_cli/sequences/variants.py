@@ -181,5 +181,5 @@ def alternatives(raw: bytes, where: str) -> Iterator[Variant]:
     for alt in each:
         yield Variant(
             chrom, int(position) - 1, identity or ".", ref,
-            alt if alt.startswith("<") else alt.upper(), len(each) == 1,
+            alt.upper() if alt.isalpha() else alt, len(each) == 1,
         )  # fmt: skip

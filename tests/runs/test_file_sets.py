@@ -275,6 +275,18 @@ def test_tracks_exported_under_another_prefix_are_a_set_but_no_run(explained, ge
     assert (tmp_path / "other.h5").read_bytes() == (tmp_path / "run.h5").read_bytes()
 
 
+def test_an_archive_isnt_exported(explained, tmp_path, capsys):
+    assert explained() == 0
+    there = left_behind(tmp_path)
+    for formats in ("h5", "h5,bigwig"):
+        given = (tmp_path / "run.h5", "-o", tmp_path / "other", "--formats", formats)
+        assert command("export", *given) == 1
+        assert "an export makes no " in error_line(capsys)
+        assert set(left_behind(tmp_path)) - set(there) <= {"other.lock"}
+    assert command("export", tmp_path / "run.h5", "--formats", "h5") == 0
+    assert "run.h5 is there; nothing to write" in capsys.readouterr().err
+
+
 def test_tracks_arent_exported_over_those_of_another_run(explained, genome, peaks, tmp_path, capsys):
     assert explained() == 0
     assert attribute(genome, "-r", peaks, *RUN, "-o", tmp_path / "other", "-p", "0.2") == 0

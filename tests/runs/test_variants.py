@@ -148,6 +148,7 @@ def test_what_cannot_be_explained_is_listed_with_its_reason(tmp_path, genome, le
     skipped = table(tmp_path / "run.skipped.tsv")
     assert len(skipped) == 1
     assert reason in skipped[0]["reason"]
+    assert skipped[0]["alt"] == given_line.split()[4]
     assert len(table(tmp_path / "run.variants.tsv")) == 1
     assert variants(path, genome, "-m", f"{__file__}:Additive", "-o", tmp_path / "strict", "--strict") == 1
 
