@@ -209,7 +209,7 @@ PARAMETERS = {
     "max-pool": "width stride padding ceil_mode dilation",
     "maximum": "axes keepdim", "mean": "axes keepdim", "negate": "",
     "normalise": "name row groups centred epsilon weight bias", "pad": "amounts value", "permute": "order",
-    "power": "exponent", "product": "gate rule", "quotient": "",
+    "power": "exponent", "product": "gate rule", "quotient": "", "raised": "",
     "recurrent": "cell w u b b_hidden h0 c0 reverse",
     "reshape": "shape_in shape_out", "scale": "factor", "scatter": "axis before", "shift": "constant",
     "slice": "axis start stop step drop", "softmax": "axis logarithm", "strided": "sizes strides offset",
@@ -217,6 +217,7 @@ PARAMETERS = {
     "tokens": "scheme count",
     "transposed-convolution": "weight bias rectified stride padding output_padding dilation groups",
     "where": "parts absorbing",
+    "xlog-y": "",
 }  # fmt: skip
 
 
