@@ -28,6 +28,7 @@ from sparselrp_cli.graph.converter import Conversion
 from sparselrp_cli.graph.faults import require_explainable
 from sparselrp_cli.graph.functional import is_functional
 from sparselrp_cli.graph.input_advice import input_advice
+from sparselrp_cli.graph.masks import masks_as_given
 from sparselrp_cli.graph.operation import map_tensors
 from sparselrp_cli.graph.overloads import CONVERTERS
 from sparselrp_cli.graph.parts_of_input import parts_advice
@@ -230,7 +231,7 @@ def _traced(module: nn.Module, example: Tensor, dynamic_shapes: Any) -> Exported
     if rows := tuple(row.contiguous() for row in default_rows(module, len(example)).values()):
         arguments = (example, rows)
         dynamic_shapes = dynamic_shapes and (*dynamic_shapes, tuple(dynamic_shapes[0] for _ in rows))
-    with silently(), returning_dictionaries(module), CellsWrittenOut():
+    with silently(), returning_dictionaries(module), CellsWrittenOut(), masks_as_given():
         program = torch.export.export(module, arguments, dynamic_shapes=dynamic_shapes, strict=False)
         return program if is_functional(program) else program.run_decompositions({})
 

@@ -1,6 +1,7 @@
 """Models that the user's code makes: `FILE.py:FACTORY` and `package.module:factory`."""
 
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -56,7 +57,9 @@ class Factory:
         ModelError
         """
         how = f"with {self.whose}" if self.arguments else "without arguments"
-        with self.neighbours.importable(), _told(f"{self.reference}: calling it {how} fails"):
+        advice = "" if self.arguments else "; write a function without arguments that makes it, and name that"
+        told = _told(f"{self.reference}: calling it {how} fails", of_arguments=advice)
+        with self.neighbours.importable(), told:
             module = self.function(**deepcopy(dict(self.arguments)))
         if not isinstance(module, nn.Module):
             raise ModelError(f"{self.reference}: gives a {type(module).__name__}, not a torch.nn.Module")
@@ -107,7 +110,7 @@ def _file(path: Path, name: str, neighbours: Neighbours) -> ModuleType:
 
 
 @contextmanager
-def _told(what: str, of_a_package: str = "") -> Iterator[None]:
+def _told(what: str, of_a_package: str = "", of_arguments: str = "") -> Iterator[None]:
     """Say in one line what the user's code raises."""
     try:
         yield
@@ -118,5 +121,6 @@ def _told(what: str, of_a_package: str = "") -> Iterator[None]:
         ) from error
     except Exception as error:
         relative = isinstance(error, ImportError) and "attempted relative import" in str(error)
-        advice = of_a_package if relative else ""
+        lacking = isinstance(error, TypeError) and re.search(r"missing \d+ required .*argument", str(error))
+        advice = of_a_package if relative else of_arguments if lacking else ""
         raise ModelError(f"{what}: {type(error).__name__}: {error}{advice}") from error

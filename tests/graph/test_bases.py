@@ -98,7 +98,8 @@ def test_a_token_that_several_bases_decide_is_refused():
     (step,) = capture(net, sequences()).unsupported()
     assert step.operation.describe() == (
         "embedding: only embeddings of tokens that one base each decides have a rule, such as"
-        " x.argmax(axis) + 4 for one-hot x, with special tokens before or behind"
+        " x.argmax(axis) + 4 for one-hot x, with special tokens before or behind; where several do, as of"
+        " k-mers, let forward take the tokens' ids and name them with --tokens"
     )
 
 

@@ -216,7 +216,8 @@ PARAMETERS = {
     "subtract": "", "sum": "axes keepdim",
     "tokens": "scheme count",
     "transposed-convolution": "weight bias rectified stride padding output_padding dilation groups",
-    "where": "parts absorbing", "xlog-y": "",
+    "where": "parts absorbing",
+    "xlog-y": "",
 }  # fmt: skip
 
 

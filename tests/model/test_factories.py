@@ -226,7 +226,8 @@ FAULTS = {
     ),
     "arguments": (
         "def build(n): pass",
-        "calling it without arguments fails: TypeError: build() missing 1 required positional argument: 'n'",
+        "calling it without arguments fails: TypeError: build() missing 1 required positional argument: 'n';"
+        " write a function without arguments that makes it, and name that",
     ),
     "no module": ("def build(): return 3", "gives a int, not a torch.nn.Module"),
     "an exit": (

@@ -63,7 +63,8 @@ def embedding(call: Call) -> Converted:
     if found is None:
         raise NoRule(
             "only embeddings of tokens that one base each decides have a rule, such as x.argmax(axis) + 4 for"
-            " one-hot x, with special tokens before or behind"
+            " one-hot x, with special tokens before or behind; where several do, as of k-mers, let forward"
+            " take the tokens' ids and name them with --tokens"
         )
     look_up, sequences = found
     return Chain(look_up.operations(call.weight("weight")[look_up.values]), (sequences,))

@@ -5,7 +5,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, fx
 
-from sparselrp_cli.graph.call import Call, Converted, Converters, NoRule, Step, Steps
+from sparselrp_cli.graph.call import Call, Converted, Converters, Step, Steps
 from sparselrp_cli.graph.operations.addition import Add, Negate, Shift
 from sparselrp_cli.graph.operations.product import Product, Scale
 
@@ -25,20 +25,18 @@ def lerp(call: Call) -> Converted:
 
 def _gated(call: Call) -> Converted:
     """Convert a mean whose weights the sequence decides: each part is a signal, its weight the gate."""
-    weight, start, end = (call[name] for name in ("weight", "self", "end"))
-    if not isinstance(start, fx.Node) or not isinstance(end, fx.Node):
-        raise NoRule("between constants it has no rule; write start + weight * (end - start)")
+    weight = call.activation("weight")
     gate = 0 if call.is_gate(weight) else None
-    rest = Shift(torch.tensor(1.0, dtype=call.dtype))
-    return Steps(
-        (
-            (Negate(), (weight,)),
-            (rest, (0,)),
-            (Product(gate), (1, start)),
-            (Product(gate), (weight, end)),
-            (Add(), (2, 3)),
-        )
-    )
+    one = Shift(torch.tensor(1.0, dtype=call.dtype))
+
+    def part(by: fx.Node | int, name: str) -> Step:
+        value = call[name]
+        if isinstance(value, fx.Node):
+            return Product(gate), (by, value)
+        return Scale(call.weight(name)), (by,)
+
+    rest: tuple[Step, ...] = ((Negate(), (weight,)), (one, (0,)))
+    return Steps((*rest, part(1, "self"), part(weight, "end"), (Add(), (2, 3))))
 
 
 CONVERTERS: Converters = MappingProxyType({aten.lerp.Scalar: lerp, aten.lerp.Tensor: lerp})

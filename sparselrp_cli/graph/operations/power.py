@@ -94,7 +94,7 @@ def power_of_tensors(call: Call) -> Converted:
         return Chain((Raised(),), (base, exponent))
     if not bool((base > 0).all()):
         raise NoRule("powers of 0 and of negative numbers have no rule")
-    return chain(call, Scale(call.weight("self").log()), Activation("exp"), name="exponent")
+    return chain(call, Scale(call.weight("self").to(call.dtype).log()), Activation("exp"), name="exponent")
 
 
 CONVERTERS: Converters = MappingProxyType({torch.ops.aten.pow.Tensor_Tensor: power_of_tensors})

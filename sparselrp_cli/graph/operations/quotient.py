@@ -51,7 +51,7 @@ def divide(call: Call) -> Converted:
         return Chain((Quotient(),), (first, second))
     if isinstance(second, fx.Node):
         return chain(call, Activation("reciprocal"), Scale(call.weight("self")), name="other")
-    return chain(call, Scale(1 / call.weight("other")))
+    return chain(call, Scale(1 / call.weight("other").to(call.dtype)))
 
 
 CONVERTERS: Converters = MappingProxyType(

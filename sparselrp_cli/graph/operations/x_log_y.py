@@ -43,7 +43,7 @@ def x_log_y(call: Call) -> Converted:
         return Chain((XLogY(),), (x, y))
     if isinstance(y, fx.Node):
         return chain(call, Activation("log"), Scale(call.weight("self")), name="other")
-    logarithm = call.weight("other").log()
+    logarithm = call.weight("other").to(call.dtype).log()
     if not bool(logarithm.isfinite().all()):
         raise NoRule("logarithms of 0 and of negative numbers have no rule")
     return chain(call, Scale(logarithm))

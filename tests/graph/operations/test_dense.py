@@ -53,7 +53,8 @@ REFUSALS = {
     "embedding of a number": (
         lambda x: functional.embedding(x[:, 0].long(), weights(9, 3)),
         "embedding: only embeddings of tokens that one base each decides have a rule, such as"
-        " x.argmax(axis) + 4 for one-hot x, with special tokens before or behind",
+        " x.argmax(axis) + 4 for one-hot x, with special tokens before or behind; where several do, as of"
+        " k-mers, let forward take the tokens' ids and name them with --tokens",
     ),
 }  # fmt: skip
 

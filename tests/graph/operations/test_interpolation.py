@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from oracles.operations import Called, check_conversions, check_refusals, tensor
+from oracles.operations import Called, check_conversions, tensor
 
 from sparselrp_cli.graph.capture import capture
 
@@ -17,13 +17,19 @@ CONVERSIONS = {
         lambda x: torch.lerp(x, x.flip(2), x.sigmoid()),
         ["flip", "activation", "negate", "shift", "product", "product", "add"],
     ),
-}  # fmt: skip
-REFUSALS = {
-    "constants by a gate": (
+    "from a constant by a gate": (
         lambda x: torch.lerp(tensor(ROW), x, x.sigmoid()),
-        "lerp: between constants it has no rule; write start + weight * (end - start)",
+        ["activation", "negate", "shift", "scale", "product", "add"],
     ),
-}
+    "to a constant by a gate": (
+        lambda x: torch.lerp(x, tensor(ROW), x.sigmoid()),
+        ["activation", "negate", "shift", "product", "scale", "add"],
+    ),
+    "between constants": (
+        lambda x: torch.lerp(tensor(ROW), tensor(ROW[::-1]), x.sigmoid()),
+        ["activation", "negate", "shift", "scale", "scale", "add"],
+    ),
+}  # fmt: skip
 
 
 def test_aten_functions_are_converted_and_compute_the_same():
@@ -34,7 +40,3 @@ def test_the_weight_is_a_gate_and_each_part_a_signal():
     graph = capture(Called(CONVERSIONS["by a gate"][0]), torch.ones(SHAPE, dtype=torch.float64))
     products = [n.operation.describe() for n in graph.nodes if n.operation.kind == "product"]
     assert products == ["gate: factor 1", "gate: factor 1"]
-
-
-def test_what_has_no_rule_is_refused_with_its_reason():
-    check_refusals(REFUSALS, np.random.default_rng(0).normal(size=SHAPE))

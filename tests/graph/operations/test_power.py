@@ -59,6 +59,7 @@ CONVERSIONS = {
     "an exponent for each row": (lambda x: x.exp() ** EXPONENT, ["activation", "power"]),
     "one exponent": (lambda x: x ** torch.tensor(2.0).double(), ["activation"]),
     "a base for each row": (lambda x: BASE**x, ["scale", "activation"]),
+    "a base of whole numbers": (lambda x: torch.arange(1, 7) ** x, ["scale", "activation"]),
     "of two activations": (lambda x: x.exp() ** x, ["activation", "raised"]),
     "by torch.pow": (lambda x: torch.pow(x.exp(), EXPONENT), ["activation", "power"]),
 }

@@ -21,6 +21,7 @@ CASES = {
 CONVERSIONS = {
     "quotient": (lambda x: x / x.exp(), ["activation", "quotient"]),
     "by a number": (lambda x: x / 4, ["scale"]),
+    "by whole numbers": (lambda x: x / torch.arange(1, 7), ["scale"]),
     "of a number": (lambda x: 4 / x, ["activation", "scale"]),
 }
 REFUSALS = {

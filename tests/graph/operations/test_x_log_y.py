@@ -32,6 +32,7 @@ CONVERSIONS = {
     "of a constant": (lambda x: torch.xlogy(NUMBERS, x.exp()), ["activation", "activation", "scale"]),
     "of a number": (lambda x: torch.xlogy(2, x.exp()), ["activation", "activation", "scale"]),
     "by a constant": (lambda x: torch.xlogy(x, NUMBERS), ["scale"]),
+    "by whole numbers": (lambda x: torch.xlogy(x, torch.arange(2, 8)), ["scale"]),
     "by a number": (lambda x: torch.special.xlogy(x, 3), ["scale"]),
     "entropy": (lambda x: torch.special.entr(x.exp()), ["activation", "activation"]),
 }
