@@ -300,6 +300,18 @@ def test_layers_convolve_channels_last_as_torch_does():
     torch.testing.assert_close(layer.transpose(c, layer.weight, x), gradient, rtol=1e-12, atol=1e-12)
 
 
+def test_what_pieces_of_a_sample_add_up_to_is_that_of_the_whole_sample():
+    a, c = torch.randn(2, 2, 3 * compiling.PIECE // 2, dtype=torch.float64, generator=torch.manual_seed(0))
+    r = a * c
+    torch.testing.assert_close(kernels.sums(r), r.sum(1))
+    masses = kernels.masses(a, c, torch.ones_like(a))[:, :, 0]
+    torch.testing.assert_close(masses, torch.stack([r.clamp(0).sum(1), -r.clamp(max=0).sum(1)], 1))
+    rows, lie = [x.reshape(-1, 64) for x in (c, a)], torch.arange(3) * (a.shape[1] // 64)
+    bias = torch.ones(64, dtype=torch.float64)
+    shares = share_rows(*rows, rows[1], Branch("any", torch.ones(64, 1), None, bias), 0.0, lie)
+    torch.testing.assert_close(shares.to_bias, c.sum(1))
+
+
 def test_a_branch_of_negative_outputs_gives_nothing_to_others():
     c = torch.ones(2, 3)
     z = torch.tensor([[-1.0, 0.0, 2.0], [3.0, -4.0, -0.0]])

@@ -98,13 +98,13 @@ def prune(
     scale = np.ones(mass.shape)
     if not as_mask:
         np.divide(mass, mass - pruned, out=scale, where=mass > 0)  # A sign that is there has a survivor.
-    multiplier = torch.empty(c.shape, dtype=c.dtype)
-    scaled = multiplier.numpy()
+    of_c = array(c)
+    scaled = np.empty_like(of_c)
     counts = np.zeros((len(a), _cut(a.shape[1])[0]), np.int64)
     factors = theta.astype(scaled.dtype), scale.astype(scaled.dtype)
-    selection.scale_survivors(array(a), array(c), *factors, as_mask, scaled, counts)
+    selection.scale_survivors(array(a), of_c, *factors, as_mask, scaled, counts)
     kept, of_all, of_pruned = (torch.from_numpy(numbers.sum(1)) for numbers in (counts, mass, pruned))
-    return multiplier, kept, of_all, of_pruned
+    return torch.from_numpy(scaled), kept, of_all, of_pruned
 
 
 def _thresholds(a: Tensor, c: Tensor, positive: float, negative: float) -> Any:
@@ -161,6 +161,7 @@ def masses(a: Tensor, c: Tensor, keep: Tensor) -> Tensor:
 def rescale(a: Tensor, c: Tensor, keep: Tensor, scale: Tensor) -> Tensor:
     """Scale multipliers by the factor of the sign of ``a c``, shape (N, 2), and by `keep`."""
     with_threads(a.numel())
-    scaled = torch.empty(c.shape, dtype=c.dtype)
-    selection.rescale(array(a), array(c), array(keep), array(scale.to(c.dtype)), scaled.numpy())
-    return scaled
+    of_c = array(c)
+    scaled = np.empty_like(of_c)
+    selection.rescale(array(a), of_c, array(keep), array(scale.to(c.dtype)), scaled)
+    return torch.from_numpy(scaled)

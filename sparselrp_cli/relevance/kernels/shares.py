@@ -48,14 +48,15 @@ def share_rows(
         return Shares(values, books[:, 0], books[:, 1])
     bias = c.new_zeros(c.shape[1]) if branch.bias is None else branch.bias
     with_threads(c.numel())
-    firsts, values = array(lie), torch.empty(c.shape, dtype=c.dtype)
+    firsts, of_c = array(lie), array(c)
+    values = np.empty_like(of_c)
     height, taken = _pieces(firsts, c.shape[1], 2)
     sharing.share(
-        array(c), array(z), array(denominator), array(bias), *_numbers(branch, epsilon, c), firsts, height,
-        values.numpy(), taken,
+        of_c, array(z), array(denominator), array(bias), *_numbers(branch, epsilon, c), firsts, height,
+        values, taken,
     )  # fmt: skip
     books = added_up(taken)
-    return Shares(values, books[:, 0], books[:, 1])
+    return Shares(torch.from_numpy(values), books[:, 0], books[:, 1])
 
 
 def _pieces(firsts: Any, channels: int, accounts: int) -> tuple[int, Any]:
@@ -93,18 +94,15 @@ def share_favoured_rows(
     biases = [none if b is None else b for b in (favoured.bias, favoured.bias_magnitude)]
     number = np.float32 if c.dtype == torch.float32 else np.float64
     with_threads(c.numel())
-    firsts, values, signed = (
-        array(lie),
-        torch.empty(c.shape, dtype=c.dtype),
-        torch.empty(c.shape, dtype=c.dtype),
-    )
+    firsts, of_c = array(lie), array(c)
+    values, signed = np.empty_like(of_c), np.empty_like(of_c)
     height, taken = _pieces(firsts, c.shape[1], 2)
     sharing.share_favoured(
-        array(c), array(z), array(magnitude), number(favoured.scale), *map(array, biases),
-        number(epsilon), firsts, height, values.numpy(), signed.numpy(), taken,
+        of_c, array(z), array(magnitude), number(favoured.scale), *map(array, biases),
+        number(epsilon), firsts, height, values, signed, taken,
     )  # fmt: skip
     books = added_up(taken)
-    return FavouredShares(values, books[:, 0], books[:, 1], signed)
+    return FavouredShares(torch.from_numpy(values), books[:, 0], books[:, 1], torch.from_numpy(signed))
 
 
 def _numbers(branch: "Branch", epsilon: float, like: Tensor) -> tuple[Any, Any, int]:
@@ -160,14 +158,11 @@ def share_masked_rows(
         return MaskedShares(values, fallen, *books.unbind(1))
     bound = c.new_zeros(1, c.shape[1]) if least is None else least
     with_threads(c.numel())
-    firsts, values, fallen = (
-        array(lie),
-        torch.empty(c.shape, dtype=c.dtype),
-        torch.empty(c.shape, dtype=c.dtype),
-    )
+    firsts, of_c = array(lie), array(c)
+    values, fallen = np.empty_like(of_c), np.empty_like(of_c)
     height, taken = _pieces(firsts, c.shape[1], 3)
     sharing.share_masked(
-        array(c), array(z), array(inner), array(bound), *_numbers(branch, epsilon, c), firsts, height,
-        values.numpy(), fallen.numpy(), taken,
+        of_c, array(z), array(inner), array(bound), *_numbers(branch, epsilon, c), firsts, height,
+        values, fallen, taken,
     )  # fmt: skip
-    return MaskedShares(values, fallen, *added_up(taken).unbind(1))
+    return MaskedShares(torch.from_numpy(values), torch.from_numpy(fallen), *added_up(taken).unbind(1))
