@@ -186,6 +186,14 @@ class CanonicalGraph:
         """Give the nodes that have no propagation rule."""
         return tuple(n for n in self.nodes if isinstance(n.operation, Unsupported))
 
+    def without_rule(self) -> tuple[str, ...]:
+        """Say of each of these what it is, where, and why it has no rule."""
+        return tuple(
+            f"{n.operation.operation} at {n.where}: {n.operation.reason}"
+            for n in self.nodes
+            if isinstance(n.operation, Unsupported)
+        )
+
     def require_supported(self) -> None:
         """Stop, naming every operation that has no rule.
 
@@ -193,12 +201,11 @@ class CanonicalGraph:
         ------
         UnsupportedOperationError
         """
-        missing = self.unsupported()
+        missing = self.without_rule()
         if not missing:
             return
-        first = missing[0]
         others = f" (and {len(missing) - 1} more; see sparselrp inspect)" if len(missing) > 1 else ""
-        raise UnsupportedOperationError(f"no rule for {first.operation.describe()} at {first.where}{others}")
+        raise UnsupportedOperationError(f"no rule for {missing[0]}{others}")
 
     def require_path(self, output: int) -> None:
         """Stop if an output doesn't depend on the input.

@@ -104,7 +104,7 @@ def audit(
         )
         for node in assignment.applied(graph).nodes
     )
-    unsupported = tuple(f"{n.operation.describe()} at {n.where}" for n in graph.unsupported())
+    unsupported = graph.without_rule()
     difference = None
     if module is not None and not unsupported:
         difference = max(check_against_module(graph, module, example).values(), default=None)

@@ -1,7 +1,5 @@
 """Networks that share weights between strands, as DeePaC's and keras-genomics', written for PyTorch."""
 
-import re
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -206,11 +204,11 @@ class EveryOther(Averaged):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (Mixes, "view: it mixes samples"),
-        (BesideAConstant, "cat: it puts constants beside the samples, which must stay apart"),
-        (EveryOther, "slice: it takes part of the samples; keep them all"),
+        (Mixes, r"view at \S+: it mixes samples"),
+        (BesideAConstant, r"cat at \S+: it puts constants beside the samples, which must stay apart"),
+        (EveryOther, r"slice at \S+: it takes part of the samples; keep them all"),
     ],
 )
 def test_samples_that_are_mixed_are_refused_by_the_operation(kind, words, x):
-    with pytest.raises(UnsupportedOperationError, match=f"^no rule for {re.escape(words)}"):
+    with pytest.raises(UnsupportedOperationError, match=f"^no rule for {words}"):
         capture(made(kind), x).require_supported()
