@@ -13,6 +13,7 @@ Windows a second are by processor time, too.
 """
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -79,19 +80,8 @@ def _command(name: str) -> Callable[[Row], float | None]:
     return figure
 
 
-def _to_its_engine(row: Row) -> float | None:
-    if (row["model"], row["windows"]) != ("suhw-dm3", 10_000):
-        return None
-    # What was kept before processor time was noted was measured on a quiet machine.
-    return row.get("ratio of processor times", row["ratio"])
-
-
 def _of_two_halves(row: Row) -> float | None:
-    if row["what"] != "merge of two halves":
-        return None
-    # What was kept before `import torch` was timed beside it was measured on a quiet machine.
-    beyond = row.get("times import torch")
-    return row["processor, s"] if beyond is None else IMPORT_TORCH * beyond
+    return IMPORT_TORCH * row["times import torch"] if row["what"] == "merge of two halves" else None
 
 
 def _column(name: str, **wanted: object) -> Callable[[Row], float | None]:
@@ -117,7 +107,7 @@ LINES = (
     _of_command("attribute, 221 windows", 2.4),
     Line(
         "attribute, 10,000 windows, to its engine alone", 1.4, "", "whole_command", "rows",
-        _to_its_engine,
+        _column("ratio", model="suhw-dm3", windows=10_000),
     ),
     Line(
         "archive and bigWig, engine free", 4000, "windows/s", "files", "seconds",
@@ -149,10 +139,11 @@ def read_records(folders: Sequence[Path]) -> dict[str, Record]:
 
 
 def figure_of(line: Line, records: Mapping[str, Record]) -> float | None:
-    """Give a line's figure; None where no record has it."""
+    """Give a line's figure, the median of its rounds; None where no record has it."""
     record = records.get(line.record)
-    found = map(line.figure, record.tables[line.table]) if record else iter(())
-    return next((figure for figure in found if figure is not None), None)
+    found = map(line.figure, record.tables[line.table]) if record else ()
+    figures = [figure for figure in found if figure is not None]
+    return statistics.median(figures) if figures else None
 
 
 def table(records: Mapping[str, Record]) -> pd.DataFrame:

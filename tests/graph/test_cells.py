@@ -50,7 +50,7 @@ def modules(name: str) -> tuple[nn.Module, nn.Module]:
 
 
 def sequences() -> Tensor:
-    return torch.eye(4).double()[torch.randint(4, (2, 12), generator=torch.manual_seed(1))].transpose(1, 2)
+    return torch.eye(4).double()[torch.randint(4, (2, 6), generator=torch.manual_seed(1))].transpose(1, 2)
 
 
 @pytest.mark.parametrize("name", LAYERS)
