@@ -6,19 +6,26 @@ from contextlib import contextmanager
 from torch import Tensor
 from torch.nn.modules import transformer
 
+_LOOKING = "_detect_is_causal_mask"
+"""Of torch's own."""
+
 
 @contextmanager
 def masks_as_given() -> Iterator[None]:
     """Keep ``nn.TransformerEncoder`` and its like from looking at a mask's numbers: tracing has none.
 
-    They look whether it is the causal one, to choose a faster kernel for the same result.
+    They look whether it is the causal one, to choose a faster kernel for the same result. A torch that has
+    no such function is left alone.
     """
-    looked = transformer._detect_is_causal_mask
-    transformer._detect_is_causal_mask = _as_told
+    looked = getattr(transformer, _LOOKING, None)
+    if looked is None:
+        yield
+        return
+    setattr(transformer, _LOOKING, _as_told)
     try:
         yield
     finally:
-        transformer._detect_is_causal_mask = looked
+        setattr(transformer, _LOOKING, looked)
 
 
 def _as_told(mask: Tensor | None, is_causal: bool | None = None, size: int | None = None) -> bool:

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import transformer
 
 from sparselrp_cli.graph.capture import capture, check_against_module
+from sparselrp_cli.graph.masks import masks_as_given
 
 CAUSAL = nn.Transformer.generate_square_subsequent_mask
 
@@ -56,3 +58,10 @@ def test_what_the_mask_hides_changes_nothing_in_the_graph():
 def test_torch_looks_at_masks_again_afterwards():
     capture(Encoder(kept=True).double().eval(), torch.zeros(2, 4, 6).double())
     assert nn.modules.transformer._detect_is_causal_mask(CAUSAL(6), None, 6)
+
+
+def test_a_torch_that_looks_at_no_mask_is_left_alone(monkeypatch):
+    monkeypatch.delattr(transformer, "_detect_is_causal_mask")
+    with masks_as_given():
+        assert not hasattr(transformer, "_detect_is_causal_mask")
+    assert not hasattr(transformer, "_detect_is_causal_mask")
