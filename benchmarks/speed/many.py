@@ -23,9 +23,8 @@ from benchmarks.record import Keeper
 from benchmarks.timing import ready_device
 from sparselrp_cli.outputs.archive import ACCOUNTING, ArchiveReader, ArchiveRows, ArchiveWriter
 from sparselrp_cli.outputs.archive.blocks import ArchiveShape
-from sparselrp_cli.outputs.tables import Table
 from sparselrp_cli.outputs.track_runs import track_runs
-from sparselrp_cli.runs import variants
+from sparselrp_cli.runs.variant_effects import measure
 from sparselrp_cli.sequences.genome import Genome
 from sparselrp_cli.sequences.source import RecordSource
 from sparselrp_cli.sequences.variants import Variant
@@ -88,13 +87,11 @@ def merge_windows(path: Path) -> None:
             pass
 
 
-def compare_alleles(path: Path, folder: Path) -> None:
-    """Write the table of variants, whose alleles are the windows of one archive."""
-    with ArchiveReader(path) as reader, Table(folder / "variants.tsv", ("all",)) as table:
-        for first in range(0, reader.n_windows, variants.AT_ONCE):
-            n = min(variants.AT_ONCE, reader.n_windows - first)
-            some = [Variant("chr1", first + i, ".", "A", "C") for i in range(n)]
-            variants._write_rows(table, some, first, reader, reader)
+def compare_alleles(path: Path) -> None:
+    """Measure variants, whose alleles are the windows of one archive."""
+    with ArchiveReader(path) as reader:
+        every = (Variant("chr1", start, ".", "A", "C") for start in range(reader.n_windows))
+        measure(reader, reader, ((variant, "") for variant in every))
 
 
 def measured(given: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
@@ -107,7 +104,7 @@ def measured(given: argparse.Namespace, folder: Path) -> list[dict[str, object]]
         ("open it with its index", given.contigs): lambda: open_again(fasta),
         ("count and read records", given.contigs): lambda: read_batches(fasta),
         ("merge windows in one place", given.windows): lambda: merge_windows(archive),
-        ("compare alleles", given.windows): lambda: compare_alleles(archive, folder),
+        ("compare alleles", given.windows): lambda: compare_alleles(archive),
     }
     taken: dict[tuple[str, int], list[float]] = {name: [] for name in runs}
     for _ in range(given.rounds):

@@ -5,8 +5,9 @@ import importlib
 import pkgutil
 import subprocess
 from graphlib import TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -150,3 +151,27 @@ def test_an_experiment_that_fails_leaves_the_page_as_it_is(monkeypatch):
 def test_an_unknown_name_is_refused_with_what_is_near():
     with pytest.raises(SystemExit, match=r"no experiment is named 'varants'; did you mean variants\?"):
         by_name.main(["varants"])
+
+
+def missing(module: str) -> set[str]:
+    """What a module takes from others of ours that isn't there, as `variants.AT_ONCE`."""
+    own = vars(importlib.import_module(module))
+    ours = {
+        name: value
+        for name, value in own.items()
+        if isinstance(value, ModuleType) and value.__name__.startswith(("sparselrp", "benchmarks"))
+    }
+    return {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if node.value.id in ours and not hasattr(ours[node.value.id], node.attr)
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_benchmark_takes_from_our_modules_is_there(module):
+    needs = {name.partition(".")[0] for name in imported(module)} & PEERS
+    if lacking := [name for name in needs if find_spec(name) is None]:
+        pytest.skip(f"{', '.join(sorted(lacking))} isn't installed")
+    assert missing(module) == set()
