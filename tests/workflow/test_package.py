@@ -196,7 +196,7 @@ def test_the_demo_goes_from_an_empty_folder_to_a_report_by_commands_that_can_be_
 
     again = run(installed, "demo", cwd=tmp_path, check=False)
     assert again.returncode == 1
-    assert "sparselrp-demo isn't empty" in again.stderr
+    assert "sparselrp-demo has a demo already" in again.stderr
 
     # The last command as a shell reads it; the others are tried in tests/cli/test_demo.py.
     *_, copied = (line.strip() for line in said.splitlines() if line.strip().startswith("sparselrp "))
