@@ -124,26 +124,32 @@ class Bench:
     def _judge(self, which: str, ending: Ending) -> None:
         left = contents(self.work)
         found = verdict(ending, left, self.whole, self.before, self.work)
-        done = found.is_whole and (ending.code == 0 or not self.trial.overwrites)
-        problems = [*found.problems, *(() if done else self._rerun(left))]
+        done = found.is_whole and ending.code == 0
+        problems = [*found.problems, *(() if done else self._rerun(left, whole=found.is_whole))]
         self.outcomes[WRONG if problems else found.outcome] += 1
         self.problems += [f"{which}: {problem}" for problem in problems]
         for problem in problems:
             print(f"  {self.trial.name}: {which}: {problem}", flush=True)
 
-    def _rerun(self, left: dict[str, bytes]) -> Sequence[str]:
+    def _rerun(self, left: dict[str, bytes], *, whole: bool) -> Sequence[str]:
         """Say what is wrong when the command is run again, once for all that left the same files."""
         state = hashlib.sha256(repr(sorted(left.items())).encode()).hexdigest()
         if state not in self.reruns:
-            self.reruns[state] = self._run_again()
+            self.reruns[state] = self._run_again(whole=whole)
         return self.reruns[state]
 
-    def _run_again(self) -> Sequence[str]:
+    def _run_again(self, *, whole: bool) -> Sequence[str]:
         self.log.unlink(missing_ok=True)
         self.disk.watch(None)
         has_work = any(self.work.rglob("*.partial"))
         typed = [*self.trial.typed, *(self.trial.again if has_work else ())]
         code = Child.started(typed, self.log).ended()
+        if whole and self.trial.refusal:
+            found = verdict(
+                Ending(0, 0, None, None, ""), contents(self.work), self.whole, self.before, self.work
+            )
+            refused = code == 1 and self.trial.refusal in self._said()
+            return found.problems if refused else (f"run again, it ends with {code}: {self._said()[-300:]}",)
         if code:
             return (f"run again, it ends with {code}: {self._said()[-300:].strip()}",)
         again = Ending(code, 0, None, None, self._said())

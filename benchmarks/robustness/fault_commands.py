@@ -162,15 +162,15 @@ class Trial:
         Command lines that make what lies in the folder before: another run under the prefix, or what is read.
     again : tuple of str
         What is typed besides where it is run again and has kept work.
-    overwrites : bool
-        Whether it can be run again where all that it writes is whole.
+    refusal : str
+        What it says where all that it writes is whole already; empty of one that can be run again.
     """
 
     name: str
     typed: tuple[str, ...]
     before: tuple[tuple[str, ...], ...] = ()
     again: tuple[str, ...] = ()
-    overwrites: bool = True
+    refusal: str = ""
 
 
 Runner = Callable[[Sequence[str]], None]
@@ -303,7 +303,7 @@ def trials(given: Inputs, work: Path) -> dict[str, Trial]:
             "demo",
             ("demo", "-q", "-o", f"{out / 'demo'}"),
             (("demo", "-q", "-o", f"{work / 'tmp/earlier'}"),),  # which keeps the graph
-            overwrites=False,
+            refusal="has a demo already",
         ),
         Trial("attribute, no cache", (*explain, run, "--formats", "h5"), (), ("--resume",)),
         Trial(
