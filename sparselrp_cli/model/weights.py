@@ -111,6 +111,10 @@ def _load_parts(path: Path, *, trust: bool) -> Checkpoint:
     document = {}
     files = read_index(path)
     for file, names in files.items():
+        if not file.is_file():
+            raise ModelError(
+                f"{file}: no such file, and {path.name} names it; put all parts beside each other"
+            )
         held = load_checkpoint(file, trust=trust).document
         for name in names:
             if not isinstance(held, dict) or name not in held:

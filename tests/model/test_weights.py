@@ -464,7 +464,10 @@ def test_weights_of_several_files_are_joined_by_their_index(tmp_path, save, endi
     [
         ({"scan.bias": "../other.safetensors"}, "{path}: 'scan.bias' lies in '../other.safetensors', which"),
         ({"scan.bias": 3}, "{path}: 'scan.bias' lies in 3, which isn't the name of a file beside it"),
-        ({"scan.bias": "other.safetensors"}, "{folder}/other.safetensors: no such weights file"),
+        (
+            {"scan.bias": "other.safetensors"},
+            "{folder}/other.safetensors: no such file, and {path.name} names it",
+        ),
         (
             {"more": "model-00001-of-00002.safetensors"},
             "{folder}/model-00001-of-00002.safetensors: lacks 'more', which {path.name} says is in it",
