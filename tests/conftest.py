@@ -18,8 +18,8 @@ import torch
 from hypothesis import settings
 
 pytest_plugins = [
-    "helpers.browsing", "helpers.captures", "helpers.collecting", "helpers.exporting", "helpers.garbage",
-    "helpers.interruption", "helpers.order", "helpers.warming",
+    "helpers.browsing", "helpers.captures", "helpers.collecting", "helpers.drawing", "helpers.exporting",
+    "helpers.garbage", "helpers.interruption", "helpers.order", "helpers.warming",
 ]  # fmt: skip
 
 # The networks of the tests are small; several threads would only wait for each other.

@@ -121,7 +121,7 @@ def test_a_session_that_is_stopped_is_interrupted_and_no_test_has_failed(tmp_pat
     (tmp_path / "test_stopped.py").write_text(code)
     (tmp_path / "impatient.py").write_text(IMPATIENT)
     path = os.pathsep.join([str(TESTS), str(TESTS.parent), str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    command = [*COMMAND, "-p", "helpers.interruption", *plugin]
+    command = [*COMMAND, "--basetemp", tmp_path / "temporary", "-p", "helpers.interruption", *plugin]
     with subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
     ) as session:

@@ -145,9 +145,18 @@ class Neighbours:
         self._show()
 
     def _in_the_table(self) -> dict[str, ModuleType]:
-        """Give the modules in Python's table that have the folder's names: some thousand are looked at."""
-        names = self._names
-        return {n: m for n, m in sys.modules.copy().items() if n.partition(".")[0] in names}
+        """Give the modules in Python's table that have the folder's names.
+
+        Where none of them is a package there is nothing within them: the table, which has some thousand, is
+        looked through only otherwise.
+        """
+        table = sys.modules.copy()
+        found = {name: table[name] for name in self._names & table.keys()}
+        if not any(
+            hasattr(m, "__path__") for part in (found, self._own, self._others) for m in part.values()
+        ):
+            return found
+        return {n: m for n, m in table.items() if n.partition(".")[0] in self._names}
 
     @contextmanager
     def _showing(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -260,7 +261,8 @@ class Explainer:
         program = self._program_for(targets)
         key = program, targets, n
         if key not in self._kept:
-            budget = memory_for_values(self.graph.device) if self.memory is None else self.memory
+            free = partial(memory_for_values, self.graph.device)
+            budget = free if self.memory is None else self.memory
             self._kept[key] = plan_keeping(program, n, self._held(program, targets), budget)
         return self._kept[key]
 

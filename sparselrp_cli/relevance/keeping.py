@@ -12,7 +12,7 @@ fit the one is taken that computes the least again.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
@@ -26,6 +26,8 @@ from sparselrp_cli.relevance.program import Program
 
 _MEMOS = 4
 """How many times the bytes of all tensors may be kept at most, with what operations remember."""
+_ALWAYS_FREE = 16 << 20
+"""Bytes for which nobody looks how many are free."""
 _PIECES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Into how many segments all that is kept may be cut."""
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -84,7 +86,7 @@ def hollow(values: Tensor) -> Tensor:
     return values.new_full((), torch.nan).expand(values.shape)
 
 
-def plan_keeping(program: Program, n: int, held: Collection[str], budget: int) -> Keeping:
+def plan_keeping(program: Program, n: int, held: Collection[str], budget: int | Callable[[], int]) -> Keeping:
     """Plan what is kept of batches of `n` windows, and what is computed again.
 
     Parameters
@@ -93,12 +95,15 @@ def plan_keeping(program: Program, n: int, held: Collection[str], budget: int) -
     n : int
     held : collection of str
         Tensors that are read before the walk begins: outputs, and what goes into their ends.
-    budget : int
-        In bytes, for what is kept; it is exceeded where even the finest segments need more.
+    budget : int or callable
+        In bytes, for what is kept; it is exceeded where even the finest segments need more. A callable gives
+        it, and isn't called for what any machine has.
     """
     reads = _reads(program, held)
     nodes = program.graph.nodes
     most = sum(numbers(node.shape) for node in nodes) * n * program.graph.dtype.itemsize * _MEMOS
+    if callable(budget):
+        budget = _ALWAYS_FREE if most <= _ALWAYS_FREE else budget()
     if most <= budget:
         return _whole(nodes, reads, held)
     return _Planner(program.graph, reads, frozenset(held), _Sizes.of(program.graph, n)).plan(budget)
@@ -229,10 +234,21 @@ class _Planner:
             yield self._segments([max(own, whole // _PIECES[-1]) for own in left])
 
     def _smallest(self, starts: Sequence[int], dear: frozenset[str], budget: int) -> tuple[Keeping, int]:
-        """Compute again as few segments as the budget allows; if none does, those that take the least."""
-        peaks = []
-        for count in range(1, len(starts) + 1):
-            peaks.append(self._peak(starts, count, dear))
+        """Compute again as few segments as the budget allows; if none does, those that take the least.
+
+        What is kept at most is the larger of what is kept before the walk and what is there while it goes
+        through a segment that is computed again.
+        """
+        peaks, within = [], 0
+        kept: frozenset[str] = frozenset()
+        bounds = [*starts, len(self.nodes)]
+        for start, stop in pairwise(bounds):
+            missing, incoming = self._inner(start, stop, dear)
+            kept |= incoming
+            within = max(within, self.sizes.total(kept | missing, missing))
+            behind = [node.name for node in self.nodes[stop:] if node.name in self.reads]
+            before = self.sizes.total(self._all_read(kept, stop), behind)
+            peaks.append(max(before, within))
             if peaks[-1] <= budget:
                 break
         best = min(range(len(peaks)), key=peaks.__getitem__)
@@ -288,29 +304,16 @@ class _Planner:
         incoming = frozenset().union(*reads, *(n.inputs for n in inside if n.name in missing)) - missing
         return frozenset(missing), incoming
 
-    def _kept(self, starts: Sequence[int], count: int, dear: frozenset[str]) -> frozenset[str]:
-        """Give what is kept where the first `count` segments are computed again, but for what is dear."""
-        bounds = [*starts, len(self.nodes)]
-        incoming = [self._inner(bounds[k], bounds[k + 1], dear)[1] for k in range(count)]
-        behind = [self.reads.get(node.name, frozenset()) for node in self.nodes[bounds[count] :]]
-        return self.held.union(*incoming, *behind)
-
-    def _peak(self, starts: Sequence[int], count: int, dear: frozenset[str]) -> int:
-        """Give the bytes that are kept at most, as the walk goes back through the segments."""
-        bounds = [*starts, len(self.nodes)]
-        rest = [n.name for n in self.nodes[bounds[count] :] if n.name in self.reads]
-        peaks = [self.sizes.total(self._kept(starts, count, dear), rest)]
-        kept: frozenset[str] = frozenset()
-        for start, stop in pairwise(bounds[: count + 1]):
-            missing, incoming = self._inner(start, stop, dear)
-            kept |= incoming
-            peaks.append(self.sizes.total(kept | missing, missing))
-        return max(peaks)
+    def _all_read(self, incoming: Iterable[str], start: int) -> frozenset[str]:
+        """Give what is kept: what comes into segments, and what the walk reads at a node and behind."""
+        behind = (self.reads.get(node.name, frozenset()) for node in self.nodes[start:])
+        return self.held.union(incoming, *behind)
 
     def _keeping(self, starts: Sequence[int], count: int, dear: frozenset[str], peak: int) -> Keeping:
         bounds = [*starts, len(self.nodes)]
         behind = frozenset(n.name for n in self.nodes[bounds[count] :] if n.name in self.reads)
-        kept = self._kept(starts, count, dear)
+        inside = [self._inner(start, stop, dear) for start, stop in pairwise(bounds[: count + 1])]
+        kept = self._all_read(frozenset().union(*(incoming for _, incoming in inside)), bounds[count])
         again, over = {}, {}
         for start, stop in pairwise(bounds[: count + 1]):
             missing, _ = self._inner(start, stop, kept)

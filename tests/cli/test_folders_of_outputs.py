@@ -38,6 +38,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize(("name", "words", "made"), [(n, *c) for n, c in COMMANDS.items()], ids=COMMANDS)
 def test_a_folder_that_isnt_there_is_made(here, name, words, made):
     assert attribute("genome.fa", "-r", "peaks.bed", *MODEL, "-o", "run") == 0

@@ -146,6 +146,7 @@ def test_folders_and_models_are_averaged_together(packed, genome, peaks, tmp_pat
     assert {row["score_sd"] for row in table(tmp_path / "run.windows.tsv")} == {"0"}
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.usefixtures("no_tracing")
 def test_evaluate_asks_a_packed_model_again(packed, genome, peaks, tmp_path, capsys):
     assert attribute(genome, "-r", peaks, "-m", packed, "-t", "0", "-o", tmp_path / "run") == 0

@@ -124,6 +124,7 @@ def test_every_target_has_files_of_its_own_inside_the_folder_whatever_its_name(
     assert set(manifest["accounting"]["targets"]) == set(targets)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_is_known_by_its_targets_as_typed(genome, peaks, folder, tmp_path, capsys):
     run = [genome, "-r", peaks, "-m", folder, "-o", tmp_path / "x", "--formats", "h5"]
     targets = ["su(Hw)", "'T-cell' - 0,1"]
@@ -149,6 +150,7 @@ def test_shards_of_composed_targets_are_merged(genome, peaks, tmp_path):
     np.testing.assert_array_equal(maps(tmp_path / "merged"), maps(tmp_path / "whole"))
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_file_names_targets_which_shards_resume_merge_and_evaluate_know(genome, peaks, tmp_path, capsys):
     named = write(tmp_path / "targets.tsv", "# contrasts\nup\t(1-0)@centre\nall / three\t*@5:9\n")
     run = [genome, "-r", peaks, "-m", MODEL, "-t", "0@7", "--targets", named, "-b", "1"]

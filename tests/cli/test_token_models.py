@@ -198,6 +198,7 @@ def test_variants_are_explained_with_tokens(here, linear):
     assert float(row["score_difference"]) == expected
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_evaluate_asks_a_model_of_tokens_and_mutagenesis_is_its_own(here, linear, capsys):
     assert attribute("genome.fa", "-r", "peaks.bed", *linear, "--dtype", "float64", "-o", "run") == 0
     more = ["--faithfulness", "1", "--strands", "--baseline", "mutagenesis", "-o", "compared"]

@@ -32,6 +32,7 @@ def evaluated(tmp_path, capfd):
     return of
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_map_of_zeros_has_the_ranking_of_chance_and_no_concentration(evaluated, tmp_path):
     table, said = evaluated(zeros=[ZERO] * 3)
     row = table.loc["zeros"]
@@ -49,6 +50,7 @@ def test_a_map_of_zeros_has_the_ranking_of_chance_and_no_concentration(evaluated
     assert record["gini"] is None
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_means_are_over_the_windows_in_which_a_metric_is_defined(evaluated):
     table, said = evaluated(mixed=[ZERO, CONSTANT, ONE])
     row = table.loc["mixed"]
@@ -60,6 +62,7 @@ def test_means_are_over_the_windows_in_which_a_metric_is_defined(evaluated):
     assert "gini and complexity not defined in 1 of 3 windows" in said.err
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_agreement_with_a_constant_map_is_not_defined_and_said(evaluated, tmp_path):
     table, said = evaluated(first=[ONE] * 3, flat=[CONSTANT] * 3)
     assert np.isnan(table.loc["flat", "agreement_with_first"])
@@ -77,6 +80,7 @@ def test_the_figure_says_where_a_metric_is_not_defined(evaluated, tmp_path):
     assert drawn.count("not defined") == 3
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_maps_with_relevance_are_not_warned_of(evaluated):
     _, said = evaluated(first=[ONE] * 3, second=[ONE[::-1]] * 3)
     assert "not defined" not in said.err

@@ -31,6 +31,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize(("place", "window"), [("chr1:41-60", "a"), ("chr1:61-62", "a"), ("chr1:71-80", "b")])
 @pytest.mark.parametrize("target", ["0", "1"])
 def test_the_table_counts_as_the_run_did(folder, capsys, place, window, target):

@@ -1,8 +1,8 @@
-"""A pytest plugin: before pytest-xdist starts workers, loops of the engine and of TF-MoDISco are compiled.
+"""A pytest plugin: before pytest-xdist starts workers, all loops are compiled: ours and those of libraries.
 
-Workers would compile them at the same time, each for itself. They are kept beside the package, so that this
+Workers would compile them at the same time, each for itself. They are kept beside their package, so that this
 takes time after a clone and a change of the loops only. ``python -m helpers.warming float32`` compiles what
-one type of numbers needs, ``python -m helpers.warming motifs`` what TF-MoDISco does.
+one type of numbers needs, ``python -m helpers.warming modiscolite`` what a library does.
 """
 
 import os
@@ -11,6 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from sparselrp_cli.graph.capture import capture
 from sparselrp_cli.graph.operation import At
 from sparselrp_cli.graph.targets import Target, Term
 from sparselrp_cli.motifs import kept_loops
+from sparselrp_cli.motifs.alignment import frequencies
+from sparselrp_cli.motifs.database import match
+from sparselrp_cli.motifs.formats import KnownMotif
 from sparselrp_cli.relevance import gathered, kernels, minimal_filtering
 from sparselrp_cli.relevance.compiled_softmax import CompiledSoftmax
 from sparselrp_cli.relevance.explainer import Explainer
@@ -27,7 +31,6 @@ from sparselrp_cli.relevance.pruning import Pruning
 
 ROOT = Path(__file__).parents[2]
 TYPES = ("float32", "float64")
-MOTIFS = "motifs"
 
 
 class Network(nn.Module):
@@ -78,17 +81,29 @@ def compile_loops_of_modisco() -> None:
         loop.compile(types)
 
 
-def has_cold_modisco() -> bool:
+def compile_loops_of_memelite() -> None:
+    """Compare a motif with known ones, and look for it in a window."""
+    from memelite import fimo
+
+    counts = np.eye(4).repeat(2, axis=0) * 20
+    match(counts, [KnownMotif(str(width), "", counts[:width]) for width in range(4, 9)])
+    fimo({"motif": frequencies(counts).T}, np.eye(4, dtype=np.int8).repeat(8, axis=1)[None], threshold=0.01)
+
+
+LIBRARIES = {"modiscolite": compile_loops_of_modisco, "memelite": compile_loops_of_memelite}
+
+
+def is_cold(library: str) -> bool:
     """Whether it is installed and none of its loops is kept beside it."""
-    found = find_spec("modiscolite")
+    found = find_spec(library)
     folders = [] if found is None else map(Path, found.submodule_search_locations or ())
     return any(not list(folder.glob("__pycache__/*.nbi")) for folder in folders)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Compile for both types and for motifs at the same time, before there are workers."""
-    cold = [*(TYPES if are_cold() else ()), *((MOTIFS,) if has_cold_modisco() else ())]
+    """Compile for both types and for libraries at the same time, before there are workers."""
+    cold = [*(TYPES if are_cold() else ()), *filter(is_cold, LIBRARIES)]
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "helpers.warming"]
     compiling = [subprocess.Popen([*command, name], env={**os.environ, "PYTHONPATH": path}) for name in cold]
@@ -98,7 +113,8 @@ def pytest_xdist_setupnodes() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == MOTIFS:
-        compile_loops_of_modisco()
+    (asked,) = sys.argv[1:]
+    if asked in LIBRARIES:
+        LIBRARIES[asked]()
     else:
-        compile_loops(getattr(torch, sys.argv[1]))
+        compile_loops(getattr(torch, asked))

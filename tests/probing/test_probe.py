@@ -81,6 +81,7 @@ class Sites(nn.Module):
         return (one + 2 * two + 3 * torch.relu(one + two - 1))[:, None]
 
 
+pytestmark = pytest.mark.usefixtures("unrendered")
 MODEL = ("-m", f"{__file__}:Net", "-t", "0", "-t", "1", "-q")
 SITES = ("-m", f"{__file__}:Sites", "-q")
 

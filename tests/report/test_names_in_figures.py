@@ -46,7 +46,7 @@ def test_names_of_tracks_hits_and_chromosomes_are_text(name):
 
 @pytest.mark.parametrize("share", [0.9, 0.2, 0.003, 1e-7])
 def test_shares_of_kept_neurons_are_percentages(share):
-    values = np.random.default_rng(0).normal(size=(30, 4))
+    values = np.random.default_rng(0).normal(size=(4, 4))
     tracks = [Track("pruned", values, [share, min(1.0, 1.5 * share)]), Track("whole", values, [])]
     figure, _ = draw_stretch(Rows(tracks), "chr1", 0, Shape())
     figure.draw_without_rendering()

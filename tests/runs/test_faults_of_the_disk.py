@@ -29,7 +29,7 @@ COMMANDS = {
     "merge": ("merge", "part1.h5", "part2.h5", "-o", "whole", "-q"),
     "shuffle": ("shuffle", "run.h5", "-o", "bg.fa", "-q"),
     "browser": ("browser", "run", "--genome", "dm3", "-q"),
-    "plot": ("plot", "run.h5", "chr1:101-140", "-o", "site.svg", "-q"),
+    "plot": ("plot", "run.h5", "chr1:121-130", "-o", "site.svg", "-q"),
 }
 
 

@@ -333,6 +333,7 @@ def test_the_null_of_a_gene_reads_the_bins_under_its_own_exons(genome, genes, tm
         np.testing.assert_array_equal(null.blocks(slice(None)), run_reader.blocks(slice(None))[rows])
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_report_explains_its_best_windows_without_pruning_under_the_same_blocks(
     genome, genes, tmp_path, monkeypatch
 ):
@@ -347,6 +348,7 @@ def test_a_report_explains_its_best_windows_without_pruning_under_the_same_block
             assert score == pytest.approx(scores[window.start], rel=1e-5)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_evaluate_asks_the_model_under_the_same_blocks(genome, genes, letters, tmp_path):
     run = (*run_of(genome, genes), "-t", "0@blocks", *LINEAR, "--formats", "h5", "-o", tmp_path / "x")
     assert attribute(*run) == 0

@@ -53,8 +53,8 @@ def explain(traced: Case, settings: Sequence[tuple[str, str]]) -> list[list[Expl
 
 def check(traced: Case, settings: Sequence[tuple[str, str]]) -> None:
     expected = {
-        name: [shapes(e) for e in traced.explain("epsilon-plus", pruning)]
-        for name, pruning in PRUNINGS.items()
+        name: [shapes(e) for e in traced.explain("epsilon-plus", PRUNINGS[name])]
+        for name in {name for _, name in settings}
     }
     for (composite, name), found in zip(settings, explain(traced, settings), strict=True):
         assert all(e.hypothetical.is_meta for e in found)
@@ -63,7 +63,8 @@ def check(traced: Case, settings: Sequence[tuple[str, str]]) -> None:
 
 @every_entry
 def test_forward_pass_and_walk_wait_for_no_number(entry):
-    check(case(entry), FEW)
+    """In one of the ways each, in turn."""
+    check(case(entry), [FEW[ZOO.index(entry) % len(FEW)]])
 
 
 @pytest.mark.slow
