@@ -2,12 +2,15 @@
 
 Workers would compile them at the same time, each for itself. They are kept beside their package, so that this
 takes time after a clone and a change of the loops only. ``python -m helpers.warming float32`` compiles what
-one type of numbers needs, ``python -m helpers.warming modiscolite`` what a library does.
+one type of numbers needs, ``python -m helpers.warming libraries`` what libraries do: it belongs to their
+installation.
 """
 
 import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -85,6 +88,7 @@ def compile_loops_of_memelite() -> None:
     """Compare a motif with known ones, and look for it in a window."""
     from memelite import fimo
 
+    warnings.simplefilter("ignore")  # at so few
     counts = np.eye(4).repeat(2, axis=0) * 20
     match(counts, [KnownMotif(str(width), "", counts[:width]) for width in range(4, 9)])
     fimo({"motif": frequencies(counts).T}, np.eye(4, dtype=np.int8).repeat(8, axis=1)[None], threshold=0.01)
@@ -100,20 +104,26 @@ def is_cold(library: str) -> bool:
     return any(not list(folder.glob("__pycache__/*.nbi")) for folder in folders)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes() -> None:
-    """Compile for both types and for libraries at the same time, before there are workers."""
-    cold = [*(TYPES if are_cold() else ()), *filter(is_cold, LIBRARIES)]
+def compile_in_processes(names: Sequence[str]) -> bool:
+    """Compile for each name in a process of its own, at the same time; say whether all did."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "helpers.warming"]
-    compiling = [subprocess.Popen([*command, name], env={**os.environ, "PYTHONPATH": path}) for name in cold]
+    compiling = [subprocess.Popen([*command, name], env={**os.environ, "PYTHONPATH": path}) for name in names]
     codes = [process.wait() for process in compiling]
-    if any(codes):
+    return not any(codes)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Compile for both types and for libraries, before there are workers."""
+    if not compile_in_processes([*(TYPES if are_cold() else ()), *filter(is_cold, LIBRARIES)]):
         raise pytest.UsageError("the loops can't be compiled")
 
 
 if __name__ == "__main__":
     (asked,) = sys.argv[1:]
+    if asked == "libraries":
+        sys.exit(not compile_in_processes(list(filter(is_cold, LIBRARIES))))
     if asked in LIBRARIES:
         LIBRARIES[asked]()
     else:
