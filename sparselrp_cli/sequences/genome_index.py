@@ -202,7 +202,9 @@ def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
     temporary = [path.with_name(f".{secrets.token_hex(8)}-{path.name}") for path in wanted]
     with _reported(name), ExitStack() as stack:
         for path, content in zip(temporary, contents, strict=True):
-            stack.enter_context(own(path))
+            # Between its making and its lock another job's `_clear` may have it for a moment.
+            while stack.enter_context(own(path)) is None:
+                time.sleep(0.001)
             path.write_bytes(content)
         for path, final in zip(reversed(temporary), reversed(wanted), strict=True):
             path.replace(final)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from test_fasta_records import bgzipped
 
 from sparselrp_cli.errors import InputError
+from sparselrp_cli.files import atomic
 from sparselrp_cli.files.atomic import own
 from sparselrp_cli.sequences import genome_index
 from sparselrp_cli.sequences import text as text_module
@@ -223,6 +224,28 @@ def test_what_a_killed_job_left_of_an_index_goes_with_the_next_one(tmp_path: Pat
     left.write_text("half")
     with own(held), Genome(path):
         assert sorted(p.name for p in tmp_path.iterdir()) == [held.name, "genome.fa", "genome.fa.fai"]
+
+
+def test_an_index_that_another_job_looks_at_before_it_is_locked_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one holds it for a moment, finds nobody at it, and removes it."""
+    path, looked_at = write(tmp_path, text()), []
+    lock, write_bytes = atomic._lock, Path.write_bytes
+
+    def locked_by_another(descriptor: int) -> bool:
+        looked_at.append(descriptor)
+        return len(looked_at) > 1 and lock(descriptor)
+
+    def cleared_by_another(written: Path, content: bytes) -> None:
+        write_bytes(written, content)
+        genome_index._clear([tmp_path / "genome.fa.fai"])
+
+    monkeypatch.setattr(atomic, "_lock", locked_by_another)
+    monkeypatch.setattr(Path, "write_bytes", cleared_by_another)
+    with Genome(path) as genome:
+        assert genome.fetch("chr2", 10, 20) == CHROMS["chr2"][10:20]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["genome.fa", "genome.fa.fai"]
 
 
 def test_without_locks_what_a_killed_job_left_of_an_index_goes_an_hour_later(
