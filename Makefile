@@ -1,7 +1,8 @@
 # make demo    explain real su(Hw) peaks with the shipped model, and say where to look
 # make test    run the tests, but for those that take long; make test-all runs these too
-# make check   lint, format, types, the pages, and the package alone
+# make check   lint, format, types, the pages, what the first tutorials say, and the package alone
 # make docs    build the pages of docs/ to docs/_build, without the network; a warning is an error
+# make tutorials do what the first tutorials say, and look whether it is what they show
 # make package build wheel and sdist, and run the demo where nothing but the wheel is
 # make workflow  run the Snakemake workflow on the demo's data
 # make slurm   run it on a SLURM of one node that is started for it; CONFIG=... and PROFILE=... are yours, or the demo
@@ -26,7 +27,7 @@ LOCK ?= requirements-tests.txt
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_OPTIONS)
 
-.PHONY: demo test test-all slurm test-slurm test-cloud check docs package workflow bench bench-gpu evidence lock licences sbom clean
+.PHONY: demo test test-all slurm test-slurm test-cloud check docs tutorials package workflow bench bench-gpu evidence lock licences sbom clean
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
@@ -85,7 +86,7 @@ test-cloud: $(VENV)/.installed-test
 	$(INSTALL) -c $(LOCK) $(CLOUD_PLUGINS)
 	$(BIN)/python -m pytest tests/workflow/test_nothing_shared.py $(PYTEST_OPTIONS)
 
-check: $(VENV)/.installed-check docs package
+check: $(VENV)/.installed-check docs tutorials package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -93,6 +94,9 @@ check: $(VENV)/.installed-check docs package
 docs: $(VENV)/.installed-test
 	$(BIN)/python -m sphinx -b html -a -W --keep-going -q docs docs/_build
 	@echo 'open docs/_build/index.html'
+
+tutorials: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(addprefix tests/tutorials/,test_first.py test_own_model.py test_readme.py) $(PYTEST_OPTIONS)
 
 package: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/workflow/test_package.py $(PYTEST_OPTIONS)

@@ -33,26 +33,35 @@ def within(group: Any, name: str) -> Any:
     """
     found = group
     for part in filter(None, name.split("/")):
-        if not isinstance(found, h5py.Group) or not isinstance(found.get(part, getlink=True), h5py.HardLink):
+        if not isinstance(found, h5py.Group) or not _is_hard_link(found, part):
             return None
         found = found[part]
-    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
-        return None
+    if isinstance(found, h5py.Dataset):
+        settings = found.id.get_create_plist()
+        if settings.get_layout() == h5py.h5d.VIRTUAL or settings.get_external_count():
+            return None
     return found
+
+
+def _is_hard_link(group: h5py.Group, name: str) -> bool:
+    key = os.fsencode(name)
+    links = group.id.links
+    return bool(links.exists(key) and links.get_info(key).type == h5py.h5l.TYPE_HARD)
 
 
 def is_backed(dataset: h5py.Dataset) -> bool:
     """Whether the bytes in the file can hold what a dataset declares, in chunks that fit into memory."""
-    filters = dataset.id.get_create_plist()
+    identity = dataset.id
+    filters = identity.get_create_plist()
     kinds = [filters.get_filter(i)[0] for i in range(filters.get_nfilters())]
     if len(set(kinds)) < len(kinds) or not set(kinds).issubset(_FILTERS):
         return False
-    chunk = dataset.dtype.itemsize
-    for size in dataset.chunks or ():
-        chunk *= size
-    stored = min(dataset.id.get_storage_size(), dataset.file.id.get_filesize())
+    chunk = identity.dtype.itemsize
+    if filters.get_layout() == h5py.h5d.CHUNKED:
+        chunk *= math.prod(filters.get_chunk())
+    stored = min(identity.get_storage_size(), h5py.h5i.get_file_id(identity).get_filesize())
     ratio = _LARGEST_RATIO if kinds else 1
-    declared = dataset.size * dataset.id.get_type().get_size()
+    declared = math.prod(identity.shape or ()) * identity.get_type().get_size()
     return bool(chunk <= _CHUNK_BYTES and declared <= ratio * stored)
 
 

@@ -312,10 +312,11 @@ class _Planner:
     def _keeping(self, starts: Sequence[int], count: int, dear: frozenset[str], peak: int) -> Keeping:
         bounds = [*starts, len(self.nodes)]
         behind = frozenset(n.name for n in self.nodes[bounds[count] :] if n.name in self.reads)
-        inside = [self._inner(start, stop, dear) for start, stop in pairwise(bounds[: count + 1])]
-        kept = self._all_read(frozenset().union(*(incoming for _, incoming in inside)), bounds[count])
+        segments = list(pairwise(bounds[: count + 1]))
+        incoming = [self._inner(start, stop, dear)[1] for start, stop in segments]
+        kept = self._all_read(frozenset().union(*incoming), bounds[count])
         again, over = {}, {}
-        for start, stop in pairwise(bounds[: count + 1]):
+        for start, stop in segments:
             missing, _ = self._inner(start, stop, kept)
             inside = [node for node in self.nodes[start:stop] if node.name in missing]
             stretch = _stretch(inside, self.wanted, frozenset(self.reads))

@@ -339,6 +339,7 @@ print(peak() - few)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_windows(folder):
     command = [sys.executable, "-c", MEMORY, str(folder / "run.bw")]
     done = subprocess.run(

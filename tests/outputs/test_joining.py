@@ -37,8 +37,15 @@ def joined(tmp_path, paths, rows):
     return sum(len(chunks) for name, chunks in copied if name == "hyp_scores" and chunks)
 
 
-@pytest.mark.parametrize("spread", [False, True], ids=["one model", "several models"])
-@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.parametrize(
+    ("n_targets", "spread"),
+    [
+        (1, False),
+        pytest.param(1, True, marks=pytest.mark.slow),
+        pytest.param(2, False, marks=pytest.mark.slow),
+        (2, True),
+    ],
+)
 @pytest.mark.parametrize(
     "sizes",
     [(256, 256), (256, 3), (257, 300), (300, 212), (0, 5, 0, 251, 44), (700,), (1, 1, 1), (254, 512)],

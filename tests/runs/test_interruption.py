@@ -181,6 +181,7 @@ def test_a_signal_whose_exception_is_lost_still_leaves_nothing_final(
     assert {path.suffix for path in tmp_path.iterdir()} <= {".partial"}, error(capsys)
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_the_documented_code(inputs, tmp_path):
     code = f"""
 import os, signal, sys
@@ -340,7 +341,17 @@ def test_two_runs_dont_write_under_one_prefix(inputs, whole, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("records", "n_shards"), [(False, 1), (False, 2), (False, 30), (True, 1), (True, 3)])
+@pytest.mark.parametrize(
+    ("records", "n_shards"),
+    [
+        (False, 1),
+        (False, 2),
+        (False, 5),
+        pytest.param(False, 30, marks=pytest.mark.slow),
+        (True, 1),
+        (True, 3),
+    ],
+)
 def test_any_number_of_shards_makes_the_whole(inputs, whole, tmp_path, records, n_shards):
     shards = [tmp_path / "shards" / f"part{i}" for i in range(1, n_shards + 1)]
     shards[0].parent.mkdir()

@@ -11,7 +11,7 @@ from sparselrp_cli.runs.demo import demo_steps
 from tutorials.pages import Command, TutorialPage
 
 # TF-MoDISco's own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.slow]
 
 PAGE = TutorialPage.read("first.md")
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

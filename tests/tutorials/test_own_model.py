@@ -12,7 +12,7 @@ from tutorials.pages import TutorialPage
 from tutorials.stand_ins import matched_filter, write_database, write_genome, write_peaks
 
 # TF-MoDISco's own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.slow]
 
 PAGE = TutorialPage.read("own-model.md")
 

@@ -12,7 +12,7 @@ from tutorials.pages import Command, TutorialPage
 from tutorials.stand_ins import matched_filter, write_genome, write_peaks
 
 # TF-MoDISco's own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.slow]
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)

@@ -1,4 +1,7 @@
-"""The package alone: what wheel and sdist hold, and that the demo runs where nothing but the wheel is."""
+"""The package alone: what wheel and sdist hold, and that the demo runs where nothing but the wheel is.
+
+`make check` runs these, through `make package`.
+"""
 
 import os
 import runpy
@@ -19,6 +22,7 @@ from sparselrp_cli.files.digest import sha256
 
 pytest.importorskip("hatchling", reason="hatchling isn't installed (the extra test brings it)")
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LARGEST_WHEEL = 1_500_000
 WHEEL = f"sparselrp-{sparselrp_cli.__version__}-py3-none-any.whl"
@@ -183,7 +187,6 @@ def test_the_wheel_brings_the_workflow_that_init_configures(installed, tmp_path)
     assert (tmp_path / "sparselrp-workflow" / "profile" / "config.yaml").is_file()
 
 
-@pytest.mark.slow
 def test_the_demo_goes_from_an_empty_folder_to_a_report_by_commands_that_can_be_copied(installed, tmp_path):
     said = run(installed, "demo", cwd=tmp_path).stdout
     folder = tmp_path / "sparselrp-demo"
@@ -204,7 +207,6 @@ def test_the_demo_goes_from_an_empty_folder_to_a_report_by_commands_that_can_be_
     subprocess.run(["sh", "-c", copied], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
 
 
-@pytest.mark.slow
 def test_without_any_extra_the_demo_reaches_a_report_and_names_the_extra_for_motifs(installed, tmp_path):
     """Nothing is importable but what the package itself asks for."""
     hidden = of_extras_alone()
