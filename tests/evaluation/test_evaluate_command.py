@@ -85,6 +85,7 @@ def evaluated(tmp_path, *arguments):
     return pd.read_csv(f"{prefix}.evaluation.tsv", sep="\t").set_index("method"), prefix
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_baselines_on_an_additive_model_are_the_map_itself(archives, tmp_path):
     one = archives("one", "Sum", "-p", "0", "--composite", "zero", "--centre", "none")
     baselines = ("--baseline", "gradient-x-input", "--baseline", "mutagenesis")
@@ -224,6 +225,7 @@ def test_faithfulness_stands_beside_a_random_order(archives, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_model_that_looks_at_nothing_has_no_agreement_and_the_curves_of_a_random_order(archives, tmp_path):
     """Warnings of numpy would be errors here."""
     none = archives("none", "Nothing", "-p", "0")

@@ -161,8 +161,8 @@ def test_each_position_lies_in_the_middle_of_what_it_depends_on(name):
     ("net", "length", "axis", "bins"),
     [
         (Enformer(), 64, 1, Bins(16, 4, 8)),
-        (Enformer(), 128, 1, Bins(16, 4, 24)),
-        (Borzoi(), 64, 2, Bins(8, 2, 24)),
+        pytest.param(Enformer(), 128, 1, Bins(16, 4, 24), marks=pytest.mark.slow),
+        pytest.param(Borzoi(), 64, 2, Bins(8, 2, 24), marks=pytest.mark.slow),
         (Borzoi(), 128, 2, Bins(8, 2, 56)),
     ],
     ids=["Enformer", "Enformer, longer", "Borzoi", "Borzoi, longer"],

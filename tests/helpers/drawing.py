@@ -3,29 +3,30 @@
 For tests of the tables and texts around them; what figures show is tested where they are drawn.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import pytest
-from matplotlib.figure import Figure
 
 
-def save_unrendered(_: Figure, file: Path | str | IO[bytes], **options: object) -> None:
+def save_unrendered(_: object, file: Path | str | IO[bytes], **options: object) -> None:
     """Save nothing in a figure's place."""
     if isinstance(file, (Path, str)):
         Path(file).touch()
 
 
+def leave_empty(_: object, path: Path) -> None:
+    path.touch()
+
+
 @pytest.fixture
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Render no figure during a test."""
+    """Render no figure during a test; those of an evaluation aren't even laid out, which takes a second."""
+    # Most sessions of few tests draw nothing.
+    from matplotlib.figure import Figure
+
+    from sparselrp_cli.evaluation import figures
+
     monkeypatch.setattr(Figure, "savefig", save_unrendered)
-
-
-@pytest.fixture(scope="module")
-def unrendered_in_module() -> Iterator[None]:
-    """Render no figure as long as the tests of a module, and what they share."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", save_unrendered)
-        yield
+    for name in ("plot_metrics", "plot_curves"):
+        monkeypatch.setattr(figures, name, leave_empty)

@@ -158,22 +158,41 @@ def colours(page: str, column: str) -> dict[str, str]:
     return {badge[2]: names[badge[1]] for badge in badges if badge is not None and badge[1] in names}
 
 
-def test_a_bad_run_shows_and_a_good_one_does_not(tmp_path):
-    good = replace(a_row({"t": means(1.0)}), skipped_share=0.0)
-    runs = {
-        "good": good,
-        "empty": replace(good, windows=0, skipped_share=1.0),
-        "flat": replace(good, mean_zero_share=1.0, skipped_share=0.05),
-        "leaking": replace(good, largest_conservation_error=20 * WARN_ABOVE),
-        "doubtful": replace(good, largest_conservation_error=2 * WARN_ABOVE),
-    }
-    rows = {"good": found(), "none": found(seqlets=0, motifs=0, hits=0), "guessed": found(calibrated="no")}
-    for name, run in runs.items():
-        write_multiqc(run, name, tmp_path / f"{name}_mqc.tsv")
-    for name, of_motifs in rows.items():
-        write_multiqc(of_motifs, name, tmp_path / f"{name}.motifs_mqc.tsv")
-    _, page = multiqc_report(tmp_path)
+GOOD = replace(a_row({"t": means(1.0)}), skipped_share=0.0)
+BAD = {
+    "empty": replace(GOOD, windows=0, skipped_share=1.0),
+    "flat": replace(GOOD, mean_zero_share=1.0, skipped_share=0.05),
+    "leaking": replace(GOOD, largest_conservation_error=20 * WARN_ABOVE),
+    "doubtful": replace(GOOD, largest_conservation_error=2 * WARN_ABOVE),
+}
+TYPED = ((0.02, "suhw"), (0.005, "007"), (1e-05, "1e5"), (0.0, "0.05"), ("auto", "1"))
+"""Values of p and names of targets."""
 
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory) -> tuple[dict[str, dict[str, Any]], str]:
+    """The rows and the page of one call of MultiQC: good runs and bad ones, and four of one name."""
+    top = tmp_path_factory.mktemp("many")
+    for name, run in {"good": GOOD, **BAD}.items():
+        write_multiqc(run, name, top / f"{name}_mqc.tsv")
+    write_multiqc(replace(a_row({"suhw": means(1.25)}), skipped_share=0.0), "peaks", top / "peaks_mqc.tsv")
+    write_multiqc(replace(a_row({}), skipped_share=0.0), "nothing", top / "nothing_mqc.tsv")
+    for number, (prune, target) in enumerate(TYPED):
+        run = replace(a_row({target: means(1.0)}, models=("2024",), prune=prune), skipped_share=0.0)
+        write_multiqc(run, f"run {number}", top / f"{number}_mqc.tsv")
+    for number, folder in enumerate(("a", "b", "a/out", "b/out")):
+        prefix = top / folder / "run"
+        prefix.parent.mkdir(exist_ok=True)
+        run = replace(a_row({"t": means(number)}), skipped_share=0.0)
+        write_multiqc(run, sample_name(prefix), top / folder / "run_mqc.tsv")
+    motifs = {"good": found(), "none": found(seqlets=0, motifs=0, hits=0), "guessed": found(calibrated="no")}
+    for name, row in motifs.items():
+        write_multiqc(row, name, top / f"{name}.motifs_mqc.tsv")
+    return multiqc_report(top)
+
+
+def test_a_bad_run_shows_and_a_good_one_does_not(reported):
+    _, page = reported
     assert colours(page, "windows") == {"0": "fail"}
     assert colours(page, "skipped_share") == {"1.000": "fail", "0.050": "warn"}
     assert colours(page, "mean_zero_share") == {"1.000": "fail"}
@@ -182,43 +201,24 @@ def test_a_bad_run_shows_and_a_good_one_does_not(tmp_path):
     assert colours(page, "calibrated") == {"no": "fail"}
 
 
-@pytest.fixture(scope="module")
-def rows_of_many(tmp_path_factory) -> dict[str, dict[str, Any]]:
-    """The rows of two runs of one folder, and of four of one name in others, from one call of MultiQC."""
-    top = tmp_path_factory.mktemp("many")
-    write_multiqc(a_row({"suhw": means(1.25)}), "peaks", top / "peaks_mqc.tsv")
-    write_multiqc(a_row({}), "empty", top / "empty_mqc.tsv")
-    for number, folder in enumerate(("a", "b", "a/out", "b/out")):
-        prefix = top / folder / "run"
-        prefix.parent.mkdir(exist_ok=True)
-        write_multiqc(a_row({"t": means(number)}), sample_name(prefix), top / folder / "run_mqc.tsv")
-    rows, _ = multiqc_report(top)
-    return rows
+def test_multiqc_shows_all_runs_in_one_table(reported):
+    rows, _ = reported
+    typed = {f"run {number}" for number in range(len(TYPED))}
+    assert {name for name in rows if not name.endswith("/run")} >= {*BAD, *typed, "good", "nothing", "peaks"}
+    assert rows["peaks"]["mean_score"] == 1.25
+    assert rows["peaks"]["windows"] == 12
 
 
-def test_multiqc_shows_both_runs_in_one_table(rows_of_many):
-    assert {name for name in rows_of_many if not name.endswith("/run")} == {"empty", "peaks"}
-    assert rows_of_many["peaks"]["mean_score"] == 1.25
-    assert rows_of_many["peaks"]["windows"] == 12
-
-
-def test_multiqc_shows_p_and_names_as_they_were_typed(tmp_path):
+def test_multiqc_shows_p_and_names_as_they_were_typed(reported):
     """MultiQC takes what reads as a number for one, and rounds it to a digit."""
-    typed = (0.02, 0.005, 1e-05, 0.0, "auto")
-    targets = ("suhw", "007", "1e5", "0.05", "1")
-    for number, (prune, target) in enumerate(zip(typed, targets, strict=True)):
-        row = a_row({target: means(1.0)}, models=("2024",), prune=prune)
-        write_multiqc(row, f"run {number}", tmp_path / f"{number}_mqc.tsv")
-    rows, page = multiqc_report(tmp_path)
-
-    assert len(rows) == len(typed)
-    assert shown(page, "prune") == {"0.02", "0.005", "1e-05", "0", "auto"}
-    assert shown(page, "target") == set(targets)
-    assert shown(page, "model") == {"2024"}
+    _, page = reported
+    assert shown(page, "prune") == {"0.02", "0.005", "1e-05", "0", "auto", "0.25"}
+    assert shown(page, "target") >= {target for _, target in TYPED}
+    assert shown(page, "model") == {"2024", "bpnet"}
 
 
-def test_multiqc_has_a_row_of_each_run_of_one_name_in_different_folders(rows_of_many):
-    rows = {name: row for name, row in rows_of_many.items() if name.endswith("/run")}
+def test_multiqc_has_a_row_of_each_run_of_one_name_in_different_folders(reported):
+    rows = {name: row for name, row in reported[0].items() if name.endswith("/run")}
 
     assert sorted(row["mean_score"] for row in rows.values()) == [0, 1, 2, 3]
     assert {name for name in rows if name.endswith("out/run")} == {"a/out/run", "b/out/run"}

@@ -69,6 +69,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_call_that_fails_is_a_line_and_no_half_file(explained, tmp_path, monkeypatch, capsys, name, call):
