@@ -39,10 +39,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	$(INSTALL) -e '.[motifs]'
 	touch $@
 
-# The loops of libraries are compiled as a part of their installation, as what pip installs is; ours when tests run.
+# Loops are compiled as a part of the installation, as what pip installs is; again when tests find ours changed.
 $(VENV)/.installed-test: $(VENV)/.installed $(LOCK)
 	$(INSTALL) -c $(LOCK) -e '.[test,workflow]'
-	PYTHONPATH=.:tests $(BIN)/python -m helpers.warming libraries
+	PYTHONPATH=.:tests $(BIN)/python -m helpers.warming
 	touch $@
 
 $(VENV)/.installed-check: $(VENV)/.installed-test

@@ -1,9 +1,8 @@
 """A pytest plugin: before pytest-xdist starts workers, all loops are compiled: ours and those of libraries.
 
 Workers would compile them at the same time, each for itself. They are kept beside their package, so that this
-takes time after a clone and a change of the loops only. ``python -m helpers.warming float32`` compiles what
-one type of numbers needs, ``python -m helpers.warming libraries`` what libraries do: it belongs to their
-installation.
+takes time after a change of the loops only. ``python -m helpers.warming`` compiles all that isn't kept yet, as
+a part of the installation, and ``python -m helpers.warming float32`` what one type of numbers needs.
 """
 
 import os
@@ -94,7 +93,7 @@ def compile_loops_of_memelite() -> None:
     fimo({"motif": frequencies(counts).T}, np.eye(4, dtype=np.int8).repeat(8, axis=1)[None], threshold=0.01)
 
 
-LIBRARIES = {"modiscolite": compile_loops_of_modisco, "memelite": compile_loops_of_memelite}
+LIBRARIES = {"memelite": compile_loops_of_memelite, "modiscolite": compile_loops_of_modisco}
 
 
 def is_cold(library: str) -> bool:
@@ -113,17 +112,22 @@ def compile_in_processes(names: Sequence[str]) -> bool:
     return not any(codes)
 
 
+def cold() -> list[str]:
+    """Name all that has to be compiled; what takes longest comes first."""
+    return [*filter(is_cold, LIBRARIES), *(TYPES if are_cold() else ())]
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Compile for both types and for libraries, before there are workers."""
-    if not compile_in_processes([*(TYPES if are_cold() else ()), *filter(is_cold, LIBRARIES)]):
+    """Compile before there are workers."""
+    if not compile_in_processes(cold()):
         raise pytest.UsageError("the loops can't be compiled")
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(not compile_in_processes(cold()))
     (asked,) = sys.argv[1:]
-    if asked == "libraries":
-        sys.exit(not compile_in_processes(list(filter(is_cold, LIBRARIES))))
     if asked in LIBRARIES:
         LIBRARIES[asked]()
     else:
