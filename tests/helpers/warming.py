@@ -1,7 +1,7 @@
 """A pytest plugin: before pytest-xdist starts workers, all loops are compiled: ours and those of libraries.
 
-Workers would compile them at the same time, each for itself. They are kept beside their package, so that this
-takes time after a change of the loops only. ``python -m helpers.warming`` compiles all that isn't kept yet, as
+Workers would compile them at the same time, each for itself. They are kept beside their package: this takes
+time after a change of the loops only. ``python -m helpers.warming`` compiles all that isn't kept yet, as
 a part of the installation, and ``python -m helpers.warming float32`` what one type of numbers needs.
 """
 
