@@ -44,7 +44,7 @@ def within(group: Any, name: str) -> Any:
 
 
 def _is_hard_link(group: h5py.Group, name: str) -> bool:
-    key = os.fsencode(name)
+    key = name.encode(errors="surrogateescape")
     links = group.id.links
     return bool(links.exists(key) and links.get_info(key).type == h5py.h5l.TYPE_HARD)
 

@@ -325,6 +325,21 @@ def test_neighbours_of_one_name_in_two_folders_are_each_folds_own(tmp_path):
 
 
 @pytest.mark.usefixtures("python_as_it_was")
+def test_packages_of_one_name_in_two_folders_are_each_folds_own(tmp_path):
+    """With what is within them, which later imports look for in Python's table."""
+    body = (
+        "from layers.scan import Net\nimport sys\ndef build():\n    import layers.scan\n"
+        "    assert Net is layers.scan.Net is sys.modules['layers.scan'].Net\n    return Net()"
+    )
+    for fold, channels in (("fold0", 5), ("fold1", 6)):
+        files = {"layers/__init__.py": "", "layers/scan.py": of_size(channels), "model.py": body}
+        write(tmp_path / fold, files)
+    asked = [ModelRequest(f"{tmp_path / fold / 'model.py'}:build") for fold in ("fold0", "fold1")]
+    assert [load_model(each).module.scan.out_channels for each in asked] == [5, 6]
+    assert not [name for name in sys.modules if name.partition(".")[0] == "layers"]
+
+
+@pytest.mark.usefixtures("python_as_it_was")
 @pytest.mark.parametrize("name", ["statistics", "queue", "random", "click", "numpy", "conftest", "parts"])
 def test_a_neighbour_has_any_name_and_only_the_models_code_sees_it(tmp_path, name):
     body = f"{NET}\nimport {name}\ndef build():\n    import json\n    assert {name}.MINE\n    return Net()"
