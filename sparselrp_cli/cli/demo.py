@@ -23,7 +23,7 @@ def demo(context: click.Context, folder: Path, quiet: bool) -> None:
     """Explain 60 peaks of the fly's insulator protein su(Hw) with the shipped model suhw-dm3.
 
     Everything comes with the package: nothing is downloaded. Each command is printed before it runs, to be
-    copied and changed. The first run on a machine compiles its loops and takes a minute or so longer.
+    copied and changed. The first run on a machine compiles its loops and takes a minute or two longer.
 
     \b
     Example:

@@ -156,9 +156,10 @@ def _clusters(context: Context, chosen: Rows, sign: int, least: int, seed_runs: 
     """Cluster the chosen seqlets."""
     from modiscolite import core, tfmodisco
 
-    from sparselrp_cli.motifs.kept_loops import keep_loops
+    from sparselrp_cli.motifs.kept_loops import keep_loops, loops, say_if_compiling
 
     keep_loops()
+    say_if_compiling("TF-MoDISco", (loop for loop, _ in loops()))
     # A motif of as few seqlets as are asked for has its share of these among the chosen ones.
     smallest = max(3, least * len(chosen) // (4 * len(context.one_hot)))
     context = Context(context.one_hot[chosen], context.hypothetical[chosen])

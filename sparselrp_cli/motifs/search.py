@@ -215,6 +215,10 @@ def _motifs(
 
 def _named(motifs: list[Motif], database: Sequence[KnownMotif]) -> list[tuple[str, Motif, list[Match]]]:
     """Number the motifs of each sign; turn round what is like the reverse complement of a known one."""
+    if motifs and database:
+        from sparselrp_cli.motifs.kept_loops import of_tomtom, say_if_compiling
+
+        say_if_compiling("Tomtom", of_tomtom())
     named = []
     numbers = dict.fromkeys(SIGNS, 0)
     for motif in motifs:

@@ -1,11 +1,14 @@
-"""TF-MoDISco's compiled loops are kept on disk, and nothing that is wrong there stops a run."""
+"""Loops of libraries are kept on disk, and nothing wrong there stops a run; that they are made is said."""
 
 import resource
+from types import SimpleNamespace
 
 import numba
+import numpy as np
 import pytest
 
-from sparselrp_cli.motifs import kept_loops
+from sparselrp_cli.motifs import kept_loops, search
+from sparselrp_cli.motifs.formats import KnownMotif
 
 TYPES = numba.int64, numba.int64
 
@@ -76,3 +79,34 @@ def test_functions_that_are_not_compiled_are_left_alone(monkeypatch):
 
     monkeypatch.setattr(precompile, "_kernels", lambda: [[(add, None)]])
     assert list(kept_loops.loops()) == []
+
+
+def test_it_is_said_that_loops_are_compiled_until_one_of_them_is_kept(folder, caplog):
+    caplog.set_level("INFO")
+    first, second = numba.njit(add), numba.njit(add)
+    for loop in (first, second):
+        loop.enable_caching()
+    kept_loops.say_if_compiling("Tomtom", [first, second])
+    assert caplog.messages == ["compiling Tomtom for this processor, which takes a minute or so, once"]
+    assert second(2, 3) == 5
+    kept_loops.say_if_compiling("Tomtom", iter([first, second]))
+    kept_loops.say_if_compiling("Tomtom", [])
+    assert len(caplog.messages) == 1
+
+
+def test_loops_of_every_program_that_is_compiled_are_found():
+    pytest.importorskip("memelite")
+    assert len(kept_loops.of_tomtom()) > 1
+    assert all(loop.stats.cache_path for loop in kept_loops.of_tomtom())
+
+
+def test_a_search_says_when_it_compiles(monkeypatch, caplog):
+    pytest.importorskip("memelite")
+    caplog.set_level("INFO")
+    monkeypatch.setattr(kept_loops, "_is_kept", lambda loop: False)
+    counts = np.eye(4)[[0, 0, 2, 0, 2, 1, 0, 2, 2, 0]] * 20
+    known = [KnownMotif(str(i), "", counts[i % 4 : 6 + i % 4]) for i in range(25)]
+    motif = SimpleNamespace(sign=1, counts=counts)
+    assert [name for name, _, _ in search._named([motif], known)] == ["pos_1"]
+    assert [name for name, _, _ in search._named([motif], [])] == ["pos_1"]
+    assert sum("compiling Tomtom" in message for message in caplog.messages) == 1
