@@ -3,10 +3,10 @@
     python -m benchmarks.speed.memory --save
     python -m benchmarks.speed.memory --windows 20000
 
-A random genome of 24 chromosomes, 480 Mb; regions sorted, some of them twice. A
-tiny model on windows of 2,114 bp (one convolution of 4 filters, maximum, linear) explains a target or more,
-by the default. Memory is VmRSS of the process, phase by phase: what a phase gains between a tenth of it and its end
-is what would grow with the number of windows.
+A random genome of 24 chromosomes, 480 Mb; regions sorted, some of them twice. A tiny model on windows of
+2,114 bp (one convolution of 4 filters, maximum, linear) explains a target or more, by the default. Memory is
+VmRSS of the process, phase by phase: what a phase gains between a tenth of it and its end is what would grow
+with the number of windows.
 """
 
 import argparse
