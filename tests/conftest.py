@@ -19,7 +19,7 @@ from hypothesis import settings
 
 pytest_plugins = [
     "helpers.browsing", "helpers.captures", "helpers.collecting", "helpers.drawing", "helpers.exporting",
-    "helpers.garbage", "helpers.interruption", "helpers.order", "helpers.warming",
+    "helpers.garbage", "helpers.interruption", "helpers.loops", "helpers.order", "helpers.warming",
 ]  # fmt: skip
 
 # The networks of the tests are small; several threads would only wait for each other.

@@ -41,6 +41,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 FAILING = (*NO_ROOM, errno.EIO, errno.ESTALE)
 """What a disk says that fails; a folder that isn't ours to write says something else."""
 _LARGEST_INDEX = 1 << 30
+_TRIES = 100
+"""How often a file of our own is opened until nobody else has it."""
 
 
 class IndexedFasta:
@@ -203,7 +205,9 @@ def _write(wanted: list[Path], contents: list[bytes], name: str) -> None:
     with _reported(name), ExitStack() as stack:
         for path, content in zip(temporary, contents, strict=True):
             # Between its making and its lock another job's `_clear` may have it for a moment.
-            while stack.enter_context(own(path)) is None:
+            for _ in range(_TRIES):
+                if stack.enter_context(own(path)) is not None:
+                    break
                 time.sleep(0.001)
             path.write_bytes(content)
         for path, final in zip(reversed(temporary), reversed(wanted), strict=True):

@@ -16,6 +16,7 @@ from sparselrp_cli.evaluation import figures
 
 WINDOW = 30
 SEED = 1
+METRICS = ("gini", "complexity", "zero_share", "deletion_drop", "insertion_rise", "ism_r", "var_r", "abpc")
 
 
 class Net(nn.Module):
@@ -253,7 +254,11 @@ def test_every_target_has_its_rows_and_equal_calls_give_equal_files(archives, tm
 def test_many_methods_with_long_names_fit_into_the_figures(tmp_path):
     """A warning that the layout failed would be an error here."""
     methods = [f"{number}{'x' * 80}" for number in range(33)]
-    rows = [{"method": m, "target": 0, "window": w, "gini": 0.1 * w} for m in methods for w in range(2)]
+    rows = [
+        {"method": m, "target": 0, "window": w, **dict.fromkeys(METRICS, 0.1 * w)}
+        for m in methods
+        for w in range(2)
+    ]
     figures.plot_metrics(pd.DataFrame(rows), tmp_path / "metrics.svg")
     shares = [
         {"method": m, "target": 0, "share": s, "deletion": s, "insertion": s} for m in methods for s in (0, 1)

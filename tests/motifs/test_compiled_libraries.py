@@ -6,21 +6,12 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 import pytest
+from helpers.loops import add
 
 from sparselrp_cli.motifs import kept_loops, search
 from sparselrp_cli.motifs.formats import KnownMotif
 
 TYPES = numba.int64, numba.int64
-
-
-def add(x, y):
-    return x + y
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    return tmp_path
 
 
 def hits(monkeypatch):
@@ -39,22 +30,22 @@ def test_every_loop_that_may_be_kept_is():
     assert [loop for loop in loops if not isinstance(loop._cache, kept_loops._Kept)] == []
 
 
-def test_a_loop_is_compiled_once(folder, monkeypatch):
+def test_a_loop_is_compiled_once(loops_folder, monkeypatch):
     assert hits(monkeypatch) == 0
     assert hits(monkeypatch) == 1
 
 
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"], ids=["index", "loop"])
 @pytest.mark.parametrize("content", [b"", b"no pickle at all" * 20], ids=["emptied", "garbled"])
-def test_what_is_damaged_is_compiled_and_written_again(folder, monkeypatch, pattern, content):
+def test_what_is_damaged_is_compiled_and_written_again(loops_folder, monkeypatch, pattern, content):
     hits(monkeypatch)
-    (path,) = folder.rglob(pattern)
+    (path,) = loops_folder.rglob(pattern)
     path.write_bytes(content)
     assert hits(monkeypatch) == 0
     assert hits(monkeypatch) == 1
 
 
-def test_on_a_full_disk_a_run_has_its_own(folder, monkeypatch):
+def test_on_a_full_disk_a_run_has_its_own(loops_folder, monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:
@@ -81,7 +72,7 @@ def test_functions_that_are_not_compiled_are_left_alone(monkeypatch):
     assert list(kept_loops.loops()) == []
 
 
-def test_it_is_said_that_loops_are_compiled_until_one_of_them_is_kept(folder, caplog):
+def test_it_is_said_that_loops_are_compiled_until_one_of_them_is_kept(loops_folder, caplog):
     caplog.set_level("INFO")
     first, second = numba.njit(add), numba.njit(add)
     for loop in (first, second):

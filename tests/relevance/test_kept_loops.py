@@ -8,21 +8,12 @@ from pathlib import Path
 import numba
 import pytest
 import torch
+from helpers.loops import add
 from helpers.warming import compile_loops
 
 from sparselrp_cli.relevance import gathered, kernels
 from sparselrp_cli.relevance.kernels import compiling
 from sparselrp_cli.relevance.kernels.compiling import kept as kept_loop
-
-
-def add(x, y):
-    return x + y
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    return tmp_path
 
 
 @pytest.fixture
@@ -44,7 +35,7 @@ def loaded():
     return sum(loop.stats.cache_hits.values())
 
 
-def test_a_loop_is_compiled_once(folder, warnings):
+def test_a_loop_is_compiled_once(loops_folder, warnings):
     assert loaded() == 0
     assert loaded() == 1
     assert warnings() == []
@@ -64,16 +55,16 @@ def garbled(content):
 
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"], ids=["index", "loop"])
 @pytest.mark.parametrize("damage", [cut_off, emptied, garbled])
-def test_a_damaged_file_is_said_and_written_again(folder, warnings, pattern, damage):
+def test_a_damaged_file_is_said_and_written_again(loops_folder, warnings, pattern, damage):
     assert loaded() == 0
-    (path,) = kept(folder, pattern)
+    (path,) = kept(loops_folder, pattern)
     path.write_bytes(damage(path.read_bytes()))
     assert loaded() == 0
     assert any(f"compiled loops in {path.parent} can't be read" in said for said in warnings())
     assert loaded() == 1
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_that_is_in_the_way(folder, warnings):
+def test_a_full_disk_is_said_and_leaves_nothing_that_is_in_the_way(loops_folder, warnings):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:
@@ -81,16 +72,16 @@ def test_a_full_disk_is_said_and_leaves_nothing_that_is_in_the_way(folder, warni
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     (said,) = warnings()
-    assert f"compiled loops in {folder}" in said
+    assert f"compiled loops in {loops_folder}" in said
     assert "can't be written (file too large)" in said
     assert "NUMBA_CACHE_DIR names another folder" in said
     assert loaded() == 0
     assert loaded() == 1
 
 
-def test_a_damaged_file_on_a_full_disk_is_no_obstacle(folder, warnings):
+def test_a_damaged_file_on_a_full_disk_is_no_obstacle(loops_folder, warnings):
     assert loaded() == 0
-    (path,) = kept(folder, "*.nbi")
+    (path,) = kept(loops_folder, "*.nbi")
     path.write_bytes(b"")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
